@@ -1,0 +1,125 @@
+"""What a per-video stage is to do: items, a transform, and how a result is told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tiktok_virality.schema import MediaError, digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageItem:
+    """One video as a stage sees it.
+
+    Attributes:
+        video_id: Key of the manifest.
+        digest: Changes whenever the content behind ``payload`` does.
+        payload: What the transform reads: a small, picklable reference, never the data.
+    """
+
+    video_id: str
+    digest: str
+    payload: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A result: ``columns`` maps names to arrays or scalars."""
+
+    video_id: str
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Absent:
+    """There is nothing to compute, and that is no fault: no audio track, or silence."""
+
+    video_id: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The video could not be processed; ``reason`` is a phrase that tables count by."""
+
+    video_id: str
+    reason: str
+    detail: str
+
+
+Outcome = Done | Absent | Failed
+
+
+class Transform(Protocol):
+    """Turns a batch of items into as many outcomes. Picklable; says what decides its result."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return everything that decides the result, JSON-able: configuration, version, digests."""
+        ...
+
+    def setup(self) -> None:
+        """Load what is costly, once in every worker, before the first batch."""
+        ...
+
+    def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
+        """Return one outcome per item, in any order."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one worker of a stage wants.
+
+    Attributes:
+        in_process: Run in the driver itself: for transforms whose model uses all cores or the GPU.
+        max_workers: Most worker processes to use; ``None`` takes one per core.
+    """
+
+    in_process: bool = False
+    max_workers: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagePlan:
+    """A per-video stage that has not run yet; saving it to a stage store runs what is missing.
+
+    Attributes:
+        items: What to process.
+        transform: How.
+        absent: Ids known beforehand to have nothing to process, with the reason.
+        batch_size: Items per call of ``transform`` and per part file.
+        resources: What a worker wants.
+    """
+
+    items: Sequence[StageItem]
+    transform: Transform
+    absent: Mapping[str, str] = field(default_factory=dict)
+    batch_size: int = 8
+    resources: Resources = field(default_factory=Resources)
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of everything but the items that decides the result."""
+        kind = type(self.transform)
+        return digest(
+            {"transform": f"{kind.__module__}.{kind.__qualname__}", **self.transform.identity()}
+        )
+
+    def __repr__(self) -> str:
+        name = type(self.transform).__name__
+        return f"StagePlan({name}, {len(self.items)} items, {len(self.absent)} absent)"
+
+
+def outcome_of(
+    item: StageItem, process: Callable[[StageItem], Mapping[str, Any] | Outcome]
+) -> Outcome:
+    """Process one item, turning a `MediaError` into its row of the failure table."""
+    try:
+        result = process(item)
+    except MediaError as error:
+        return Failed(video_id=item.video_id, reason=error.reason, detail=error.detail)
+    if isinstance(result, Done | Absent | Failed):
+        return result
+    return Done(video_id=item.video_id, columns=result)
