@@ -1,5 +1,6 @@
 """How a per-video stage runs: the plan, and the engines that carry it out."""
 
+from tiktok_virality.execution.local import Engine, LocalEngine
 from tiktok_virality.execution.plan import (
     Absent,
     Done,
@@ -11,15 +12,20 @@ from tiktok_virality.execution.plan import (
     Transform,
     outcome_of,
 )
+from tiktok_virality.execution.work import BatchReport, StageWork
 
 __all__ = [
     "Absent",
+    "BatchReport",
     "Done",
+    "Engine",
     "Failed",
+    "LocalEngine",
     "Outcome",
     "Resources",
     "StageItem",
     "StagePlan",
+    "StageWork",
     "Transform",
     "outcome_of",
 ]

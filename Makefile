@@ -1,0 +1,60 @@
+# From a bare checkout: `make run` and `make test` need python3 (3.11 or newer), pip and make.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+export KEDRO_DISABLE_TELEMETRY ?= 1
+export MLFLOW_DISABLE_TELEMETRY ?= true
+
+.PHONY: run test test-slow test-browser lint format viz mlflow bench constraints clean help
+
+run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, report out
+	$(BIN)/kedro run --env demo
+	@echo "Report: data/demo/08_reporting/report.html"
+
+test: $(INSTALLED) ## The quick tests
+	$(BIN)/pytest
+
+test-slow: $(INSTALLED) ## The tests that take minutes
+	$(BIN)/pytest -m slow
+
+test-browser: $(INSTALLED) ## The tests that need Debian's chromium
+	$(BIN)/pytest -m browser
+
+lint: $(INSTALLED) ## Style, types, and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## Let ruff put things in order
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+viz: $(INSTALLED) ## The pipelines as a graph, at http://localhost:4141
+	$(BIN)/kedro viz run --env demo
+
+mlflow: $(INSTALLED) ## Runs and models side by side, at http://localhost:5000
+	$(BIN)/kedro mlflow ui --env demo
+
+constraints: ## Resolve pyproject.toml anew and pin the whole tree
+	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
+	build/constraints/bin/pip install -q torch==2.13.0
+	build/constraints/bin/pip install -q -e '.[demo,dev]'
+	{ head -1 constraints.txt; build/constraints/bin/pip freeze --exclude-editable \
+	  | sed -E 's/^torch==([0-9.]+).*/torch==\1/'; } > build/constraints.txt
+	mv build/constraints.txt constraints.txt
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	touch $@
+
+clean: ## Remove the environment and everything that the demo made
+	rm -rf $(VENV) data/demo build
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16

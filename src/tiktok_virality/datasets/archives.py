@@ -1,0 +1,44 @@
+"""Named arrays in one file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kedro.io import AbstractDataset
+
+from tiktok_virality.datasets.part_files import write_bytes_atomically
+
+
+class ArrayArchive(AbstractDataset[Mapping[str, Any], dict[str, np.ndarray]]):
+    """A mapping of names to arrays as one compressed npz file, without pickled objects.
+
+    Args:
+        filepath: The file, ending in ``.npz``.
+        metadata: For Kedro plugins.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def save(self, data: Mapping[str, Any]) -> None:
+        """Write all arrays at once."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **{name: np.asarray(value) for name, value in data.items()})
+        self._filepath.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomically(self._filepath, buffer.getvalue())
+
+    def load(self) -> dict[str, np.ndarray]:
+        """Read all arrays."""
+        with np.load(self._filepath, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+
+    def _exists(self) -> bool:
+        return self._filepath.exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}

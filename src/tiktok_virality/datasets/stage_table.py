@@ -1,0 +1,148 @@
+"""What a finished stage holds: rows by video id, read on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tiktok_virality.datasets.part_files import FileColumn, open_part, read_cell, result_columns
+from tiktok_virality.execution import StageItem
+from tiktok_virality.schema import digest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRow:
+    """A reference to one row of a part file: small enough to send to any worker."""
+
+    part: Path
+    row: int
+    columns: tuple[str, ...]
+    file_columns: Mapping[str, FileColumn] = field(default_factory=dict)
+
+    def load(self) -> dict[str, Any]:
+        """Read the row's columns, and nothing else."""
+        return {
+            name: read_cell(self.part, self.row, name, self.file_columns) for name in self.columns
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerEntry:
+    """How one item ended, and where its row is."""
+
+    status: str
+    reason: str | None
+    detail: str | None
+    part: Path
+    row: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageTable:
+    """The rows of a finished stage, keyed by video id, in the order of the plan.
+
+    Attributes:
+        fingerprint: Digest of what decided the results.
+        digests: Of the content of each planned item, by id.
+        entries: How each planned item ended.
+        absent: Ids that have nothing to compute, with the reason.
+    """
+
+    fingerprint: str
+    digests: Mapping[str, str]
+    entries: Mapping[str, LedgerEntry]
+    absent: Mapping[str, str]
+    file_columns: Mapping[str, FileColumn] = field(default_factory=dict)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Ids that have a row."""
+        return [key for key, entry in self.entries.items() if entry.status == "done"]
+
+    @property
+    def failed(self) -> pd.DataFrame:
+        """The failure table: ``video_id``, ``reason``, ``detail``."""
+        import pandas as pd
+
+        rows = [
+            (key, entry.reason, entry.detail)
+            for key, entry in self.entries.items()
+            if entry.status == "failed"
+        ]
+        return pd.DataFrame(rows, columns=["video_id", "reason", "detail"], dtype="str")
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Names of the result columns."""
+        parts = {self.entries[key].part for key in self.ids}
+        return list(dict.fromkeys(name for part in sorted(parts) for name in result_columns(open_part(part))))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, video_id: object) -> bool:
+        entry = self.entries.get(video_id) if isinstance(video_id, str) else None
+        return entry is not None and entry.status == "done"
+
+    def row(self, video_id: str, columns: Sequence[str] | None = None) -> dict[str, Any]:
+        """Read one row.
+
+        Args:
+            video_id: An id in `ids`.
+            columns: What to read; ``None`` reads all.
+
+        Raises:
+            KeyError: The id has no row; the message says why.
+        """
+        return self._reference(video_id, columns).load()
+
+    def rows(
+        self, ids: Iterable[str] | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Read rows one at a time."""
+        for video_id in self.ids if ids is None else ids:
+            yield video_id, self.row(video_id, columns)
+
+    def to_frame(self, columns: Sequence[str]) -> pd.DataFrame:
+        """Return scalar columns as a table, ``video_id`` first."""
+        import pandas as pd
+
+        rows = [{"video_id": key, **row} for key, row in self.rows(columns=columns)]
+        return pd.DataFrame(rows, columns=["video_id", *columns])
+
+    def items(self, columns: Sequence[str]) -> list[StageItem]:
+        """Return items for the next stage; each payload's ``load()`` reads these columns."""
+        return [
+            StageItem(
+                video_id=video_id,
+                digest=digest([self.fingerprint, self.digests[video_id]])[:16],
+                payload=self._reference(video_id, columns),
+            )
+            for video_id in self.ids
+        ]
+
+    def _reference(self, video_id: str, columns: Sequence[str] | None) -> StoredRow:
+        if video_id not in self:
+            raise KeyError(self._why_there_is_no_row(video_id))
+        entry = self.entries[video_id]
+        names = result_columns(open_part(entry.part)) if columns is None else columns
+        return StoredRow(
+            part=entry.part, row=entry.row, columns=tuple(names), file_columns=self.file_columns
+        )
+
+    def _why_there_is_no_row(self, video_id: str) -> str:
+        if video_id in self.absent:
+            return f"{video_id!r} has nothing here: {self.absent[video_id]}."
+        if video_id in self.entries:
+            return f"{video_id!r} failed here: {self.entries[video_id].reason}."
+        return f"{video_id!r} was not part of this stage."
+
+    def __repr__(self) -> str:
+        failed = sum(entry.status == "failed" for entry in self.entries.values())
+        return f"StageTable({len(self)} rows, {len(self.absent)} absent, {failed} failed)"

@@ -1,0 +1,150 @@
+"""What happens around the nodes: the demo corpus goes first, and MLflow hears of everything."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.hooks import hook_impl
+from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
+from pydantic import BaseModel
+
+from tiktok_virality.tracking.child_runs import child_run, flatten
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from kedro.framework.context import KedroContext
+    from kedro.io import DataCatalog
+    from kedro.pipeline import Pipeline
+
+    from tiktok_virality.models.trained import TrainedModel
+
+logger = logging.getLogger(__name__)
+
+
+class PlantedCorpusHooks:
+    """Environments that plant their own corpus run the `demo` pipeline first."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Extend the default pipeline where `globals.yml` names one to begin with."""
+        first = context.config_loader["globals"].get("begin_with")
+        if first:
+            from tiktok_virality.pipeline_registry import put_first
+
+            put_first(first)
+
+
+class TrackingHooks(MlflowHook):
+    """kedro-mlflow's hooks, and what they leave out.
+
+    They log a typed parameter as one repr, and neither system metrics, data sets nor models.
+    """
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Set MLflow up, with system metrics sampled through the run."""
+        import mlflow
+
+        super().after_context_created(context)
+        mlflow.enable_system_metrics_logging()
+
+    @hook_impl
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """Start the run, and remember the catalog, whose stage stores report on themselves."""
+        super().before_pipeline_run(run_params, pipeline, catalog)
+        self._catalog = catalog
+        self._logged_inputs: set[str] = set()
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Log what was saved, by its kind."""
+        if not self._is_mlflow_enabled:
+            return
+        if dataset_name == "manifest":
+            self._log_table(dataset_name, data)
+        elif dataset_name == "baselines":
+            for name, baseline in data.items():
+                self._log_model(name, baseline, dataset_name)
+        elif dataset_name == "leaderboard":
+            _log_leaderboard(data)
+        elif hasattr(data, "parameter_count"):
+            self._log_model(data.name, data, dataset_name)
+        else:
+            self._log_stage(dataset_name)
+        if self._layer(dataset_name) == "reporting":
+            self._log_file(dataset_name)
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        """Log the manifest as the run's data set when another run had made it."""
+        if self._is_mlflow_enabled and dataset_name == "manifest":
+            self._log_table(dataset_name, data)
+
+    def _log_param(self, name: str, value: Any) -> None:
+        """Log a parameter; a typed group becomes one parameter per field."""
+        if not isinstance(value, BaseModel | dict):
+            super()._log_param(name, value)
+            return
+        fields = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        for key, field_value in flatten(fields, f"{name}.").items():
+            super()._log_param(self.sanitize_param_name(key), field_value)
+
+    def _log_table(self, name: str, table: pd.DataFrame) -> None:
+        import mlflow
+
+        if name in self._logged_inputs:
+            return
+        self._logged_inputs.add(name)
+        source = str(self._path_of(name))
+        mlflow.log_input(mlflow.data.from_pandas(table, source=source, name=name), context="corpus")
+
+    def _log_stage(self, name: str) -> None:
+        import mlflow
+
+        report = getattr(self._catalog.get(name), "last_report", None)
+        if report is not None:
+            mlflow.log_metrics({f"stage/{name}/{k}": v for k, v in report.metrics().items()})
+
+    def _log_model(self, name: str, model: TrainedModel, dataset_name: str) -> None:
+        run = child_run(name)
+        if run is None:
+            return
+        run.log_params(model.description())
+        folder = self._path_of(dataset_name)
+        if folder is not None and folder.is_dir():
+            run.log_folder(folder, "model")
+
+    def _log_file(self, name: str) -> None:
+        import mlflow
+
+        path = self._path_of(name)
+        if path is not None and path.is_file():
+            mlflow.log_artifact(str(path), "reporting")
+
+    def _layer(self, name: str) -> str | None:
+        metadata = getattr(self._catalog.get(name), "metadata", None) or {}
+        return metadata.get("kedro-viz", {}).get("layer")
+
+    def _path_of(self, name: str) -> Path | None:
+        dataset = self._catalog.get(name)
+        path = getattr(dataset, "_filepath", None) or getattr(dataset, "_folder", None)
+        return None if path is None else Path(str(path))
+
+
+def _log_leaderboard(rows: list[dict[str, Any]]) -> None:
+    """Log every model's metrics under the same names to its nested run, and end that run."""
+    by_model: dict[str, dict[str, float]] = {}
+    for row in rows:
+        metrics = by_model.setdefault(row["model"], {})
+        for key, value in row.items():
+            if isinstance(value, int | float) and value is not None:
+                metrics[f"{row['split']}_{key}"] = float(value)
+    for name, metrics in by_model.items():
+        run = child_run(name)
+        if run is not None:
+            run.log_metrics(metrics)
+            run.finish()

@@ -1,0 +1,102 @@
+"""One nested MLflow run per model, so that the compare page sets them side by side."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+MODEL_TAG = "tiktok_virality.model"
+LONGEST_PARAM = 500
+
+
+@dataclass(frozen=True)
+class ChildRun:
+    """The nested run of one model; writes by run id, so that the parent run stays the active one.
+
+    Attributes:
+        run_id: MLflow's id of the nested run.
+        client: A client of the tracking store of the active run.
+    """
+
+    run_id: str
+    client: MlflowClient
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Log finite metrics at a step."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        finite = {key: value for key, value in metrics.items() if value == value}
+        entries = [Metric(key, float(value), now, step) for key, value in finite.items()]
+        self.client.log_batch(self.run_id, metrics=entries)
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Log parameters, flattened with dots."""
+        from mlflow.entities import Param
+
+        entries = [Param(k, str(v)[:LONGEST_PARAM]) for k, v in flatten(params).items()]
+        self.client.log_batch(self.run_id, params=entries)
+
+    def log_folder(self, folder: Path, artifact_path: str) -> None:
+        """Log a folder of files."""
+        self.client.log_artifacts(self.run_id, str(folder), artifact_path)
+
+    def finish(self) -> None:
+        """Mark the run as finished."""
+        self.client.set_terminated(self.run_id)
+
+
+def child_run(name: str) -> ChildRun | None:
+    """Open the nested run of model ``name`` under the active run, or find it again.
+
+    Returns:
+        The run, or ``None`` when no run is active: in a notebook or a test without tracking.
+    """
+    parent = _active_run()
+    if parent is None:
+        return None
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient()
+    experiment = parent.info.experiment_id
+    found = client.search_runs(
+        [experiment],
+        f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' and tags.`{MODEL_TAG}` = '{name}'",
+        max_results=1,
+    )
+    if found:
+        return ChildRun(found[0].info.run_id, client)
+    tags = {"mlflow.parentRunId": parent.info.run_id, MODEL_TAG: name}
+    run = client.create_run(experiment, tags=tags, run_name=name)
+    return ChildRun(run.info.run_id, client)
+
+
+def log_epoch(name: str, step: int, metrics: Mapping[str, float]) -> None:
+    """Log the losses of an epoch to the nested run of a model, live, if there is an active run."""
+    run = child_run(name)
+    if run is not None:
+        run.log_metrics(metrics, step=step)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one level, keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _active_run() -> Any:
+    """Return MLflow's active run; a process that has not imported mlflow has none."""
+    mlflow = sys.modules.get("mlflow")
+    return mlflow.active_run() if mlflow is not None else None
