@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+class ParameterHooks:
+    """A run with a wrong parameter stops before its first node."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check every parameter, those of pipelines that do not run included.
+
+        Raises:
+            ParameterError: Naming each key that is wrong.
+        """
+        from tiktok_virality.parameters import check_parameters
+
+        check_parameters(context.config_loader["parameters"])
+
+
 class PlantedCorpusHooks:
     """Environments that plant their own corpus run the `demo` pipeline first."""
 

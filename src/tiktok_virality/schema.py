@@ -48,6 +48,10 @@ class MediaError(ProjectError):
         return type(self), (self.reason, self.detail)
 
 
+class ParameterError(ProjectError):
+    """A parameter is unknown, missing or out of range."""
+
+
 class DataError(ProjectError):
     """The user's input as a whole cannot be used: nothing found, or nothing left."""
 

@@ -7,11 +7,11 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from kedro.config import OmegaConfigLoader  # noqa: E402
 
-from tiktok_virality.hooks import PlantedCorpusHooks, TrackingHooks  # noqa: E402
+from tiktok_virality.hooks import ParameterHooks, PlantedCorpusHooks, TrackingHooks  # noqa: E402
 
 # TrackingHooks extends kedro-mlflow's own hooks, which must therefore not register themselves too.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")
-HOOKS = (PlantedCorpusHooks(), TrackingHooks())
+HOOKS = (ParameterHooks(), PlantedCorpusHooks(), TrackingHooks())
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}

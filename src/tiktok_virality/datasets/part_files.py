@@ -20,6 +20,7 @@ from urllib.parse import quote
 import numpy as np
 
 from tiktok_virality.execution import Absent, Done, Failed, Outcome, StageItem
+from tiktok_virality.schema import digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,8 +40,6 @@ def safe_file_name(video_id: str) -> str:
     if name.startswith("."):
         name = "%2E" + name[1:]
     if len(name) > LONGEST_FILE_NAME_BYTES:
-        from tiktok_virality.schema import digest
-
         name = f"{name[:LONGEST_FILE_NAME_BYTES - 65]}-{digest(video_id)}"
     return name
 

@@ -75,8 +75,8 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     Args:
         filepath: Folder of this stage.
         engine: How batches reach workers: ``{"type": "local", "workers": null}``.
-        file_columns: Columns kept as files of their own: name to ``{"suffix", "folder"}``, where
-            the folder defaults to the one of the part files.
+        file_columns: Columns kept as files of their own: name to ``{"suffix", "path"}``, where
+            ``path`` is the folder, by default the one of the part files.
         max_failure_share: A save raises once more than this share of all items has failed.
         retry_failed: Whether items that failed before are tried again.
         metadata: For Kedro plugins.
@@ -302,7 +302,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
 
     def _columns_in(self, folder: Path) -> dict[str, FileColumn]:
         return {
-            name: FileColumn(suffix=how["suffix"], folder=Path(how.get("folder", folder)))
+            name: FileColumn(suffix=how["suffix"], folder=Path(how.get("path", folder)))
             for name, how in self._file_columns.items()
         }
 
