@@ -7,6 +7,8 @@ INSTALLED := $(VENV)/.installed
 
 export KEDRO_DISABLE_TELEMETRY ?= 1
 export MLFLOW_DISABLE_TELEMETRY ?= true
+# kedro-mlflow makes mlflow say how to write a model class at the start of every command
+export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
 .PHONY: run test test-slow test-browser lint format viz mlflow bench constraints clean help
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from kedro.io import DataCatalog
     from kedro.pipeline import Pipeline
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     from tiktok_virality.models.trained import TrainedModel
 
@@ -57,22 +58,48 @@ class TrackingHooks(MlflowHook):
     They log a typed parameter as one repr, and neither system metrics, data sets nor models.
     """
 
-    @hook_impl
-    def after_context_created(self, context: KedroContext) -> None:
-        """Set MLflow up, with system metrics sampled through the run."""
-        import mlflow
-
-        super().after_context_created(context)
-        mlflow.enable_system_metrics_logging()
+    _monitor: SystemMetricsMonitor | None = None
 
     @hook_impl
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
         """Start the run, and remember the catalog, whose stage stores report on themselves."""
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
         super().before_pipeline_run(run_params, pipeline, catalog)
         self._catalog = catalog
         self._logged_inputs: set[str] = set()
+        if self._is_mlflow_enabled:
+            # By hand: kedro-mlflow opens the run again for every node, and MLflow's own switch
+            # would start another monitor each time.
+            self._monitor = SystemMetricsMonitor(self.run_id)
+            self._monitor.start()
+
+    @hook_impl
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """End the run."""
+        self._stop_monitor()
+        super().after_pipeline_run(run_params, pipeline, catalog)
+
+    @hook_impl
+    def on_pipeline_error(
+        self,
+        error: Exception,
+        run_params: dict[str, Any],
+        pipeline: Pipeline,
+        catalog: DataCatalog,
+    ) -> None:
+        """Mark the run as failed; what was logged stays."""
+        self._stop_monitor()
+        super().on_pipeline_error(error, run_params, pipeline, catalog)
+
+    def _stop_monitor(self) -> None:
+        if self._monitor is not None:
+            self._monitor.finish()
+            self._monitor = None
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:

@@ -1,13 +1,19 @@
-"""Kedro's project settings: hooks and configuration loading."""
+"""Kedro's project settings: hooks, configuration loading, and no telemetry unless asked for."""
 
 import os
+import warnings
 
-# Before mlflow is imported. A user who wants to send usage data sets the variable to "false".
+from kedro.config import OmegaConfigLoader
+from mlflow.telemetry import set_telemetry_client
+
+from tiktok_virality.hooks import ParameterHooks, PlantedCorpusHooks, TrackingHooks
+
+# A user who wants to send usage data sets the variable to "false". Kedro's plugins have imported
+# mlflow by now, so its client is asked to look again.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+set_telemetry_client()
 
-from kedro.config import OmegaConfigLoader  # noqa: E402
-
-from tiktok_virality.hooks import ParameterHooks, PlantedCorpusHooks, TrackingHooks  # noqa: E402
+warnings.filterwarnings("ignore", message="register_new_resolver")
 
 # TrackingHooks extends kedro-mlflow's own hooks, which must therefore not register themselves too.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")

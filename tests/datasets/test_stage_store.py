@@ -16,6 +16,7 @@ from kedro.io import DatasetError
 from tests.execution.transforms import Square, items
 from tiktok_virality.datasets.part_files import safe_file_name
 from tiktok_virality.datasets.stage_store import StageStore
+from tiktok_virality.datasets.video_folder import VideoFolder
 from tiktok_virality.execution import Resources, StageItem, StagePlan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,7 +122,9 @@ def test_a_save_killed_outright_leaves_finished_parts_and_resumes(tmp_path):
     )
     (tmp_path / "trace").mkdir()
     process = subprocess.Popen(
-        [sys.executable, str(script)], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, str(script)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
     )
     while len(list((tmp_path / "stage").glob("*/*.arrow"))) < 20:
@@ -215,3 +218,10 @@ def test_no_id_leads_out_of_its_folder(video_id, tmp_path):
 def test_different_ids_never_share_a_file_name():
     ids = ["a/b", "a%2Fb", "a b", "a%20b", "x" * 300, "x" * 301, ".a", "%2Ea"]
     assert len({safe_file_name(video_id) for video_id in ids}) == len(ids)
+
+
+def test_a_video_folder_takes_a_plan_that_makes_videos_and_lists_them(tmp_path):
+    folder = VideoFolder(filepath=str(tmp_path / "videos"))
+    folder.save(plan(_BytesOf(), items(a=1, **{"ä/b": 2})))
+    assert folder.load().keys() == {"a", "ä/b"}
+    assert (tmp_path / "videos" / "a.mp4").read_bytes() == b"1"

@@ -104,7 +104,7 @@ def test_a_full_disk_is_said_and_not_taken_for_a_bad_clip(square):
             file.write("x" * 10_000)
 
     work = StageWork(transform=square, write=write_to_a_full_disk)
-    with pytest.raises(StageError, match="disk is full.*run the same command again"):
+    with pytest.raises(StageError, match=r"disk is full.*run the same command again"):
         work(items(a=1))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tiktok_virality.execution import Absent, Done, Outcome, StageItem, outcome_of
+from tiktok_virality.execution import Absent, Outcome, StageItem, outcome_of
 from tiktok_virality.schema import MediaError, WeightsError
 
 

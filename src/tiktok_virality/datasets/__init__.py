@@ -1,7 +1,11 @@
 """How each catalog entry is stored and read."""
 
 from tiktok_virality.datasets.archives import ArrayArchive
-from tiktok_virality.datasets.model_folders import CheckpointFolder, SafetensorsModel, SkopsBaselines
+from tiktok_virality.datasets.model_folders import (
+    CheckpointFolder,
+    SafetensorsModel,
+    SkopsBaselines,
+)
 from tiktok_virality.datasets.post_metadata import PostMetadata
 from tiktok_virality.datasets.stage_store import StageReport, StageStore
 from tiktok_virality.datasets.stage_table import StageTable

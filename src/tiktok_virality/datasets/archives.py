@@ -28,7 +28,8 @@ class ArrayArchive(AbstractDataset[Mapping[str, Any], dict[str, np.ndarray]]):
     def save(self, data: Mapping[str, Any]) -> None:
         """Write all arrays at once."""
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **{name: np.asarray(value) for name, value in data.items()})
+        arrays: dict[str, Any] = {name: np.asarray(value) for name, value in data.items()}
+        np.savez_compressed(buffer, **arrays)
         self._filepath.parent.mkdir(parents=True, exist_ok=True)
         write_bytes_atomically(self._filepath, buffer.getvalue())
 

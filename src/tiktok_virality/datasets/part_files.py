@@ -40,7 +40,7 @@ def safe_file_name(video_id: str) -> str:
     if name.startswith("."):
         name = "%2E" + name[1:]
     if len(name) > LONGEST_FILE_NAME_BYTES:
-        name = f"{name[:LONGEST_FILE_NAME_BYTES - 65]}-{digest(video_id)}"
+        name = f"{name[: LONGEST_FILE_NAME_BYTES - 65]}-{digest(video_id)}"
     return name
 
 
@@ -184,9 +184,7 @@ def open_part(path: Path) -> pa.Table:
         return pa.ipc.open_file(source).read_all()
 
 
-def read_cell(
-    path: Path, row: int, name: str, file_columns: Mapping[str, FileColumn]
-) -> Any:
+def read_cell(path: Path, row: int, name: str, file_columns: Mapping[str, FileColumn]) -> Any:
     """Return one value of a part as it was given: array, scalar, list or file content.
 
     Arrays are views on the mapped file, read-only.

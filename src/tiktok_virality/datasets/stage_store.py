@@ -9,29 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from tiktok_virality.datasets.part_files import (
-    PART_SUFFIX,
-    FileColumn,
-    PartWriter,
-    open_part,
-    write_bytes_atomically,
-)
+from tiktok_virality.datasets.part_files import FileColumn, PartWriter
+from tiktok_virality.datasets.stage_ledger import PlanIndex, read_ledger
 from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
 from tiktok_virality.execution import BatchReport, LocalEngine, StageItem, StagePlan, StageWork
 from tiktok_virality.execution.local import Engine
 from tiktok_virality.execution.progress import with_progress
 from tiktok_virality.schema import StageError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 logger = logging.getLogger(__name__)
 
-INDEX_NAME = "index.parquet"
 VERSIONS_KEPT = 2
 
 
@@ -106,9 +97,11 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         Raises:
             StageError: The disk is full, or more than ``max_failure_share`` of the items failed.
         """
-        folder = self._folder / plan.fingerprint[:16]
-        self._prepare(folder, plan)
-        known = self._ledger(folder)
+        index = PlanIndex.of(plan)
+        folder = self._version_folder(plan.fingerprint)
+        self._prepare(folder)
+        index.write(self._folder)
+        known = read_ledger(folder, self._columns_in(folder))
         missing = [item for item in plan.items if not self._is_accounted_for(item, known)]
         started = time.monotonic()
         report = self._run(plan, missing, folder)
@@ -127,34 +120,28 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         Raises:
             DatasetError: Nothing was saved yet, or the latest save was interrupted.
         """
-        if not (self._folder / INDEX_NAME).exists():
+        index = PlanIndex.read(self._folder)
+        if index is None:
             raise DatasetError(
                 f"{self._folder} is empty: this stage has not run yet. Run the pipeline that "
                 "makes it first, or the whole project with `kedro run`."
             )
-        fingerprint, index = self._read_index()
-        folder = self._folder / fingerprint[:16]
-        known = self._ledger(folder)
-        planned = {
-            (row.video_id, row.digest): known.get((row.video_id, row.digest))
-            for row in index.itertuples()
-            if row.absent is None
-        }
-        unaccounted = [video_id for (video_id, _), entry in planned.items() if entry is None]
-        if unaccounted:
+        folder = self._version_folder(index.fingerprint)
+        ledger = read_ledger(folder, self._columns_in(folder))
+        missing = [video_id for video_id, item in index.items if (video_id, item) not in ledger]
+        if missing:
             raise DatasetError(
-                f"{self._folder} was interrupted: {len(unaccounted)} of {len(planned)} items are "
-                f"missing, {unaccounted[0]!r} among them. Run the same command again: it does "
-                "only what is missing."
+                f"{self._folder} was interrupted: {len(missing)} of {len(index.items)} items are "
+                f"missing, {missing[0]!r} among them. Run the same command again: it does only "
+                "what is missing."
             )
-        entries = {video_id: entry for (video_id, _), entry in planned.items() if entry is not None}
-        absent = {row.video_id: row.absent for row in index.itertuples() if row.absent is not None}
-        absent |= {key: str(e.reason) for key, e in entries.items() if e.status == "absent"}
+        entries = {video_id: ledger[video_id, item] for video_id, item in index.items}
+        found_absent = {k: str(e.reason) for k, e in entries.items() if e.status == "absent"}
         return StageTable(
-            fingerprint=fingerprint,
-            digests={row.video_id: row.digest for row in index.itertuples()},
+            fingerprint=index.fingerprint,
+            digests=dict(index.items),
             entries=entries,
-            absent=absent,
+            absent={**index.absent, **found_absent},
             file_columns=self._columns_in(folder),
         )
 
@@ -186,52 +173,15 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder), "engine": repr(self._engine)}
 
-    def _prepare(self, folder: Path, plan: StagePlan) -> None:
-        """Make the folders, sweep what a killed run left half-written, and note the plan."""
-        import pandas as pd
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    def _version_folder(self, fingerprint: str) -> Path:
+        return self._folder / fingerprint[:16]
 
-        for place in {folder, *(c.folder for c in self._columns_in(folder).values())}:
+    def _prepare(self, folder: Path) -> None:
+        """Make the folders, and sweep what a killed run left half-written."""
+        for place in {folder, *(column.folder for column in self._columns_in(folder).values())}:
             place.mkdir(parents=True, exist_ok=True)
             for leftover in place.glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)
-        rows: list[tuple[str, str, str | None]] = [(i.video_id, i.digest, None) for i in plan.items]
-        rows += [(video_id, "", reason) for video_id, reason in plan.absent.items()]
-        frame = pd.DataFrame(rows, columns=["video_id", "digest", "absent"], dtype="object")
-        _check_unique(frame)
-        schema = pa.schema([(name, pa.string()) for name in frame.columns])
-        table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-        buffer = pa.BufferOutputStream()
-        pq.write_table(table.replace_schema_metadata({"fingerprint": plan.fingerprint}), buffer)
-        write_bytes_atomically(self._folder / INDEX_NAME, buffer.getvalue())
-
-    def _read_index(self) -> tuple[str, pd.DataFrame]:
-        import pyarrow.parquet as pq
-
-        table = pq.read_table(self._folder / INDEX_NAME)
-        frame = table.to_pandas().astype("object")
-        frame = frame.where(frame.notna(), None)
-        return table.schema.metadata[b"fingerprint"].decode(), frame
-
-    def _ledger(self, folder: Path) -> dict[tuple[str, str], LedgerEntry]:
-        """Read how every item of every part ended; a row whose file is gone counts as missing."""
-        columns = self._columns_in(folder)
-        present = {name: _file_names(column.folder) for name, column in columns.items()}
-        ledger = {}
-        for part in sorted(folder.glob(f"*{PART_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns):
-            table = open_part(part)
-            kept = {name: table.column(name).to_pylist() for name in columns if name in table.column_names}
-            ledger_columns = table.select(["video_id", "digest", "status", "reason", "detail"])
-            for row, (key, item_digest, status, reason, detail) in enumerate(
-                zip(*ledger_columns.to_pydict().values(), strict=True)
-            ):
-                if status == "done" and any(v[row] not in present[n] for n, v in kept.items()):
-                    continue
-                ledger[key, item_digest] = LedgerEntry(
-                    status=status, reason=reason, detail=detail, part=part, row=row
-                )
-        return ledger
 
     def _is_accounted_for(
         self, item: StageItem, ledger: Mapping[tuple[str, str], LedgerEntry]
@@ -275,7 +225,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         )
 
     def _check_failures(self, plan: StagePlan, folder: Path) -> None:
-        ledger = self._ledger(folder)
+        ledger = read_ledger(folder, self._columns_in(folder))
         failed = {
             item.video_id: entry
             for item in plan.items
@@ -323,16 +273,6 @@ def make_engine(engine: Mapping[str, Any]) -> Engine:
 def _batches(items: Sequence[StageItem], size: int) -> Iterator[Sequence[StageItem]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _check_unique(frame: pd.DataFrame) -> None:
-    twice = frame.loc[frame["video_id"].duplicated(), "video_id"]
-    if len(twice):
-        raise StageError(f"{twice.iloc[0]!r} is planned twice; every video id must be unique.")
-
-
-def _file_names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def _describe_value(value: Any) -> Any:

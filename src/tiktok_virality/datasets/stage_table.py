@@ -81,7 +81,11 @@ class StageTable:
     def columns(self) -> list[str]:
         """Names of the result columns."""
         parts = {self.entries[key].part for key in self.ids}
-        return list(dict.fromkeys(name for part in sorted(parts) for name in result_columns(open_part(part))))
+        return list(
+            dict.fromkeys(
+                name for part in sorted(parts) for name in result_columns(open_part(part))
+            )
+        )
 
     def __len__(self) -> int:
         return len(self.ids)

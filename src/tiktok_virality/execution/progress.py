@@ -24,10 +24,15 @@ def with_progress(reports: Iterable[BatchReport], total: int, name: str) -> Iter
 
 
 def _with_bar(reports: Iterable[BatchReport], total: int, name: str) -> Iterator[BatchReport]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich import progress as bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn()) as progress:
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns) as progress:
         task = progress.add_task(name, total=total)
         for report in reports:
             progress.advance(task, report.total)

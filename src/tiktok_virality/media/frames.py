@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
+
+    VideoPacket = Packet[VideoStream]
 
 MICROSECONDS = 1_000_000
 
@@ -98,95 +102,120 @@ def sample_frames(path: Path, sampling: FrameSampling) -> FrameTensor:
         stream = choose_video_stream(container)
         stream.codec_context.thread_count = 1
         packets = [packet for packet in container.demux(stream) if packet.size]
-        frames = _wanted_frames(stream.codec_context, packets, sampling)
-        if not frames:
+        scaler = _Scaler(sampling=sampling, pixel_aspect=float(stream.sample_aspect_ratio or 1))
+        pictures = _sparsely(stream.codec_context, packets, sampling, scaler)
+        if pictures is None:
+            pictures = _by_decoding_everything(stream.codec_context, packets, sampling, scaler)
+        if not pictures:
             raise MediaError("unreadable", f"{path.name}: no frame can be decoded")
+        tick_seconds = stream.time_base or Fraction(1)
         start_seconds = Fraction(container.start_time or 0, MICROSECONDS)
-        times = [(frame.pts or 0) * stream.time_base - start_seconds for frame in frames]
-        pixels = _scale(frames, sampling, pixel_aspect=float(stream.sample_aspect_ratio or 1))
-    return FrameTensor(pixels=pixels, timestamps_seconds=np.array(times, dtype=np.float32))
+        times = [picture.pts * tick_seconds - start_seconds for picture in pictures]
+    return FrameTensor(
+        pixels=np.stack([picture.pixels for picture in pictures]),
+        timestamps_seconds=np.array(times, dtype=np.float32),
+    )
 
 
-def _scale(
-    frames: Sequence[VideoFrame], sampling: FrameSampling, pixel_aspect: float
-) -> np.ndarray:
-    """Scale each frame once, straight to its final size, and set it upright on the canvas.
+@dataclass(frozen=True, kw_only=True)
+class _Picture:
+    """A frame at its final size, uint8 [3, H, W], and when it is shown, in stream ticks."""
 
-    Returns:
-        RGB, uint8 [T, 3, H, W].
-    """
-    from av.video.reformatter import VideoReformatter
+    pts: int
+    pixels: np.ndarray
 
-    scaler = VideoReformatter()
-    height, width = sampling.height, sampling.width
-    canvases = np.zeros((len(frames), 3, height, width), dtype=np.uint8)
-    for canvas, frame in zip(canvases, frames, strict=True):
+
+@dataclass(frozen=True, kw_only=True)
+class _Scaler:
+    """Scales a frame once, straight to its final size, and sets it upright on the canvas."""
+
+    sampling: FrameSampling
+    pixel_aspect: float
+
+    @cached_property
+    def _reformatter(self) -> VideoReformatter:
+        from av.video.reformatter import VideoReformatter
+
+        return VideoReformatter()
+
+    def __call__(self, frame: VideoFrame) -> _Picture:
+        height, width = self.sampling.height, self.sampling.width
         orientation = Orientation.of(frame)
-        shown = orientation.size(frame.width * pixel_aspect, frame.height)
+        shown = orientation.size(frame.width * self.pixel_aspect, frame.height)
         fitted = fit_within(*shown, canvas=(width, height))
-        scaled = scaler.reformat(frame, *orientation.size(*fitted), "rgb24", threads=1)
+        coded = orientation.size(*fitted)
+        scaled = self._reformatter.reformat(frame, *coded, "rgb24", threads=1).to_ndarray()
         left, top = (width - fitted[0]) // 2, (height - fitted[1]) // 2
-        upright = orientation.apply(scaled.to_ndarray()).transpose(2, 0, 1)  # [3, h, w]
-        canvas[:, top : top + fitted[1], left : left + fitted[0]] = upright
-    return canvases
+        pixels = np.zeros((3, height, width), dtype=np.uint8)
+        upright = orientation.apply(scaled).transpose(2, 0, 1)  # [3, h, w]
+        pixels[:, top : top + fitted[1], left : left + fitted[0]] = upright
+        return _Picture(pts=frame.pts or 0, pixels=pixels)
 
 
-def _wanted_frames(
-    decoder: VideoCodecContext, packets: Sequence[Packet[VideoStream]], sampling: FrameSampling
-) -> list[VideoFrame]:
-    """Return the wanted frames in the order in which they are shown."""
-    positions = _presentation_order(packets)
-    if positions is not None:
-        wanted = [positions[index] for index in sampling.indices(len(positions))]
-        frames = _decode_runs(decoder, packets, wanted)
-        if frames is not None:
-            return frames
-    everything = list(_decode(decoder, packets))
-    return [everything[index] for index in sampling.indices(len(everything))]
+def _sparsely(
+    decoder: VideoCodecContext,
+    packets: Sequence[VideoPacket],
+    sampling: FrameSampling,
+    scaler: _Scaler,
+) -> list[_Picture] | None:
+    """Decode only what the wanted frames need; ``None`` where the packets do not tell what that is.
+
+    They mislead where the container calls a picture a key frame from which decoding cannot start,
+    as with gradual refresh.
+    """
+    times = [packet.pts for packet in packets if packet.pts is not None]
+    order = _presentation_order(packets, times)
+    if order is None:
+        return None
+    wanted = [order[index] for index in sampling.indices(len(order))]
+    waiting = {times[position] for position in wanted}
+    found: dict[int, _Picture] = {}
+    depth = decoder.reorder_depth
+    for run in _runs(packets, times, wanted):
+        for frame in _decode(decoder, packets[run.start : run.stop], waiting):
+            if frame.pts == times[run.start] and not frame.key_frame:
+                return None
+            if frame.pts is not None and frame.pts in waiting:
+                found[frame.pts] = scaler(frame)
+        decoder.reorder_depth = depth  # flushing may forget it, and learning anew costs pictures
+    if found.keys() != waiting:
+        return None
+    return [found[times[position]] for position in wanted]
 
 
-def _presentation_order(packets: Sequence[Packet[VideoStream]]) -> list[int] | None:
+def _by_decoding_everything(
+    decoder: VideoCodecContext,
+    packets: Sequence[VideoPacket],
+    sampling: FrameSampling,
+    scaler: _Scaler,
+) -> list[_Picture]:
+    """Decode every frame and scale those that may be wanted once their number is known."""
+    count = 0
+    candidates: list[_Picture] = []
+    for count, frame in enumerate(_decode(decoder, packets), start=1):
+        if (count - 1) % sampling.every_nth == 0:
+            candidates.append(scaler(frame))
+    return [candidates[index // sampling.every_nth] for index in sampling.indices(count)]
+
+
+def _presentation_order(packets: Sequence[VideoPacket], times: Sequence[int]) -> list[int] | None:
     """Return the positions of the packets that will be shown, in the order of showing.
 
     ``None`` where packets alone do not tell: without timestamps, or where pictures of the opening
     group precede its key frame, which a decoder may or may not show.
     """
+    if not packets or len(times) < len(packets) or not packets[0].is_keyframe:
+        return None
     shown = [position for position, packet in enumerate(packets) if not packet.is_discard]
-    times = {packets[position].pts for position in shown}
-    if not shown or None in times or len(times) < len(shown) or not packets[0].is_keyframe:
+    order = sorted(shown, key=lambda position: times[position])
+    if not order or times[order[0]] < times[0] or len({times[p] for p in shown}) < len(shown):
         return None
-    first = packets[0].pts
-    if first is None or any(packets[position].pts < first for position in shown):
-        return None
-    return sorted(shown, key=lambda position: packets[position].pts)
+    return order
 
 
-def _decode_runs(
-    decoder: VideoCodecContext, packets: Sequence[Packet[VideoStream]], wanted: Sequence[int]
-) -> list[VideoFrame] | None:
-    """Return the frames of the packets at the wanted positions, or ``None`` if one is missing.
-
-    One is missing where the container calls a picture a key frame from which decoding cannot
-    start, as with gradual refresh.
-    """
-    times = [packets[position].pts for position in wanted]
-    waiting = set(times)
-    found: dict[int | None, VideoFrame] = {}
-    depth = decoder.reorder_depth
-    for run in _runs(packets, wanted):
-        for frame in _decode(decoder, packets[run.start : run.stop], waiting):
-            if frame.pts == packets[run.start].pts and not frame.key_frame:
-                return None
-            if frame.pts in waiting:
-                found[frame.pts] = frame
-        decoder.flush_buffers()
-        decoder.reorder_depth = depth
-    if found.keys() != waiting:
-        return None
-    return [found[time] for time in times]
-
-
-def _runs(packets: Sequence[Packet[VideoStream]], wanted: Sequence[int]) -> list[range]:
+def _runs(
+    packets: Sequence[VideoPacket], times: Sequence[int], wanted: Sequence[int]
+) -> list[range]:
     """Return the stretches of packets to decode: from a key frame to the last wanted picture.
 
     A picture that follows a key frame in the file and precedes it on the screen may refer to the
@@ -196,7 +225,7 @@ def _runs(packets: Sequence[Packet[VideoStream]], wanted: Sequence[int]) -> list
     runs: list[range] = []
     for position in sorted(wanted):
         group = bisect_right(keys, position) - 1
-        leads = packets[position].pts < packets[keys[group]].pts
+        leads = times[position] < times[keys[group]]
         start = keys[group - 1] if leads else keys[group]
         if runs and start <= runs[-1].stop:
             runs[-1] = range(runs[-1].start, position + 1)
@@ -207,19 +236,25 @@ def _runs(packets: Sequence[Packet[VideoStream]], wanted: Sequence[int]) -> list
 
 def _decode(
     decoder: VideoCodecContext,
-    packets: Sequence[Packet[VideoStream]],
-    wanted_times: set[int | None] | None = None,
+    packets: Sequence[VideoPacket],
+    wanted_times: set[int] | None = None,
 ) -> Iterator[VideoFrame]:
-    """Yield the frames of packets to the last; what is damaged is passed over.
+    """Yield the frames of packets to the last, and leave the decoder ready for any others.
 
-    With ``wanted_times``, the decoder may drop other frames that nothing refers to.
+    Damaged packets are passed over. With ``wanted_times``, the decoder may drop other frames that
+    nothing refers to.
     """
     import av
 
-    for packet in (*packets, None):
-        if wanted_times is not None and packet is not None:
-            decoder.skip_frame = "DEFAULT" if packet.pts in wanted_times else "NONREF"
-        try:
-            yield from decoder.decode(packet)
-        except av.error.InvalidDataError:
-            continue
+    try:
+        for packet in (*packets, None):
+            if packet is not None:
+                keep = wanted_times is None or packet.pts in wanted_times
+                decoder.skip_frame = "DEFAULT" if keep else "NONREF"
+            try:
+                frames = decoder.decode(packet)
+            except av.error.InvalidDataError:
+                continue
+            yield from frames
+    finally:
+        decoder.flush_buffers()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
+
+
+Length = TypeVar("Length", int, float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +35,10 @@ class Orientation:
         The matrix ``[[a, b, u], [c, d, v], [x, y, w]]`` maps (column, row) to
         (a column + c row, b column + d row), as the QuickTime file format defines it.
         """
-        from av.sidedata.sidedata import Type
-
-        matrix = frame.side_data.get(Type.DISPLAYMATRIX)
-        if matrix is None:
+        if "DISPLAYMATRIX" not in frame.side_data:
             return cls()
-        a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
+        matrix = bytes(frame.side_data["DISPLAYMATRIX"])
+        a, b, _, c, d = np.frombuffer(matrix, dtype=np.int32)[:5].tolist()
         if abs(a) + abs(d) >= abs(b) + abs(c):
             return cls(mirrored_x=a < 0, mirrored_y=d < 0)
         return cls(transposed=True, mirrored_x=c < 0, mirrored_y=b < 0)
@@ -49,7 +50,7 @@ class Orientation:
             return 90 if self.mirrored_x else 270
         return 180 if self.mirrored_y else 0
 
-    def size(self, width: int, height: int) -> tuple[int, int]:
+    def size(self, width: Length, height: Length) -> tuple[Length, Length]:
         """Return the (width, height) at which a picture of this coded size is shown."""
         return (height, width) if self.transposed else (width, height)
 

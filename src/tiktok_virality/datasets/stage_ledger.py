@@ -1,0 +1,115 @@
+"""What a stage was asked to do, and how far it has come: the index of the plan and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiktok_virality.datasets.part_files import (
+    LEDGER_COLUMNS,
+    PART_SUFFIX,
+    FileColumn,
+    open_part,
+    write_bytes_atomically,
+)
+from tiktok_virality.datasets.stage_table import LedgerEntry
+from tiktok_virality.execution import StagePlan
+from tiktok_virality.schema import StageError
+
+INDEX_NAME = "index.parquet"
+
+ItemKey = tuple[str, str]
+"""Video id and content digest: what a result is filed under."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanIndex:
+    """The latest plan of a stage, without its payloads.
+
+    Attributes:
+        fingerprint: Digest of what decides the results.
+        items: What is to be processed, in order.
+        absent: Ids known beforehand to have nothing to process, with the reason.
+    """
+
+    fingerprint: str
+    items: tuple[ItemKey, ...]
+    absent: Mapping[str, str]
+
+    @classmethod
+    def of(cls, plan: StagePlan) -> PlanIndex:
+        """Return the index of a plan.
+
+        Raises:
+            StageError: A video id is planned twice.
+        """
+        seen: set[str] = set()
+        for video_id in (*(item.video_id for item in plan.items), *plan.absent):
+            if video_id in seen:
+                raise StageError(f"{video_id!r} is planned twice; every video id must be unique.")
+            seen.add(video_id)
+        return cls(
+            fingerprint=plan.fingerprint,
+            items=tuple((item.video_id, item.digest) for item in plan.items),
+            absent=dict(plan.absent),
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> PlanIndex | None:
+        """Return the index in a stage's folder, or ``None`` when nothing was planned yet."""
+        import pyarrow.parquet as pq
+
+        path = folder / INDEX_NAME
+        if not path.exists():
+            return None
+        table = pq.read_table(path)
+        rows = table.to_pylist()
+        return cls(
+            fingerprint=table.schema.metadata[b"fingerprint"].decode(),
+            items=tuple((r["video_id"], r["digest"]) for r in rows if r["absent"] is None),
+            absent={r["video_id"]: r["absent"] for r in rows if r["absent"] is not None},
+        )
+
+    def write(self, folder: Path) -> None:
+        """Note the plan in a stage's folder."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        rows = [(video_id, item_digest, None) for video_id, item_digest in self.items]
+        rows += [(video_id, "", reason) for video_id, reason in self.absent.items()]
+        names = ("video_id", "digest", "absent")
+        columns = [pa.array([row[i] for row in rows], pa.string()) for i in range(len(names))]
+        schema = pa.schema([(name, pa.string()) for name in names])
+        schema = schema.with_metadata({"fingerprint": self.fingerprint})
+        buffer = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_arrays(columns, schema=schema), buffer)
+        write_bytes_atomically(folder / INDEX_NAME, buffer.getvalue())
+
+
+def read_ledger(folder: Path, file_columns: Mapping[str, FileColumn]) -> dict[ItemKey, LedgerEntry]:
+    """Read how every item of every part ended; a later part outdoes an earlier one.
+
+    A row whose file is gone counts as missing.
+    """
+    present = {name: _file_names(column.folder) for name, column in file_columns.items()}
+    ledger: dict[ItemKey, LedgerEntry] = {}
+    for part in sorted(folder.glob(f"*{PART_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns):
+        table = open_part(part)
+        kept = [name for name in file_columns if name in table.column_names]
+        rows = table.select([*LEDGER_COLUMNS, *kept]).to_pylist()
+        for number, row in enumerate(rows):
+            if row["status"] == "done" and any(row[name] not in present[name] for name in kept):
+                continue
+            ledger[row["video_id"], row["digest"]] = LedgerEntry(
+                status=row["status"],
+                reason=row["reason"],
+                detail=row["detail"],
+                part=part,
+                row=number,
+            )
+    return ledger
+
+
+def _file_names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()

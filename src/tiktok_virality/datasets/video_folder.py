@@ -1,0 +1,123 @@
+"""A folder of video files, by id."""
+
+from __future__ import annotations
+
+import logging
+import os
+import unicodedata
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from kedro.io import AbstractDataset
+
+from tiktok_virality.datasets.stage_store import StageReport, StageStore
+from tiktok_virality.execution import StagePlan
+from tiktok_virality.media.clip import EncodedVideo, VideoFiles
+
+logger = logging.getLogger(__name__)
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv")
+LEDGER_FOLDER = ".rendering"
+UNFINISHED_SUFFIXES = (".part", ".temp", ".tmp")
+
+
+class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
+    """The video files of a folder and of the folders in it.
+
+    The id of a video is its path below the folder, without its suffix: percent-decoded, so that
+    ids with slashes can be file names, and in Unicode normal form C, so that it does not matter
+    which system wrote the name. Hidden files and unfinished downloads do not count.
+
+    A plan whose rows have a column ``video`` (the bytes of an mp4) can be saved here: the demo
+    corpus is rendered that way, resumable as any stage is.
+
+    Args:
+        filepath: The folder.
+        engine: How a saved plan reaches workers; see `StageStore`.
+        metadata: For Kedro plugins.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        engine: Mapping[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._folder = Path(filepath)
+        self._store = StageStore(
+            filepath=str(self._folder / LEDGER_FOLDER),
+            engine=engine,
+            file_columns={"video": {"suffix": ".mp4", "path": str(self._folder)}},
+        )
+        self.metadata = metadata
+
+    def load(self) -> VideoFiles:
+        """Return references to the files; none where the folder is empty or missing."""
+        return VideoFiles(self._folder, _with_ids(self._folder))
+
+    @property
+    def last_report(self) -> StageReport | None:
+        """What the last save did."""
+        return self._store.last_report
+
+    def save(self, plan: StagePlan) -> None:
+        """Make the videos of a plan that are not there yet."""
+        self._store.save(plan)
+
+    def preview(self, rows: int = 10) -> Any:
+        """Return the first files, for Kedro-Viz."""
+        from kedro_datasets._typing import TablePreview
+
+        data = [
+            [video.video_id, str(video.path), round(video.size_bytes / 1e6, 2)]
+            for video in islice(self.load().values(), rows)
+        ]
+        columns = ["video_id", "path", "size in MB"]
+        return TablePreview({"index": list(range(len(data))), "columns": columns, "data": data})
+
+    def _exists(self) -> bool:
+        return next(_video_paths(self._folder), None) is not None
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._folder)}
+
+
+def video_id_of(relative_path: Path) -> str:
+    """Return the id of a video from its path below the folder.
+
+    Bytes in a file name that are not UTF-8 become replacement characters.
+    """
+    name = os.fsencode(relative_path.with_suffix("").as_posix()).decode("utf-8", "replace")
+    return unicodedata.normalize("NFC", unquote(name))
+
+
+def _with_ids(folder: Path) -> Iterator[EncodedVideo]:
+    """Give each file an id of its own: a second file of the same id keeps its whole name."""
+    taken: set[str] = set()
+    for path in _video_paths(folder):
+        relative = path.relative_to(folder)
+        video_id = video_id_of(relative)
+        if video_id in taken:
+            logger.warning("%s: another file has the id %r; using the file name", path, video_id)
+            video_id = relative.as_posix()
+        taken.add(video_id)
+        status = path.stat()
+        yield EncodedVideo(
+            video_id=video_id,
+            path=path,
+            size_bytes=status.st_size,
+            modified_ns=status.st_mtime_ns,
+        )
+
+
+def _video_paths(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith((".", "~")) for part in path.relative_to(folder).parts)
+        unfinished = Path(path.stem).suffix.lower() in UNFINISHED_SUFFIXES
+        is_video = path.suffix.lower() in VIDEO_SUFFIXES and not hidden and not unfinished
+        if is_video and path.is_file():
+            yield path

@@ -1,0 +1,69 @@
+"""Which clips make up the corpus, and how it is divided: the parameters of ingestion."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from tiktok_virality.schema import Config, Split
+
+TOLERANCE = 1e-6
+
+
+class ClipLimits(Config):
+    """How long a clip may be.
+
+    Attributes:
+        min_seconds: Shorter clips are rejected as too short.
+        max_seconds: Longer clips are rejected as too long.
+    """
+
+    min_seconds: float = Field(default=1.0, ge=0)
+    max_seconds: float = Field(default=180.0, gt=0)
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.min_seconds > self.max_seconds:
+            raise ValueError(
+                f"min_seconds={self.min_seconds} is more than max_seconds={self.max_seconds}"
+            )
+        return self
+
+
+class SplitParameters(Config):
+    """How the videos are divided.
+
+    Attributes:
+        train: Share of the videos that models learn from.
+        validation: Share that decides when to stop training.
+        test: Share that nothing is fitted or chosen on.
+    """
+
+    train: float = Field(default=0.7, gt=0, lt=1)
+    validation: float = Field(default=0.15, gt=0, lt=1)
+    test: float = Field(default=0.15, gt=0, lt=1)
+
+    @property
+    def shares(self) -> dict[Split, float]:
+        """Share of the videos by split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    @model_validator(mode="after")
+    def _check_sum(self) -> Self:
+        total = sum(self.shares.values())
+        if abs(total - 1) > TOLERANCE:
+            raise ValueError(f"train, validation and test must add up to 1, not {total:g}")
+        return self
+
+
+class IngestionParameters(Config):
+    """The parameters of the ingestion pipeline.
+
+    Attributes:
+        limits: How long a clip may be.
+        splits: How the videos are divided.
+    """
+
+    limits: ClipLimits = ClipLimits()
+    splits: SplitParameters = SplitParameters()

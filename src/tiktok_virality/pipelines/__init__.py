@@ -1,0 +1,1 @@
+"""The pipelines: nodes, and how they are wired."""

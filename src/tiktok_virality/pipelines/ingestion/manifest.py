@@ -1,0 +1,72 @@
+"""The shape of the tables that ingestion makes; the catalog checks them on saving and loading."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+from pandera.pandas import Check, Column, DataFrameSchema
+
+from tiktok_virality.schema import SPLITS
+
+MAX_VIEWS: Final = 100_000_000_000
+"""More views than any video has; a larger count is a mistake."""
+
+REJECTION_REASONS: Final = (
+    "no file",
+    "no metadata",
+    "unreadable",
+    "no video stream",
+    "too short",
+    "too long",
+    "bad count",
+    "duplicate id",
+    "identical content",
+)
+
+MOMENT: Final = pd.DatetimeTZDtype("us", "UTC")
+
+ManifestSchema = DataFrameSchema(
+    {
+        "video_id": Column(str, Check.str_length(min_value=1), unique=True),
+        "url": Column(str, nullable=True),
+        "creator_id": Column(str, nullable=True),
+        "posted_at": Column(MOMENT, nullable=True),
+        "captured_at": Column(MOMENT, nullable=True),
+        "views": Column("int64", Check.in_range(0, MAX_VIEWS)),
+        "duration_seconds": Column(float, Check.gt(0)),
+        "width": Column("int64", Check.ge(1)),
+        "height": Column("int64", Check.ge(1)),
+        "fps": Column(float, Check.gt(0)),
+        "video_codec": Column(str),
+        "has_audio": Column(bool),
+        "content_hash": Column(str, Check.str_length(64, 64), unique=True),
+        "duplicate_group": Column(str),
+        "caption": Column(str, nullable=True),
+        "hashtags": Column(str),
+        "size_bytes": Column("int64", Check.ge(1)),
+    },
+    name="manifest",
+    strict=True,
+    ordered=True,
+    coerce=True,
+)
+
+RejectedVideosSchema = DataFrameSchema(
+    {
+        "video_id": Column(str),
+        "stage": Column(str, Check.isin(["posts", "probe", "selection"])),
+        "reason": Column(str, Check.isin(REJECTION_REASONS)),
+        "detail": Column(str),
+    },
+    name="rejected_videos",
+    strict=True,
+    coerce=True,
+)
+
+SplitsSchema = DataFrameSchema(
+    {"video_id": Column(str, unique=True), "split": Column(str, Check.isin(SPLITS))},
+    name="splits",
+    strict=True,
+    coerce=True,
+)

@@ -1,0 +1,287 @@
+"""Which videos are usable, why the others are not, and how the usable ones are divided."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from tiktok_virality.evaluation.splits import assign_splits
+from tiktok_virality.execution import StagePlan
+from tiktok_virality.media.clip import VideoFiles
+from tiktok_virality.media.limits import ClipLimits, SplitParameters
+from tiktok_virality.pipelines.ingestion.manifest import (
+    MOMENT,
+    REJECTION_REASONS,
+    ManifestSchema,
+)
+from tiktok_virality.pipelines.ingestion.posts import (
+    BadCount,
+    FileFinder,
+    parse_count,
+    parse_post,
+)
+from tiktok_virality.schema import DataError
+
+if TYPE_CHECKING:
+    from tiktok_virality.datasets.stage_table import StageTable
+
+logger = logging.getLogger(__name__)
+
+MANIFEST_COLUMNS: Final = tuple(ManifestSchema.columns)
+POST_COLUMNS: Final = ("url", "creator_id", "posted_at", "captured_at", "caption", "hashtags")
+PROBE_COLUMNS: Final = (
+    "duration_seconds",
+    "width",
+    "height",
+    "fps",
+    "video_codec",
+    "has_audio",
+    "content_hash",
+    "stream_hash",
+    "size_bytes",
+)
+EXAMPLES: Final = 3
+
+
+def match_posts(video_metadata: pd.DataFrame, videos: VideoFiles) -> pd.DataFrame:
+    """Bring posts and files together.
+
+    Args:
+        video_metadata: Raw posts, every value as text or missing.
+        videos: The files.
+
+    Returns:
+        One row per post, and one per file without a post: ``video_id``, ``views`` and what the
+        post says; where it cannot be used, ``reason`` and ``detail`` say why.
+
+    Raises:
+        DataError: There are no files, no posts, or none of the posts means any of the files.
+    """
+    _check_anything_to_match(video_metadata, videos)
+    finder = FileFinder(videos)
+    rows: dict[str, dict[str, Any]] = {}
+    duplicates: list[dict[str, Any]] = []
+    for number, raw in enumerate(_records(video_metadata), start=1):
+        row = _match_post(raw, finder, fallback_id=f"post {number}")
+        first = rows.get(row["video_id"])
+        if first is None or first["reason"] == "bad count":
+            rows[row["video_id"]] = row
+        else:
+            duplicates.append(_as_duplicate(row, first))
+        if first is not None and first["reason"] == "bad count":
+            duplicates.append(first)
+    orphans = [_without_post(video_id) for video_id in videos if video_id not in rows]
+    posts = pd.DataFrame([*rows.values(), *duplicates, *orphans])
+    if not set(rows) & set(videos):
+        raise DataError(_nothing_matches(video_metadata, videos))
+    return _with_types(posts)
+
+
+def probe_videos(posts: pd.DataFrame, videos: VideoFiles) -> StagePlan:
+    """Plan the probing of every file that a usable post means."""
+    from tiktok_virality.stages.probing import ProbeVideos, video_items
+
+    usable = posts.loc[posts["reason"].isna(), "video_id"]
+    return StagePlan(items=video_items(videos, usable), transform=ProbeVideos(), batch_size=16)
+
+
+def build_manifest(
+    posts: pd.DataFrame, video_probes: StageTable, limits: ClipLimits
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep the usable videos, and say of every other one why it is not.
+
+    Args:
+        posts: Posts and files brought together.
+        video_probes: What the files hold.
+        limits: How long a clip may be.
+
+    Returns:
+        The manifest, one row per usable video, and the rejects: ``video_id``, ``stage``,
+        ``reason``, ``detail``.
+
+    Raises:
+        DataError: No video is usable; the message counts the reasons.
+    """
+    rejected = [_rejects_of_posts(posts), _rejects_of_probes(video_probes)]
+    matched = posts[posts["reason"].isna()].drop(columns=["reason", "detail"])
+    probed = matched.merge(video_probes.to_frame(list(PROBE_COLUMNS)), on="video_id")
+    verdicts = [*_outside(probed, limits)]
+    kept = probed[~probed["video_id"].isin([verdict["video_id"] for verdict in verdicts])]
+    verdicts += _identical(kept)
+    kept = kept[~kept["content_hash"].duplicated()]
+    rejected.append(pd.DataFrame(verdicts, columns=["video_id", "reason", "detail"], dtype="str"))
+    rejects = pd.concat(
+        [
+            table.assign(stage=stage)
+            for table, stage in zip(rejected, ("posts", "probe", "selection"), strict=True)
+        ],
+        ignore_index=True,
+    )[["video_id", "stage", "reason", "detail"]]
+    logger.info("%d videos are usable; %s", len(kept), _summary(rejects))
+    if kept.empty:
+        raise DataError(_nothing_left(rejects))
+    kept = kept.assign(duplicate_group=kept["stream_hash"].str[:16])
+    return kept[list(MANIFEST_COLUMNS)].reset_index(drop=True), rejects
+
+
+def split_videos(manifest: pd.DataFrame, splits: SplitParameters, seed: int) -> pd.DataFrame:
+    """Divide the usable videos into train, validation and test, by creator and duplicates.
+
+    Raises:
+        DataError: There are too few independent groups of videos.
+    """
+    assigned = assign_splits(manifest, splits, seed)
+    logger.info("Splits: %s", assigned["split"].value_counts().to_dict())
+    return assigned
+
+
+def _check_anything_to_match(video_metadata: pd.DataFrame, videos: VideoFiles) -> None:
+    if not videos:
+        raise DataError(
+            f"No videos in {videos.folder.absolute()}: looked there and in its folders for "
+            ".mp4, .mov, .m4v, .webm and .mkv files. Put the video files there, each named after "
+            "the id of its post, or try `kedro run --env demo`, which makes its own."
+        )
+    if video_metadata.empty:
+        raise DataError(
+            f"The post metadata is empty, and {len(videos)} videos are in "
+            f'{videos.folder.absolute()}. Give each a post: an id and its views, such as {{"id": '
+            f'"{next(iter(videos))}", "views": "21.1M"}}.'
+        )
+
+
+def _records(video_metadata: pd.DataFrame) -> Iterator[dict[str, str | None]]:
+    for record in video_metadata.astype("object").to_dict("records"):
+        yield {
+            str(name): value if isinstance(value, str) else None for name, value in record.items()
+        }
+
+
+def _match_post(
+    raw: Mapping[str, str | None], finder: FileFinder, fallback_id: str
+) -> dict[str, Any]:
+    """Return a post's row: with the file that it means, or with what is wrong with it."""
+    found = finder.find(raw["id"], raw["file"])
+    row: dict[str, Any] = {
+        "video_id": found or raw["id"] or raw["file"] or fallback_id,
+        "views": None,
+        "reason": None,
+        "detail": None,
+        **parse_post(raw),
+    }
+    try:
+        row["views"] = parse_count(raw["views"])
+    except BadCount as error:
+        row.update(reason="bad count", detail=str(error))
+    if found is None:
+        row.update(reason="no file", detail=_what_was_sought(raw))
+    return row
+
+
+def _what_was_sought(raw: Mapping[str, str | None]) -> str:
+    if raw["file"]:
+        return f"the post names the file {raw['file']!r}, which is not there"
+    if raw["id"]:
+        return f"no video file is named {raw['id']!r}"
+    return "the post gives neither an id nor a file"
+
+
+def _as_duplicate(row: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
+    if row["reason"] == "bad count":
+        detail = f"an earlier post of this video is kept; this one: {row['detail']}"
+    elif row["views"] == first["views"]:
+        detail = "an earlier post of this video says the same views and is kept"
+    else:
+        detail = (
+            f"an earlier post of this video says {first['views']} views and is kept; this one "
+            f"says {row['views']}"
+        )
+    return {**row, "reason": "duplicate id", "detail": detail}
+
+
+def _without_post(video_id: str) -> dict[str, Any]:
+    return {
+        "video_id": video_id,
+        "reason": "no metadata",
+        "detail": "the file is there, and no post means it",
+    }
+
+
+def _with_types(posts: pd.DataFrame) -> pd.DataFrame:
+    types: dict[Hashable, Any] = {
+        name: "str" for name in ("video_id", "url", "creator_id", "caption", "reason", "detail")
+    }
+    posts = posts.astype({**types, "views": "Int64"})
+    posts["hashtags"] = posts["hashtags"].fillna("").astype("str")
+    for name in ("posted_at", "captured_at"):
+        posts[name] = pd.to_datetime(posts[name], utc=True).astype(MOMENT)
+    return posts[["video_id", "views", *POST_COLUMNS, "reason", "detail"]]
+
+
+def _rejects_of_posts(posts: pd.DataFrame) -> pd.DataFrame:
+    return posts.loc[posts["reason"].notna(), ["video_id", "reason", "detail"]]
+
+
+def _rejects_of_probes(video_probes: StageTable) -> pd.DataFrame:
+    """Return the failures; one that no reason names, such as a lost worker, counts as unreadable."""
+    failed = video_probes.failed
+    named = failed["reason"].isin(REJECTION_REASONS)
+    return failed.assign(
+        reason=failed["reason"].where(named, "unreadable"),
+        detail=failed["detail"].where(named, failed["reason"] + ": " + failed["detail"]),
+    )
+
+
+def _outside(probed: pd.DataFrame, limits: ClipLimits) -> Iterator[dict[str, str]]:
+    for video_id, seconds in zip(probed["video_id"], probed["duration_seconds"], strict=True):
+        if seconds < limits.min_seconds:
+            detail = (
+                f"{seconds:.2f} s is less than ingestion.limits.min_seconds={limits.min_seconds:g}"
+            )
+            yield {"video_id": video_id, "reason": "too short", "detail": detail}
+        elif seconds > limits.max_seconds:
+            detail = (
+                f"{seconds:.2f} s is more than ingestion.limits.max_seconds={limits.max_seconds:g}"
+            )
+            yield {"video_id": video_id, "reason": "too long", "detail": detail}
+
+
+def _identical(probed: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Yield every file but the first of each content."""
+    first: dict[str, str] = {}
+    for video_id, content_hash in zip(probed["video_id"], probed["content_hash"], strict=True):
+        kept = first.setdefault(content_hash, video_id)
+        if kept != video_id:
+            detail = f"byte for byte the file of {kept!r}, which is kept"
+            yield {"video_id": video_id, "reason": "identical content", "detail": detail}
+
+
+def _summary(rejects: pd.DataFrame) -> str:
+    counts = rejects["reason"].value_counts()
+    reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items())
+    return f"{len(rejects)} rejected{f' ({reasons})' if reasons else ''}"
+
+
+def _nothing_left(rejects: pd.DataFrame) -> str:
+    examples = "\n".join(
+        f"  {row.video_id}: {row.reason}: {row.detail}"
+        for row in rejects.head(EXAMPLES).itertuples()
+    )
+    return (
+        f"No video is usable: {_summary(rejects)}. The first:\n{examples}\nCorrect the metadata or "
+        "the files, or widen ingestion.limits in conf/base/parameters_ingestion.yml."
+    )
+
+
+def _nothing_matches(video_metadata: pd.DataFrame, videos: VideoFiles) -> str:
+    ids = [repr(text) for text in video_metadata["id"].dropna().head(EXAMPLES)]
+    names = [repr(str(video.path.relative_to(videos.folder))) for video in videos.values()]
+    return (
+        f"None of the {len(video_metadata)} posts means any of the {len(videos)} videos in "
+        f"{videos.folder.absolute()}. Posts have ids such as {', '.join(ids) or '(none)'}; files "
+        f"are {', '.join(names[:EXAMPLES])}. Name each file after the id of its post, or add a "
+        "`file` to each post."
+    )

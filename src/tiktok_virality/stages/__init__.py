@@ -1,0 +1,1 @@
+"""What one worker does with a batch of each per-video stage."""

@@ -1,0 +1,51 @@
+"""The waveform stage: the sound of every clip, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tiktok_virality.execution import Absent, Outcome, StageItem, outcome_of
+from tiktok_virality.media.audio import NO_AUDIO_TRACK, decode_audio, peak_dbfs
+from tiktok_virality.media.clip import EncodedVideo
+from tiktok_virality.schema import MediaError
+
+SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class WaveformExtractor:
+    """Decodes sound: column ``samples`` float32 [samples] in [-1, 1), mono at 16 kHz.
+
+    A clip without an audio track, or whose track is silent, is absent, which is no failure.
+
+    Attributes:
+        silence_dbfs: A track that never gets louder than this is silent, in decibels of full
+            scale.
+    """
+
+    silence_dbfs: float = -60.0
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what decides the result."""
+        return {"version": 1, "silence_dbfs": self.silence_dbfs}
+
+    def setup(self) -> None:
+        """Need nothing."""
+
+    def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
+        """Decode a batch of clips."""
+        return [outcome_of(item, self._extract) for item in items]
+
+    def _extract(self, item: StageItem) -> dict[str, Any] | Absent:
+        video: EncodedVideo = item.payload
+        try:
+            samples = decode_audio(video.path)
+        except MediaError as error:
+            if error.reason == NO_AUDIO_TRACK:
+                return Absent(video_id=item.video_id, reason=NO_AUDIO_TRACK)
+            raise
+        if peak_dbfs(samples) < self.silence_dbfs:
+            return Absent(video_id=item.video_id, reason=SILENT)
+        return {"samples": samples}
