@@ -7,15 +7,19 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
 from kedro.io import AbstractDataset
 
 from tiktok_virality.schema import DataError
 
+if TYPE_CHECKING:
+    from kedro_datasets._typing import TablePreview
+
 logger = logging.getLogger(__name__)
 
+Posts = Sequence[Mapping[str, Any]]
 Source = Literal["metadata.json", "metadata.csv", "info.json"]
 INFO_SUFFIX: Final = ".info.json"
 DELIMITERS: Final = (",", ";", "\t")
@@ -88,7 +92,7 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         temporary.write_text(text + "\n", encoding="utf-8")
         temporary.replace(self._filepath)
 
-    def preview(self, rows: int = 10) -> Any:
+    def preview(self, rows: int = 10) -> TablePreview:
         """Return the first posts, for Kedro-Viz."""
         from kedro_datasets._typing import TablePreview
 
@@ -119,7 +123,7 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         )
 
 
-def _read_json(folder: Path) -> list[Mapping[str, Any]]:
+def _read_json(folder: Path) -> Posts:
     path = folder / "metadata.json"
     posts = _parse_json(path)
     if not isinstance(posts, list) or not all(isinstance(post, dict) for post in posts):
@@ -129,7 +133,7 @@ def _read_json(folder: Path) -> list[Mapping[str, Any]]:
     return posts
 
 
-def _read_csv(folder: Path) -> list[Mapping[str, Any]]:
+def _read_csv(folder: Path) -> Posts:
     path = folder / "metadata.csv"
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
@@ -140,7 +144,7 @@ def _read_csv(folder: Path) -> list[Mapping[str, Any]]:
         raise DataError(f"{path} cannot be read: {error}. Save it as CSV in UTF-8.") from error
 
 
-def _read_info_files(folder: Path) -> list[Mapping[str, Any]]:
+def _read_info_files(folder: Path) -> Posts:
     """Read one post per file; the video is the one beside it with the same name."""
     posts = []
     for path in sorted(folder.rglob(f"*{INFO_SUFFIX}")):
@@ -153,7 +157,7 @@ def _read_info_files(folder: Path) -> list[Mapping[str, Any]]:
     return posts
 
 
-READERS: Final[Mapping[Source, Callable[[Path], Sequence[Mapping[str, Any]]]]] = {
+READERS: Final[Mapping[Source, Callable[[Path], Posts]]] = {
     "metadata.json": _read_json,
     "metadata.csv": _read_csv,
     "info.json": _read_info_files,
@@ -172,7 +176,7 @@ def _parse_json(path: Path) -> Any:
         raise DataError(f"{path} is not valid JSON: {error}. Correct the file.") from error
 
 
-def _to_table(posts: Sequence[Mapping[str, Any]], source: Path) -> pd.DataFrame:
+def _to_table(posts: Posts, source: Path) -> pd.DataFrame:
     """Bring the posts under the names of `COLUMN_NAMES`, every value as text or missing.
 
     Raises:

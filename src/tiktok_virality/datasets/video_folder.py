@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from kedro.io import AbstractDataset
@@ -16,6 +16,9 @@ from kedro.io import AbstractDataset
 from tiktok_virality.datasets.stage_store import StageReport, StageStore
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.clip import EncodedVideo, VideoFiles
+
+if TYPE_CHECKING:
+    from kedro_datasets._typing import TablePreview
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +71,7 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
         """Make the videos of a plan that are not there yet."""
         self._store.save(plan)
 
-    def preview(self, rows: int = 10) -> Any:
+    def preview(self, rows: int = 10) -> TablePreview:
         """Return the first files, for Kedro-Viz."""
         from kedro_datasets._typing import TablePreview
 
@@ -118,6 +121,6 @@ def _video_paths(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith((".", "~")) for part in path.relative_to(folder).parts)
         unfinished = Path(path.stem).suffix.lower() in UNFINISHED_SUFFIXES
-        is_video = path.suffix.lower() in VIDEO_SUFFIXES and not hidden and not unfinished
-        if is_video and path.is_file():
+        is_video = path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+        if is_video and not hidden and not unfinished:
             yield path

@@ -14,7 +14,7 @@ from tiktok_virality.schema import SPLITS, DataError, Split
 GROUPING_COLUMNS: Final = ("creator_id", "duplicate_group")
 """Videos that share a value of any of these never come apart."""
 
-LARGE_SHARE_OF_SPLIT: Final = 0.5
+LARGE_SHARE_OF_SPLIT: Final = 0.25
 """A group larger than this share of the smallest split is placed before the others."""
 
 

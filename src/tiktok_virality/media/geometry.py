@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, SupportsBytes, TypeVar, cast
 
 import numpy as np
 
@@ -35,10 +36,11 @@ class Orientation:
         The matrix ``[[a, b, u], [c, d, v], [x, y, w]]`` maps (column, row) to
         (a column + c row, b column + d row), as the QuickTime file format defines it.
         """
-        if "DISPLAYMATRIX" not in frame.side_data:
+        side_data = cast("Mapping[str, SupportsBytes]", frame.side_data)
+        if "DISPLAYMATRIX" not in side_data:
             return cls()
-        matrix = bytes(frame.side_data["DISPLAYMATRIX"])
-        a, b, _, c, d = np.frombuffer(matrix, dtype=np.int32)[:5].tolist()
+        matrix = np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), dtype=np.int32)
+        a, b, _, c, d = matrix[:5].tolist()
         if abs(a) + abs(d) >= abs(b) + abs(c):
             return cls(mirrored_x=a < 0, mirrored_y=d < 0)
         return cls(transposed=True, mirrored_x=c < 0, mirrored_y=b < 0)

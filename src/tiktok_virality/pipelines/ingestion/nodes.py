@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import pandas as pd
 
+from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.splits import assign_splits
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.clip import VideoFiles
@@ -18,15 +19,12 @@ from tiktok_virality.pipelines.ingestion.manifest import (
     ManifestSchema,
 )
 from tiktok_virality.pipelines.ingestion.posts import (
-    BadCount,
+    CountError,
     FileFinder,
     parse_count,
     parse_post,
 )
 from tiktok_virality.schema import DataError
-
-if TYPE_CHECKING:
-    from tiktok_virality.datasets.stage_table import StageTable
 
 logger = logging.getLogger(__name__)
 
@@ -62,22 +60,15 @@ def match_posts(video_metadata: pd.DataFrame, videos: VideoFiles) -> pd.DataFram
     """
     _check_anything_to_match(video_metadata, videos)
     finder = FileFinder(videos)
-    rows: dict[str, dict[str, Any]] = {}
-    duplicates: list[dict[str, Any]] = []
-    for number, raw in enumerate(_records(video_metadata), start=1):
-        row = _match_post(raw, finder, fallback_id=f"post {number}")
-        first = rows.get(row["video_id"])
-        if first is None or first["reason"] == "bad count":
-            rows[row["video_id"]] = row
-        else:
-            duplicates.append(_as_duplicate(row, first))
-        if first is not None and first["reason"] == "bad count":
-            duplicates.append(first)
-    orphans = [_without_post(video_id) for video_id in videos if video_id not in rows]
-    posts = pd.DataFrame([*rows.values(), *duplicates, *orphans])
-    if not set(rows) & set(videos):
+    rows = [
+        _match_post(raw, finder, fallback_id=f"post {number}")
+        for number, raw in enumerate(_records(video_metadata), start=1)
+    ]
+    meant = {row["video_id"] for row in rows}
+    if meant.isdisjoint(videos):
         raise DataError(_nothing_matches(video_metadata, videos))
-    return _with_types(posts)
+    orphans = [_without_post(video_id) for video_id in videos if video_id not in meant]
+    return _with_types(pd.DataFrame([*_marking_duplicates(rows), *orphans]))
 
 
 def probe_videos(posts: pd.DataFrame, videos: VideoFiles) -> StagePlan:
@@ -105,18 +96,18 @@ def build_manifest(
     Raises:
         DataError: No video is usable; the message counts the reasons.
     """
-    rejected = [_rejects_of_posts(posts), _rejects_of_probes(video_probes)]
     matched = posts[posts["reason"].isna()].drop(columns=["reason", "detail"])
     probed = matched.merge(video_probes.to_frame(list(PROBE_COLUMNS)), on="video_id")
-    verdicts = [*_outside(probed, limits)]
-    kept = probed[~probed["video_id"].isin([verdict["video_id"] for verdict in verdicts])]
-    verdicts += _identical(kept)
-    kept = kept[~kept["content_hash"].duplicated()]
-    rejected.append(pd.DataFrame(verdicts, columns=["video_id", "reason", "detail"], dtype="str"))
+    outside = _verdicts(_outside(probed, limits))
+    inside = probed[~probed["video_id"].isin(outside["video_id"])]
+    copies = _verdicts(_identical(inside))
+    kept = inside[~inside["video_id"].isin(copies["video_id"])]
     rejects = pd.concat(
         [
-            table.assign(stage=stage)
-            for table, stage in zip(rejected, ("posts", "probe", "selection"), strict=True)
+            _rejects_of_posts(posts).assign(stage="posts"),
+            _rejects_of_probes(video_probes).assign(stage="probe"),
+            outside.assign(stage="selection"),
+            copies.assign(stage="selection"),
         ],
         ignore_index=True,
     )[["video_id", "stage", "reason", "detail"]]
@@ -174,7 +165,7 @@ def _match_post(
     }
     try:
         row["views"] = parse_count(raw["views"])
-    except BadCount as error:
+    except CountError as error:
         row.update(reason="bad count", detail=str(error))
     if found is None:
         row.update(reason="no file", detail=_what_was_sought(raw))
@@ -189,17 +180,22 @@ def _what_was_sought(raw: Mapping[str, str | None]) -> str:
     return "the post gives neither an id nor a file"
 
 
-def _as_duplicate(row: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
-    if row["reason"] == "bad count":
-        detail = f"an earlier post of this video is kept; this one: {row['detail']}"
-    elif row["views"] == first["views"]:
-        detail = "an earlier post of this video says the same views and is kept"
-    else:
-        detail = (
-            f"an earlier post of this video says {first['views']} views and is kept; this one "
-            f"says {row['views']}"
-        )
-    return {**row, "reason": "duplicate id", "detail": detail}
+def _marking_duplicates(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Pass on all rows; of several usable ones that mean the same video, the first is kept."""
+    kept: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        first = kept.setdefault(row["video_id"], row) if row["reason"] is None else row
+        if first is row:
+            yield row
+        elif first["views"] == row["views"]:
+            detail = "an earlier post of this video says the same views and is kept"
+            yield {**row, "reason": "duplicate id", "detail": detail}
+        else:
+            detail = (
+                f"an earlier post of this video says {first['views']} views and is kept; this "
+                f"one says {row['views']}"
+            )
+            yield {**row, "reason": "duplicate id", "detail": detail}
 
 
 def _without_post(video_id: str) -> dict[str, Any]:
@@ -211,10 +207,9 @@ def _without_post(video_id: str) -> dict[str, Any]:
 
 
 def _with_types(posts: pd.DataFrame) -> pd.DataFrame:
-    types: dict[Hashable, Any] = {
-        name: "str" for name in ("video_id", "url", "creator_id", "caption", "reason", "detail")
-    }
-    posts = posts.astype({**types, "views": "Int64"})
+    texts = ("video_id", "url", "creator_id", "caption", "reason", "detail")
+    types: dict[Hashable, Any] = {**dict.fromkeys(texts, "str"), "views": "Int64"}
+    posts = posts.astype(types)
     posts["hashtags"] = posts["hashtags"].fillna("").astype("str")
     for name in ("posted_at", "captured_at"):
         posts[name] = pd.to_datetime(posts[name], utc=True).astype(MOMENT)
@@ -226,13 +221,17 @@ def _rejects_of_posts(posts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rejects_of_probes(video_probes: StageTable) -> pd.DataFrame:
-    """Return the failures; one that no reason names, such as a lost worker, counts as unreadable."""
+    """Return the failures; any without a reason of ours counts as unreadable."""
     failed = video_probes.failed
     named = failed["reason"].isin(REJECTION_REASONS)
     return failed.assign(
         reason=failed["reason"].where(named, "unreadable"),
         detail=failed["detail"].where(named, failed["reason"] + ": " + failed["detail"]),
     )
+
+
+def _verdicts(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=["video_id", "reason", "detail"], dtype="str")
 
 
 def _outside(probed: pd.DataFrame, limits: ClipLimits) -> Iterator[dict[str, str]]:

@@ -25,7 +25,7 @@ SECONDS_SHIFT: Final = 32
 """The upper half of a 64-bit video id is the second in which it was made."""
 
 
-class BadCount(ValueError):
+class CountError(ValueError):
     """A view count that cannot be taken at its word."""
 
 
@@ -33,21 +33,21 @@ def parse_count(text: str | None) -> int:
     """Read a view count such as ``"21.1M"``, ``"541.2K"``, ``"1,234"`` or ``"3384"``.
 
     Raises:
-        BadCount: It is missing, negative, no whole number, too large to be true, or not a count.
+        CountError: It is missing, negative, no whole number, too large to be true, or not a count.
     """
     if text is None:
-        raise BadCount("there is no view count")
+        raise CountError("there is no view count")
     match = COUNT.fullmatch(text.strip())
     if match is None:
         kind = "negative" if re.fullmatch(r"-\s*[\d.,]+.*", text.strip()) else "unreadable"
-        raise BadCount(f"the view count {text!r} is {kind}")
+        raise CountError(f"the view count {text!r} is {kind}")
     whole, fraction, suffix = match.groups()
     digits = whole.replace(",", "") + (fraction or "")
     count = Decimal(digits) * MULTIPLIERS[suffix.upper()]
     if count != count.to_integral_value():
-        raise BadCount(f"the view count {text!r} is no whole number")
+        raise CountError(f"the view count {text!r} is no whole number")
     if count > MAX_VIEWS:
-        raise BadCount(f"the view count {text!r} is more than any video has")
+        raise CountError(f"the view count {text!r} is more than any video has")
     return int(count)
 
 
@@ -65,8 +65,8 @@ def parse_moment(text: str | None) -> pd.Timestamp | None:
     elif len(number[1]) == len("YYYYMMDD"):
         moment = pd.to_datetime(number[1], format="%Y%m%d", utc=True, errors="coerce")
     else:
-        unit = "ms" if len(number[1]) == len("1700000000000") else "s"
-        moment = pd.to_datetime(int(number[1]), unit=unit, utc=True)
+        seconds = int(number[1]) / (1000 if len(number[1]) == len("1700000000000") else 1)
+        moment = pd.Timestamp(datetime.fromtimestamp(seconds, tz=UTC))
     return None if pd.isna(moment) else moment
 
 

@@ -1,0 +1,306 @@
+"""The rule behind the views: who posts what, what it is worth, and what a model can know of it.
+
+Natural log views are the sum of a base, a visual effect, a spoken effect, their interaction, a
+creator effect and noise. The clips come from one stream of random numbers and the views from
+others, so the same seed gives the same clips in every world.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from scipy.stats import qmc
+
+from tiktok_virality.demo.clip_plan import BACKDROPS, PALETTES, SHAPES, VOICES
+from tiktok_virality.demo.config import WORLDS, DemoParameters, EffectSizes, World
+from tiktok_virality.demo.scripts import THEMES, compose_script
+
+BASE_LOG_VIEWS: Final = float(np.log(60_000))
+EFFECTS: Final = (
+    "visual_effect",
+    "spoken_effect",
+    "interaction_effect",
+    "creator_effect",
+    "noise",
+)
+
+MOTION_SPEED: Final = (0.03, 0.6)
+"""Picture heights per second."""
+CUTS_PER_SECOND: Final = (0.2, 1.0)
+WORDS_PER_MINUTE: Final = (130, 220)
+MOTION_SHARE: Final = 0.5
+"""Of the variance of the visual effect; the rest is the cut rate's."""
+THEME_SHARE: Final = 0.7
+"""Of the variance of the spoken effect; the rest is the speed's."""
+SILENCE_AROUND_SPEECH_SECONDS: Final = 0.15
+
+FRAME_RATES: Final = (24, 25, 30)
+GOP_FRAMES: Final = (12, 30, 60, 250)
+HEVC_SHARE: Final = 0.4
+BACKING_MUSIC_SHARE: Final = 0.4
+
+FIRST_POST: Final = pd.Timestamp("2024-01-01", tz="UTC")
+LAST_POST: Final = pd.Timestamp("2025-12-31", tz="UTC")
+TIME_SHIFT_BITS: Final = 32
+"""As in TikTok's ids, the upper half is the second of posting."""
+
+FIRST_NAMES: Final = (
+    *("sunny", "brave", "quiet", "lucky", "golden", "happy", "clever", "gentle"),
+    *("rapid", "silver", "cosmic", "velvet", "wild", "tiny", "mellow", "bright"),
+)
+LAST_NAMES: Final = (
+    *("otter", "maple", "comet", "river", "panda", "cactus", "falcon", "biscuit"),
+    *("lemon", "harbor", "pixel", "meadow", "tiger", "violet", "pebble", "lantern"),
+)
+CAPTIONS: Final = (
+    "made this in one take",
+    "wait for it",
+    "this took all day",
+    "part of a little series",
+    "tell me what you think",
+    "could not stop watching",
+    "first try, be kind",
+    "you asked for more",
+)
+
+_DIMENSIONS: Final = (
+    *("motion", "cuts", "theme", "speed", "creator", "duration", "height", "frame_rate"),
+    *("codec", "gop", "sound", "backing_music", "first_cut", "speech_start", "caption"),
+)
+
+
+def plan_clips(parameters: DemoParameters, seed: int) -> pd.DataFrame:
+    """Return one row per clip: the columns of `ClipPlan`, what was planted, and the views.
+
+    The factors fill their space evenly (a Sobol sequence), so that even in a small corpus none of
+    them goes with another, nor with creator, size, codec or duration.
+
+    Args:
+        parameters: Of the corpus.
+        seed: Of everything.
+    """
+    unit = _unit_draws(parameters.clips, seed)
+    accounts = _accounts(parameters.creators, seed)
+    posts = _posts(parameters.clips, seed)
+    clips = pd.concat([posts, _pictures(unit, parameters), _sounds(unit, parameters)], axis=1)
+    own = accounts.iloc[_choose(unit["creator"], parameters.creators)].reset_index(drop=True)
+    clips = pd.concat([clips, own], axis=1)
+    clips["caption"] = [
+        f"{CAPTIONS[index]} #synthetic #demo" for index in _choose(unit["caption"], len(CAPTIONS))
+    ]
+    clips["script"] = _scripts(clips, seed)
+    return plant_views(clips, parameters.world, seed)
+
+
+def plant_views(clips: pd.DataFrame, world: World, seed: int) -> pd.DataFrame:
+    """Return the clips with the columns `EFFECTS`, ``log_views`` and ``views`` of a world."""
+    sizes = WORLDS[world]
+    visual = visual_score(clips)
+    spoken = spoken_score(clips, seed)
+    effects = {
+        "visual_effect": sizes.visual * visual,
+        "spoken_effect": sizes.spoken * spoken,
+        "interaction_effect": sizes.interaction * visual * spoken,
+        "creator_effect": sizes.creator * clips["creator_score"].to_numpy(),
+        "noise": sizes.noise * _stream(seed, "noise").standard_normal(len(clips)),
+    }
+    log_views = BASE_LOG_VIEWS + sum(effects.values())
+    views = np.rint(np.exp(log_views)).astype(np.int64)
+    return clips.assign(**effects, log_views=log_views, views=views)
+
+
+def visual_score(clips: pd.DataFrame) -> np.ndarray:
+    """Return what is seen as one number per clip: mean 0 and variance 1 over all possible clips."""
+    motion = _standardise_uniform(clips["motion_speed"], MOTION_SPEED)
+    cuts = _standardise_uniform(clips["cuts_per_second"], CUTS_PER_SECOND)
+    return np.sqrt(MOTION_SHARE) * motion + np.sqrt(1 - MOTION_SHARE) * cuts
+
+
+def spoken_score(clips: pd.DataFrame, seed: int) -> np.ndarray:
+    """Return what is heard as one number per clip: mean 0 and variance 1 where there is speech.
+
+    A clip in which nobody speaks has 0.
+    """
+    theme = clips["theme"].map(theme_scores(seed)).to_numpy(float)
+    speed = _standardise_uniform(clips["words_per_minute"], WORDS_PER_MINUTE)
+    score = np.sqrt(THEME_SHARE) * theme + np.sqrt(1 - THEME_SHARE) * speed
+    return np.where(clips["sound"] == "speech", score, 0.0)
+
+
+def theme_scores(seed: int) -> dict[str, float]:
+    """Return what each theme is worth: evenly spread, mean 0 and variance 1, dealt by the seed."""
+    ranks = np.linspace(-1, 1, len(THEMES))
+    scores = _stream(seed, "themes").permutation(ranks / ranks.std())
+    return dict(zip(THEMES, scores.tolist(), strict=True))
+
+
+def reachable_r2(sizes: EffectSizes, speaking_share: float) -> dict[str, float]:
+    """Return the R² on log views of a perfect model of each modality, for creators it never saw.
+
+    Its errors are what its modality does not show. The effects are independent, so variances add.
+
+    Args:
+        sizes: Of the world.
+        speaking_share: Share of the clips in which somebody speaks.
+    """
+    visual = sizes.visual**2
+    spoken = speaking_share * sizes.spoken**2
+    interaction = speaking_share * sizes.interaction**2
+    total = visual + spoken + interaction + sizes.creator**2 + sizes.noise**2
+    return {
+        "visual": visual / total,
+        "audio": spoken / total,
+        "visual+audio": (visual + spoken + interaction) / total,
+    }
+
+
+def perfect_predictions(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the log views that a perfect model of each modality would predict, by clip."""
+    visual = BASE_LOG_VIEWS + clips["visual_effect"]
+    audio = BASE_LOG_VIEWS + clips["spoken_effect"]
+    both = visual + clips["spoken_effect"] + clips["interaction_effect"]
+    return pd.DataFrame({"visual": visual, "audio": audio, "visual+audio": both})
+
+
+def describe_corpus(clips: pd.DataFrame, parameters: DemoParameters, seed: int) -> dict[str, Any]:
+    """Return everything that is known about a planted corpus, JSON-able."""
+    sizes = WORLDS[parameters.world]
+    known = clips.set_index("video_id")
+    factors = ["motion_speed", "cuts_per_second", "sound", "theme", "words_per_minute", "script"]
+    described = known[["creator", *factors, *EFFECTS, "log_views", "views"]].astype("object")
+    described["predictable_log_views"] = perfect_predictions(known).to_dict("records")
+    return {
+        "synthetic": True,
+        "about": (
+            "Made up. log_views (natural) = base_log_views + visual_effect + spoken_effect + "
+            "interaction_effect + creator_effect + noise. reachable_r2 is the R² on log views of "
+            "a perfect model of each modality, for creators that it never saw: over all clips "
+            "that the rule can make, and over the clips of this corpus."
+        ),
+        "seed": seed,
+        "world": parameters.world,
+        "base_log_views": BASE_LOG_VIEWS,
+        "effect_sizes": sizes.model_dump(),
+        "theme_scores": theme_scores(seed),
+        "reachable_r2": reachable_r2(sizes, parameters.speaking_share),
+        "reachable_r2_in_corpus": _r2_in(clips),
+        "clips": described.to_dict("index"),
+    }
+
+
+def format_count(views: int) -> str:
+    """Write a count as the app shows it: ``"21.1M"``, ``"541.2K"``, ``"3384"``."""
+    for unit, suffix in ((1_000_000_000, "B"), (1_000_000, "M"), (10_000, "K")):
+        if views >= unit:
+            divisor = 1_000 if suffix == "K" else unit
+            return f"{views / divisor:.1f}{suffix}"
+    return str(views)
+
+
+def _r2_in(clips: pd.DataFrame) -> dict[str, float | None]:
+    """Return the R² of the perfect predictions on these very clips; ``None`` without spread."""
+    truth = clips["log_views"]
+    spread = float(((truth - truth.mean()) ** 2).sum())
+    errors = perfect_predictions(clips).rsub(truth, axis=0).pow(2).sum()
+    return {str(name): 1 - float(e) / spread if spread else None for name, e in errors.items()}
+
+
+def _stream(seed: int, purpose: str) -> np.random.Generator:
+    """Return random numbers of a purpose's own: changing one use leaves the others alone."""
+    return np.random.default_rng([seed, *purpose.encode()])
+
+
+def _unit_draws(count: int, seed: int) -> pd.DataFrame:
+    sobol = qmc.Sobol(d=len(_DIMENSIONS), rng=_stream(seed, "factors"))
+    draws = sobol.random_base2(m=int(np.ceil(np.log2(max(count, 2)))))
+    return pd.DataFrame(draws[:count], columns=list(_DIMENSIONS))
+
+
+def _choose(unit: pd.Series[float], options: int) -> np.ndarray:
+    """Turn uniform draws into indices of equally likely options."""
+    return np.minimum((unit.to_numpy() * options).astype(int), options - 1)
+
+
+def _between(unit: pd.Series[float], limits: tuple[float, float]) -> np.ndarray:
+    low, high = limits
+    return low + (high - low) * unit.to_numpy()
+
+
+def _standardise_uniform(values: pd.Series[float], limits: tuple[float, float]) -> np.ndarray:
+    low, high = limits
+    deviation = (high - low) / np.sqrt(12)
+    return (values.to_numpy(float) - (low + high) / 2) / deviation
+
+
+def _accounts(count: int, seed: int) -> pd.DataFrame:
+    """Invent the accounts: each has a look and a voice of its own, and followers or none."""
+    rng = _stream(seed, "creators")
+    names = [f"{first}.{last}" for first in FIRST_NAMES for last in LAST_NAMES]
+    looks = {
+        "palette": rng.choice(PALETTES, count),
+        "backdrop": rng.choice(BACKDROPS, count),
+        "shape": rng.choice(SHAPES, count),
+        "voice": rng.choice(VOICES, count),
+        "pitch": rng.integers(40, 61, count),
+    }
+    scores = {"creator_score": rng.standard_normal(count)}
+    return pd.DataFrame({"creator": rng.permutation(names)[:count], **looks, **scores})
+
+
+def _posts(count: int, seed: int) -> pd.DataFrame:
+    rng = _stream(seed, "posts")
+    seconds = rng.integers(int(FIRST_POST.timestamp()), int(LAST_POST.timestamp()), count)
+    ids = (seconds << TIME_SHIFT_BITS) | rng.integers(0, 1 << TIME_SHIFT_BITS, count)
+    return pd.DataFrame(
+        {
+            "video_id": [str(video_id) for video_id in ids],
+            "posted_at": pd.to_datetime(seconds, unit="s", utc=True),
+            "seed": rng.integers(0, 2**31, count),
+        }
+    )
+
+
+def _pictures(unit: pd.DataFrame, parameters: DemoParameters) -> pd.DataFrame:
+    heights = np.array(parameters.heights)[_choose(unit["height"], len(parameters.heights))]
+    durations = _between(unit["duration"], (parameters.min_seconds, parameters.max_seconds))
+    return pd.DataFrame(
+        {
+            "width": heights * 9 // 16,
+            "height": heights,
+            "duration_seconds": durations.round(2),
+            "fps": np.array(FRAME_RATES)[_choose(unit["frame_rate"], len(FRAME_RATES))],
+            "codec": np.where(unit["codec"] < HEVC_SHARE, "hevc", "h264"),
+            "gop_frames": np.array(GOP_FRAMES)[_choose(unit["gop"], len(GOP_FRAMES))],
+            "motion_speed": _between(unit["motion"], MOTION_SPEED),
+            "cuts_per_second": _between(unit["cuts"], CUTS_PER_SECOND),
+            "first_cut_share": _between(unit["first_cut"], (0.1, 1.0)),
+        }
+    )
+
+
+def _sounds(unit: pd.DataFrame, parameters: DemoParameters) -> pd.DataFrame:
+    silent = unit["sound"] < parameters.silent_share
+    music = unit["sound"] >= 1 - parameters.music_share
+    rates = _between(unit["speed"], WORDS_PER_MINUTE)
+    return pd.DataFrame(
+        {
+            "sound": np.select([silent, music], ["none", "music"], "speech"),
+            "theme": np.array(list(THEMES))[_choose(unit["theme"], len(THEMES))],
+            "words_per_minute": rates.round().astype(int),
+            "speech_start_share": unit["speech_start"],
+            "backing_music": unit["backing_music"] < BACKING_MUSIC_SHARE,
+        }
+    )
+
+
+def _scripts(clips: pd.DataFrame, seed: int) -> list[str]:
+    rng = _stream(seed, "scripts")
+    speaking = clips["sound"] == "speech"
+    seconds = clips["duration_seconds"] - 2 * SILENCE_AROUND_SPEECH_SECONDS
+    columns = (clips["theme"], clips["words_per_minute"], seconds, speaking)
+    return [
+        compose_script(theme, words_per_minute=rate, seconds=limit, rng=rng) if speaks else ""
+        for theme, rate, limit, speaks in zip(*columns, strict=True)
+    ]

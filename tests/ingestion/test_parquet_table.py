@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+
+from tiktok_virality.datasets.parquet_table import ParquetTable
+
+
+def test_moments_and_missing_values_can_be_previewed(tmp_path):
+    table = pd.DataFrame(
+        {
+            "video_id": ["a", "b"],
+            "posted_at": pd.to_datetime(["2022-06-08", None], utc=True),
+            "views": pd.array([5, None], dtype="Int64"),
+            "caption": [None, "x"],
+        }
+    )
+    dataset = ParquetTable(filepath=str(tmp_path / "table.parquet"))
+    dataset.save(table)
+    preview = json.loads(json.dumps(dataset.preview(nrows=2)))
+    assert preview["columns"] == ["video_id", "posted_at", "views", "caption"]
+    assert preview["data"] == [
+        ["a", "2022-06-08T00:00:00.000Z", 5, None],
+        ["b", None, None, "x"],
+    ]
