@@ -6,6 +6,7 @@ from tiktok_virality.datasets.model_folders import (
     SafetensorsModel,
     SkopsBaselines,
 )
+from tiktok_virality.datasets.parquet_table import ParquetTable
 from tiktok_virality.datasets.post_metadata import PostMetadata
 from tiktok_virality.datasets.stage_store import StageReport, StageStore
 from tiktok_virality.datasets.stage_table import StageTable
@@ -14,6 +15,7 @@ from tiktok_virality.datasets.video_folder import VideoFolder
 __all__ = [
     "ArrayArchive",
     "CheckpointFolder",
+    "ParquetTable",
     "PostMetadata",
     "SafetensorsModel",
     "SkopsBaselines",

@@ -26,6 +26,11 @@ EFFECTS: Final = (
     "noise",
 )
 
+PLANTED: Final = (
+    *("creator", "motion_speed", "cuts_per_second"),
+    *("sound", "theme", "words_per_minute", "script"),
+)
+
 MOTION_SPEED: Final = (0.03, 0.6)
 """Picture heights per second."""
 CUTS_PER_SECOND: Final = (0.2, 1.0)
@@ -167,10 +172,6 @@ def perfect_predictions(clips: pd.DataFrame) -> pd.DataFrame:
 def describe_corpus(clips: pd.DataFrame, parameters: DemoParameters, seed: int) -> dict[str, Any]:
     """Return everything that is known about a planted corpus, JSON-able."""
     sizes = WORLDS[parameters.world]
-    known = clips.set_index("video_id")
-    factors = ["motion_speed", "cuts_per_second", "sound", "theme", "words_per_minute", "script"]
-    described = known[["creator", *factors, *EFFECTS, "log_views", "views"]].astype("object")
-    described["predictable_log_views"] = perfect_predictions(known).to_dict("records")
     return {
         "synthetic": True,
         "about": (
@@ -186,7 +187,7 @@ def describe_corpus(clips: pd.DataFrame, parameters: DemoParameters, seed: int) 
         "theme_scores": theme_scores(seed),
         "reachable_r2": reachable_r2(sizes, parameters.speaking_share),
         "reachable_r2_in_corpus": _r2_in(clips),
-        "clips": described.to_dict("index"),
+        "clips": _described_clips(clips),
     }
 
 
@@ -197,6 +198,17 @@ def format_count(views: int) -> str:
             divisor = 1_000 if suffix == "K" else unit
             return f"{views / divisor:.1f}{suffix}"
     return str(views)
+
+
+def _described_clips(clips: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return what was planted in each clip, by id."""
+    rows = clips[[*PLANTED, *EFFECTS, "log_views", "views"]].to_dict("records")
+    predictable = perfect_predictions(clips).to_dict("records")
+    return {
+        video_id: {str(name): value for name, value in row.items()}
+        | {"predictable_log_views": known}
+        for video_id, row, known in zip(clips["video_id"], rows, predictable, strict=True)
+    }
 
 
 def _r2_in(clips: pd.DataFrame) -> dict[str, float | None]:
@@ -283,11 +295,12 @@ def _pictures(unit: pd.DataFrame, parameters: DemoParameters) -> pd.DataFrame:
 def _sounds(unit: pd.DataFrame, parameters: DemoParameters) -> pd.DataFrame:
     silent = unit["sound"] < parameters.silent_share
     music = unit["sound"] >= 1 - parameters.music_share
+    themes = np.array(list(THEMES))[_choose(unit["theme"], len(THEMES))]
     rates = _between(unit["speed"], WORDS_PER_MINUTE)
     return pd.DataFrame(
         {
             "sound": np.select([silent, music], ["none", "music"], "speech"),
-            "theme": np.array(list(THEMES))[_choose(unit["theme"], len(THEMES))],
+            "theme": np.where(silent | music, "none", themes),
             "words_per_minute": rates.round().astype(int),
             "speech_start_share": unit["speech_start"],
             "backing_music": unit["backing_music"] < BACKING_MUSIC_SHARE,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from subprocess import DEVNULL, Popen
+from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
@@ -84,15 +85,14 @@ def _encode(command: list[str], frames: Iterable[np.ndarray], log: Path) -> None
     Raises:
         MediaError: It did not end well.
     """
-    with log.open("wb") as words, Popen(command, bufsize=0, stdout=DEVNULL, stderr=words, stdin=-1) as ffmpeg:
+    with (
+        log.open("wb") as words,
+        Popen(command, stdin=PIPE, stderr=words) as ffmpeg,
+    ):
         assert ffmpeg.stdin is not None
-        try:
+        with suppress(BrokenPipeError), ffmpeg.stdin as pipe:
             for frame in frames:
-                ffmpeg.stdin.write(frame.tobytes())
-        except BrokenPipeError:
-            pass
-        finally:
-            ffmpeg.stdin.close()
+                pipe.write(frame.tobytes())
     if ffmpeg.returncode != 0:
         last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise MediaError("not rendered", f"ffmpeg says: {last[0]}")

@@ -95,7 +95,9 @@ def _fresh_library() -> Iterator[ctypes.CDLL]:
             AUDIO_OUTPUT_SYNCHRONOUS, 0, data_folder, INITIALIZE_DONT_EXIT
         )
         if rate_hz != SPEECH_RATE_HZ:
-            raise ProjectError(f"eSpeak NG does not start with its data in {loader.get_data_path()}")
+            raise ProjectError(
+                f"eSpeak NG does not start with its data in {loader.get_data_path()}"
+            )
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         yield library
         library.espeak_Terminate()

@@ -1,0 +1,185 @@
+"""Baselines: what a model must beat before anyone believes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sklearn.base import RegressorMixin
+
+RIDGE_ALPHAS = tuple(float(alpha) for alpha in np.logspace(0, 6, 13))
+FOLDS = 5
+DESCRIPTION_NAME = "baselines.json"
+TRUSTED_TYPES = (
+    "numpy.dtype",
+    "sklearn._loss.link.IdentityLink",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.loss.HalfSquaredError",
+    "sklearn._loss._loss.CyHalfSquaredError",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+)
+
+FEATURES_OF: Mapping[str, tuple[str, ...]] = {
+    "training_mean": (),
+    "training_median": (),
+    "duration": ("duration",),
+    "ridge_visual": ("visual",),
+    "ridge_audio": ("audio",),
+    "ridge": ("visual", "audio"),
+    "gradient_boosting": ("visual", "audio"),
+}
+MODALITY_OF: Mapping[tuple[str, ...], str] = {
+    (): "none",
+    ("duration",): "metadata",
+    ("visual",): "visual",
+    ("audio",): "audio",
+    ("visual", "audio"): "visual+audio",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledClips:
+    """What the baselines know of clips, in one order.
+
+    Attributes:
+        duration: Logarithm of the seconds, [N, 1].
+        visual: Mean and deviation of the visual tokens, [N, 2 D]; NaN for a clip without any.
+        audio: The same of the audio tokens.
+    """
+
+    duration: np.ndarray
+    visual: np.ndarray
+    audio: np.ndarray
+
+    def features(self, names: Sequence[str]) -> np.ndarray:
+        """Return the named groups side by side, float64 [N, F]."""
+        groups = [getattr(self, name) for name in names]
+        return np.concatenate(groups, axis=1) if groups else np.empty((len(self.duration), 0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedBaseline:
+    """A baseline after fitting.
+
+    Attributes:
+        name: As the leaderboard calls it.
+        estimator: A fitted scikit-learn regressor of log1p(views).
+    """
+
+    name: str
+    estimator: RegressorMixin
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Groups of `PooledClips` that it reads."""
+        return FEATURES_OF[self.name]
+
+    @property
+    def modality(self) -> str:
+        """What it knows of a clip."""
+        return MODALITY_OF[self.features]
+
+    def predict(self, clips: PooledClips) -> np.ndarray:
+        """Return predicted log1p(views), float64 [N]."""
+        return np.asarray(self.estimator.predict(clips.features(self.features)), dtype=np.float64)
+
+    def description(self) -> dict[str, Any]:
+        """Return what people compare models by."""
+        return {"estimator": str(self.estimator), "features": "+".join(self.features) or "none"}
+
+
+def pool_tokens(tokens: Sequence[np.ndarray | None], size: int) -> np.ndarray:
+    """Return mean and deviation over the tokens of each clip, [N, 2 size]; NaN where none are."""
+    nothing = np.full(2 * size, np.nan)
+    rows = [nothing if t is None else np.concatenate([t.mean(0), t.std(0)]) for t in tokens]
+    return np.asarray(rows, dtype=np.float64).reshape(len(tokens), 2 * size)
+
+
+def fit_baselines(
+    clips: PooledClips, log_views: np.ndarray, groups: np.ndarray, seed: int
+) -> dict[str, FittedBaseline]:
+    """Fit every baseline on the training split.
+
+    Args:
+        clips: The training clips.
+        log_views: log1p(views), [N].
+        groups: Creator of each clip: folds that choose a ridge penalty never divide one.
+        seed: Of the gradient boosting.
+    """
+    fitted = {}
+    for name, features in FEATURES_OF.items():
+        estimator = _estimator(name, log_views, groups, seed)
+        fitted[name] = FittedBaseline(
+            name=name, estimator=estimator.fit(clips.features(features), log_views)
+        )
+        if hasattr(estimator, "best_estimator_"):
+            fitted[name] = FittedBaseline(name=name, estimator=estimator.best_estimator_)
+    return fitted
+
+
+def _estimator(name: str, log_views: np.ndarray, groups: np.ndarray, seed: int) -> Any:
+    from sklearn.dummy import DummyRegressor
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.linear_model import LinearRegression
+
+    if name.startswith("training_"):
+        return DummyRegressor(strategy=name.removeprefix("training_"))
+    if name == "duration":
+        return LinearRegression()
+    if name == "gradient_boosting":
+        return HistGradientBoostingRegressor(
+            max_iter=150, learning_rate=0.05, min_samples_leaf=5, random_state=seed
+        )
+    return _ridge(log_views, groups)
+
+
+def _ridge(log_views: np.ndarray, groups: np.ndarray) -> Any:
+    """Return a ridge whose penalty is chosen by folds of whole creators of the training split."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import GridSearchCV, GroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler(), Ridge())
+    folds = min(FOLDS, len(np.unique(groups)))
+    if folds < 2:
+        return model
+    divided = list(GroupKFold(folds).split(log_views, groups=groups))
+    return GridSearchCV(
+        model, {"ridge__alpha": RIDGE_ALPHAS}, cv=divided, scoring="neg_mean_squared_error"
+    )
+
+
+def save_baselines(baselines: Mapping[str, FittedBaseline], folder: Path) -> None:
+    """Write each estimator as a skops file, and the list of them as JSON."""
+    import skops.io
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, baseline in baselines.items():
+        skops.io.dump(baseline.estimator, folder / f"{name}.skops")
+    (folder / DESCRIPTION_NAME).write_text(json.dumps(list(baselines)))
+
+
+def load_baselines(folder: Path) -> dict[str, FittedBaseline]:
+    """Read what `save_baselines` wrote.
+
+    Raises:
+        skops.io.exceptions.UntrustedTypesFoundException: A file holds a type that no baseline has.
+    """
+    import skops.io
+
+    names = json.loads((folder / DESCRIPTION_NAME).read_text())
+    return {
+        name: FittedBaseline(
+            name=name, estimator=skops.io.load(folder / f"{name}.skops", trusted=TRUSTED_TYPES)
+        )
+        for name in names
+    }

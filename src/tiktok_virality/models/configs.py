@@ -1,0 +1,57 @@
+"""Shapes of the models, as frozen configurations. Reading them loads no torch."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tiktok_virality.schema import Config
+
+
+class ConvLSTMConfig(Config):
+    """Shape of the ConvLSTM autoencoder.
+
+    Attributes:
+        channels: Of a frame.
+        hidden: Channels of every cell's state.
+        kernel_size: Of every convolution, odd.
+        decode_from: ``each_state``: the decoder reads the encoder's state of each step, so that
+            every state is trained to hold its own frame. ``last_state``: it reads the clip's last
+            state at every step, as the published model does.
+    """
+
+    channels: int = Field(default=3, ge=1)
+    hidden: int = Field(default=64, ge=1)
+    kernel_size: int = Field(default=3, ge=1)
+    decode_from: Literal["each_state", "last_state"] = "each_state"
+
+    @model_validator(mode="after")
+    def _check_kernel(self) -> Self:
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={self.kernel_size} must be odd")
+        return self
+
+
+class TransformerConfig(Config):
+    """Shape of a modality Transformer.
+
+    Attributes:
+        width: Of every token inside the model.
+        layers: Self-attention layers.
+        heads: Of each layer; divides ``width``.
+        feedforward: Width of each layer's inner product.
+        dropout: Share of activations dropped in training.
+    """
+
+    width: int = Field(default=256, ge=8)
+    layers: int = Field(default=6, ge=1)
+    heads: int = Field(default=8, ge=1)
+    feedforward: int = Field(default=1024, ge=8)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"heads={self.heads} must divide width={self.width}")
+        return self

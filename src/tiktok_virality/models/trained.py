@@ -1,0 +1,160 @@
+"""A trained model as plain data: what it is, its weights, and how its training went."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
+from tiktok_virality.schema import Config, Modality, digest
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+WEIGHTS_NAME = "weights.safetensors"
+DESCRIPTION_NAME = "model.json"
+
+ModelKind = Literal["autoencoder", "visual", "audio", "late_fusion", "early_fusion"]
+
+
+class ModelSpec(Config):
+    """What to build.
+
+    Attributes:
+        kind: Which architecture.
+        convlstm: Shape of the autoencoder, for that kind.
+        transformer: Shape of the Transformers, for the others.
+        token_sizes: Size of a token by modality, for the others.
+    """
+
+    kind: ModelKind
+    convlstm: ConvLSTMConfig | None = None
+    transformer: TransformerConfig | None = None
+    token_sizes: dict[str, int] = Field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the leaderboard and MLflow call it."""
+        return "ensemble" if self.kind == "late_fusion" else self.kind
+
+    @property
+    def modality(self) -> Modality:
+        """What it knows of a clip."""
+        if self.kind in ("late_fusion", "early_fusion"):
+            return "visual+audio"
+        return "audio" if self.kind == "audio" else "visual"
+
+    def build(self) -> nn.Module:
+        """Return the model with fresh weights."""
+        from tiktok_virality.models import convlstm, fusion
+
+        if self.kind == "autoencoder":
+            return convlstm.ConvLSTMAutoencoder(self.convlstm or ConvLSTMConfig())
+        shape = self.transformer or TransformerConfig()
+        if self.kind == "late_fusion":
+            return fusion.LateFusion(self.token_sizes, shape)
+        if self.kind == "early_fusion":
+            return fusion.EarlyFusion(self.token_sizes, shape)
+        return fusion.SingleModality(self.kind, self.token_sizes[self.kind], shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetScale:
+    """Mean and deviation of log1p(views) over the training split."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """A model after training.
+
+    Attributes:
+        spec: What it is.
+        state: Weights and buffers by name, on the CPU.
+        history: One row per epoch: ``epoch``, ``train_loss``, ``validation_loss``, ``seconds``.
+        target: Scale of what it predicts; ``None`` for the autoencoder.
+    """
+
+    spec: ModelSpec
+    state: dict[str, Tensor]
+    history: list[dict[str, float]] = field(default_factory=list)
+    target: TargetScale | None = None
+
+    @property
+    def name(self) -> str:
+        """What the leaderboard and MLflow call it."""
+        return self.spec.name
+
+    @property
+    def modality(self) -> Modality:
+        """What it knows of a clip."""
+        return self.spec.modality
+
+    def build(self) -> nn.Module:
+        """Return the torch module with these weights, ready to evaluate."""
+        module = self.spec.build()
+        module.load_state_dict(self.state)
+        return module.eval()
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of trained weights; buffers do not count."""
+        return sum(p.numel() for p in self.spec.build().parameters())
+
+    @property
+    def digest(self) -> str:
+        """Digest of architecture and weights: another one means other results."""
+        import hashlib
+
+        weights = hashlib.sha256()
+        for name, tensor in sorted(self.state.items()):
+            weights.update(name.encode())
+            weights.update(tensor.contiguous().numpy().tobytes())
+        return digest([self.spec.model_dump(mode="json"), weights.hexdigest()])
+
+    def description(self) -> dict[str, Any]:
+        """Return what people compare models by."""
+        return {
+            "parameter_count": self.parameter_count,
+            "epochs": len(self.history),
+            **self.spec.model_dump(mode="json", exclude_none=True),
+        }
+
+
+def save_trained(model: TrainedModel, folder: Path) -> None:
+    """Write weights as safetensors and the rest as JSON; the JSON last, as the sign of a whole."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / DESCRIPTION_NAME).unlink(missing_ok=True)
+    save_file({k: v.contiguous() for k, v in model.state.items()}, folder / WEIGHTS_NAME)
+    description = {
+        "spec": model.spec.model_dump(mode="json"),
+        "history": model.history,
+        "target": None if model.target is None else vars(model.target),
+    }
+    (folder / DESCRIPTION_NAME).write_text(json.dumps(description, indent=1))
+
+
+def load_trained(folder: Path) -> TrainedModel:
+    """Read what `save_trained` wrote.
+
+    Raises:
+        FileNotFoundError: The folder holds no whole model.
+    """
+    from safetensors.torch import load_file
+
+    description = json.loads((folder / DESCRIPTION_NAME).read_text())
+    target = description["target"]
+    return TrainedModel(
+        spec=ModelSpec.model_validate(description["spec"]),
+        state=load_file(folder / WEIGHTS_NAME),
+        history=description["history"],
+        target=None if target is None else TargetScale(**target),
+    )

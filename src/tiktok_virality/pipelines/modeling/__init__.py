@@ -1,0 +1,5 @@
+"""From embeddings to predictions: baselines, modality Transformers, fusions."""
+
+from tiktok_virality.pipelines.modeling.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

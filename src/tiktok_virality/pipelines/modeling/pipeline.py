@@ -1,0 +1,82 @@
+"""The wiring of the modeling pipeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline, node, pipeline
+
+from tiktok_virality.pipelines.modeling import nodes
+
+RUN_INPUTS = ["params:seed", "params:device", "checkpoints"]
+
+
+def create_pipeline(**kwargs: Any) -> Pipeline:
+    """Make ``baselines``, the four models and ``predictions``."""
+    return pipeline(
+        [
+            node(
+                nodes.assemble_clips,
+                inputs=["manifest", "splits", "visual_embeddings", "audio_embeddings"],
+                outputs="model_input",
+                name="assemble_clips",
+                tags=["cpu", "training"],
+            ),
+            node(
+                nodes.fit_baselines,
+                inputs=["model_input", "params:seed"],
+                outputs="baselines",
+                name="fit_baselines",
+                tags=["cpu", "training"],
+            ),
+            _training(nodes.train_visual_model, "visual_model"),
+            _training(nodes.train_audio_model, "audio_model"),
+            _training(nodes.train_early_fusion, "early_fusion"),
+            node(
+                nodes.train_ensemble,
+                inputs=[
+                    "model_input",
+                    "visual_model",
+                    "audio_model",
+                    "params:modeling.transformer",
+                    "params:modeling.fine_tuning",
+                    *RUN_INPUTS,
+                ],
+                outputs="ensemble",
+                name="train_ensemble",
+                tags=["gpu", "training"],
+            ),
+            node(
+                nodes.predict,
+                inputs=[
+                    "model_input",
+                    "baselines",
+                    "visual_model",
+                    "audio_model",
+                    "early_fusion",
+                    "ensemble",
+                ],
+                outputs="predictions",
+                name="predict",
+                tags="cpu",
+            ),
+        ],
+        namespace="modeling",
+        prefix_datasets_with_namespace=False,
+        tags="modeling",
+    )
+
+
+def _training(function: Any, output: str) -> Node:
+    return node(
+        function,
+        inputs=[
+            "model_input",
+            "params:modeling.transformer",
+            "params:modeling.training",
+            *RUN_INPUTS,
+        ],
+        outputs=output,
+        name=f"train_{output}",
+        tags=["gpu", "training"],
+    )

@@ -1,0 +1,5 @@
+"""From mp4 files to visual embeddings, by a ConvLSTM autoencoder of the training split."""
+
+from tiktok_virality.pipelines.visual.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,111 @@
+"""Frames, the autoencoder that learns from them, and one embedding per frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.execution import Resources, StagePlan
+from tiktok_virality.media.clip import VideoFiles
+from tiktok_virality.media.frames import FrameSampling
+from tiktok_virality.models.configs import ConvLSTMConfig
+from tiktok_virality.schema import DataError, Split
+from tiktok_virality.training.parameters import EmbeddingParameters, TrainingParameters
+
+if TYPE_CHECKING:
+    from tiktok_virality.models.trained import TrainedModel
+
+
+def extract_frames(
+    manifest: pd.DataFrame, videos: VideoFiles, sampling: FrameSampling
+) -> StagePlan:
+    """Plan the decoding of every usable video into a frame tensor."""
+    from tiktok_virality.stages.frames import FrameExtractor
+    from tiktok_virality.stages.probing import video_items
+
+    hashes = dict(zip(manifest["video_id"], manifest["content_hash"], strict=True))
+    return StagePlan(
+        items=video_items(videos, manifest["video_id"], hashes), transform=FrameExtractor(sampling)
+    )
+
+
+def train_autoencoder(
+    frames: StageTable,
+    splits: pd.DataFrame,
+    autoencoder: ConvLSTMConfig,
+    training: TrainingParameters,
+    seed: int,
+    device: str,
+    checkpoints: Path,
+) -> TrainedModel:
+    """Train the autoencoder on the training split; the validation split tells when it was best.
+
+    Raises:
+        DataError: No clip of one of these splits has frames.
+    """
+    from tiktok_virality.training import autoencoder as trainer
+    from tiktok_virality.training.launcher import TrainingRun
+
+    train, validation = (_ids_with_frames(frames, splits, name) for name in ("train", "validation"))
+    run = TrainingRun.of(
+        "autoencoder",
+        [
+            frames.fingerprint,
+            *([frames.digests[i] for i in ids] for ids in (train, validation)),
+            autoencoder.model_dump(mode="json"),
+            training.model_dump(mode="json"),
+        ],
+        checkpoints=checkpoints,
+        seed=seed,
+        device=device,
+    )
+    return trainer.train_autoencoder(frames, train, validation, autoencoder, training, run)
+
+
+def reconstruct_held_out(
+    autoencoder: TrainedModel,
+    frames: StageTable,
+    splits: pd.DataFrame,
+    reconstructions: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Draw a random few clips of the test split again, to set them beside the originals."""
+    from tiktok_virality.training.autoencoder import reconstruct
+
+    held_out = _ids_with_frames(frames, splits, "test")
+    count = min(reconstructions, len(held_out))
+    chosen = np.random.default_rng(seed).choice(len(held_out), count, replace=False)
+    return reconstruct(autoencoder, frames, [held_out[index] for index in sorted(chosen)])
+
+
+def embed_clips(
+    frames: StageTable, autoencoder: TrainedModel, embedding: EmbeddingParameters, device: str
+) -> StagePlan:
+    """Plan the embedding of every clip that has frames."""
+    from tiktok_virality.stages.embedding import ClipEmbedder
+
+    failed = frames.failed
+    return StagePlan(
+        items=frames.items(["pixels", "timestamps_seconds"]),
+        transform=ClipEmbedder(autoencoder, (embedding.grid_height, embedding.grid_width), device),
+        absent={
+            **frames.absent,
+            **{key: f"no frames: {why}" for key, why in failed[["video_id", "reason"]].to_numpy()},
+        },
+        batch_size=embedding.batch_size,
+        resources=Resources(in_process=True),
+    )
+
+
+def _ids_with_frames(frames: StageTable, splits: pd.DataFrame, split: Split) -> list[str]:
+    ids = [i for i in splits.loc[splits["split"] == split, "video_id"] if i in frames]
+    if not ids:
+        raise DataError(
+            f"No clip of the {split} split has frames. Look at the failures of the stage `frames` "
+            "in the log, or add videos."
+        )
+    return ids

@@ -1,0 +1,67 @@
+"""The wiring of the visual pipeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedro.pipeline import Pipeline, node, pipeline
+
+from tiktok_virality.pipelines.visual.nodes import (
+    embed_clips,
+    extract_frames,
+    reconstruct_held_out,
+    train_autoencoder,
+)
+
+
+def create_pipeline(**kwargs: Any) -> Pipeline:
+    """Make ``frames``, ``autoencoder``, ``reconstructions`` and ``visual_embeddings``."""
+    return pipeline(
+        [
+            node(
+                extract_frames,
+                inputs=["manifest", "videos", "params:visual.sampling"],
+                outputs="frames",
+                name="extract_frames",
+                tags=["cpu", "media"],
+            ),
+            node(
+                train_autoencoder,
+                inputs=[
+                    "frames",
+                    "splits",
+                    "params:visual.autoencoder",
+                    "params:visual.training",
+                    "params:seed",
+                    "params:device",
+                    "checkpoints",
+                ],
+                outputs="autoencoder",
+                name="train_autoencoder",
+                tags=["gpu", "training"],
+            ),
+            node(
+                reconstruct_held_out,
+                inputs=[
+                    "autoencoder",
+                    "frames",
+                    "splits",
+                    "params:visual.reconstructions",
+                    "params:seed",
+                ],
+                outputs="reconstructions",
+                name="reconstruct_held_out",
+                tags="cpu",
+            ),
+            node(
+                embed_clips,
+                inputs=["frames", "autoencoder", "params:visual.embedding", "params:device"],
+                outputs="visual_embeddings",
+                name="embed_clips",
+                tags="gpu",
+            ),
+        ],
+        namespace="visual",
+        prefix_datasets_with_namespace=False,
+        tags="visual",
+    )

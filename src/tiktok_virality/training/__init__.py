@@ -1,0 +1,1 @@
+"""How models are trained: data, Lightning modules, and the launcher that resumes."""

@@ -1,0 +1,54 @@
+"""Trains the ConvLSTM autoencoder on the frames of the training split alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from tiktok_virality.models.configs import ConvLSTMConfig
+from tiktok_virality.models.trained import ModelSpec, TrainedModel
+from tiktok_virality.training.data import Rows, frame_loader, stack_frames
+from tiktok_virality.training.launcher import TrainingRun, fit
+from tiktok_virality.training.module import AutoencoderTrainee
+from tiktok_virality.training.parameters import TrainingParameters
+
+NAME = "autoencoder"
+
+
+def train_autoencoder(
+    frames: Rows,
+    train_ids: Sequence[str],
+    validation_ids: Sequence[str],
+    config: ConvLSTMConfig,
+    parameters: TrainingParameters,
+    run: TrainingRun,
+) -> TrainedModel:
+    """Train the autoencoder; the validation split only tells when it was at its best."""
+    spec = ModelSpec(kind=NAME, convlstm=config)
+    torch.manual_seed(run.seed)
+    train = frame_loader(frames, train_ids, batch_size=parameters.batch_size, seed=run.seed)
+    validation = frame_loader(frames, validation_ids, batch_size=parameters.batch_size, seed=None)
+    trainee = AutoencoderTrainee(spec.build(), parameters, steps=len(train) * parameters.epochs)
+    state, history = fit(trainee, train, validation, parameters, run)
+    return TrainedModel(spec=spec, state=state, history=history)
+
+
+def reconstruct(model: TrainedModel, frames: Rows, ids: Sequence[str]) -> dict[str, Any]:
+    """Draw clips again.
+
+    Returns:
+        ``video_id`` [N]; ``original`` and ``reconstruction``, uint8 [N, T, 3, H, W], padded with
+        black frames; ``length`` [N].
+    """
+    pixels, lengths = stack_frames([frames.row(i, ["pixels"])["pixels"] for i in ids])
+    with torch.inference_mode():
+        drawn = model.build()(pixels.float() / 255, lengths)  # [N, T, 3, H, W]
+    return {
+        "video_id": np.asarray(ids, dtype=np.str_),
+        "original": pixels.numpy(),
+        "reconstruction": (drawn * 255).round().to(torch.uint8).numpy(),
+        "length": lengths.numpy(),
+    }

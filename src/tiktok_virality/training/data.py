@@ -1,0 +1,187 @@
+"""Batches: clips padded to their longest, of similar length, in an order that the epoch decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from tiktok_virality.models.fusion import MODALITIES, TokenBatch
+
+BUCKET_BATCHES = 8
+
+
+class Rows(Protocol):
+    """What training reads of a stage table."""
+
+    def row(self, video_id: str, columns: Sequence[str] | None = None) -> dict[str, Any]:
+        """Read one row."""
+        ...
+
+    def __contains__(self, video_id: object) -> bool: ...
+
+
+class StoredTokens(Rows, Protocol):
+    """A stage table of tokens, which says what decided them."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what decided the rows."""
+        ...
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Digest of the content behind each row, by id."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipTokens:
+    """What the models know of a clip: its tokens by modality, [T, D] float32, or ``None``."""
+
+    visual: np.ndarray | None
+    audio: np.ndarray | None
+
+
+def read_tokens(ids: Sequence[str], visual: Rows, audio: Rows) -> list[ClipTokens]:
+    """Read the tokens of clips into memory; a clip without a row lacks the modality."""
+    return [ClipTokens(visual=_tokens(visual, i), audio=_tokens(audio, i)) for i in ids]
+
+
+def _tokens(rows: Rows, video_id: str) -> np.ndarray | None:
+    if video_id not in rows:
+        return None
+    return np.asarray(rows.row(video_id, ["tokens"])["tokens"], dtype=np.float32)
+
+
+def pad(sequences: Sequence[np.ndarray | None], size: int) -> tuple[Tensor, Tensor]:
+    """Return [B, T, size] and where it is padding, [B, T]; ``None`` is all padding."""
+    longest = max([1, *(len(s) for s in sequences if s is not None)])
+    tokens = torch.zeros(len(sequences), longest, size)
+    padding = torch.ones(len(sequences), longest, dtype=torch.bool)
+    for row, sequence in enumerate(sequences):
+        if sequence is not None:
+            tokens[row, : len(sequence)] = torch.from_numpy(sequence)
+            padding[row, : len(sequence)] = False
+    return tokens, padding
+
+
+def token_batch(clips: Sequence[ClipTokens], sizes: Mapping[str, int]) -> TokenBatch:
+    """Pad the tokens of clips, each modality to its longest."""
+    padded = {name: pad([getattr(c, name) for c in clips], sizes[name]) for name in MODALITIES}
+    return TokenBatch(
+        {name: tokens for name, (tokens, _) in padded.items()},
+        {name: padding for name, (_, padding) in padded.items()},
+    )
+
+
+class Listed(Dataset[Any]):
+    """A list of clips with their targets, already in memory."""
+
+    def __init__(self, clips: Sequence[ClipTokens], targets: np.ndarray) -> None:
+        self.clips = clips
+        self.targets = targets
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> tuple[ClipTokens, float]:
+        return self.clips[index], float(self.targets[index])
+
+
+class Frames(Dataset[Any]):
+    """Frames of clips, read from the stage table when they are needed."""
+
+    def __init__(self, table: Rows, ids: Sequence[str]) -> None:
+        self.table = table
+        self.ids = ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return np.asarray(self.table.row(self.ids[index], ["pixels"])["pixels"])
+
+
+class LengthBuckets(Sampler[list[int]]):
+    """Batches of similar length, shuffled by seed and epoch; without a seed, in order of length."""
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int | None) -> None:
+        self.lengths = np.asarray(lengths)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    @property
+    def sampler(self) -> LengthBuckets:
+        """Where Lightning looks for `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of an epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        if self.seed is None:
+            yield from self._batches(np.argsort(self.lengths, kind="stable"))
+            return
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = rng.permutation(len(self.lengths))
+        window = self.batch_size * BUCKET_BATCHES
+        windows = [order[start : start + window] for start in range(0, len(order), window)]
+        batches = [
+            batch
+            for each in windows
+            for batch in self._batches(each[np.argsort(self.lengths[each], kind="stable")])
+        ]
+        yield from (batches[index] for index in rng.permutation(len(batches)))
+
+    def _batches(self, order: np.ndarray) -> list[list[int]]:
+        return [
+            order[start : start + self.batch_size].tolist()
+            for start in range(0, len(order), self.batch_size)
+        ]
+
+
+def token_loader(
+    clips: Sequence[ClipTokens],
+    targets: np.ndarray,
+    sizes: Mapping[str, int],
+    *,
+    batch_size: int,
+    seed: int | None,
+) -> DataLoader[Any]:
+    """Return batches of (TokenBatch, standardised log views [B])."""
+
+    def collate(items: list[tuple[ClipTokens, float]]) -> tuple[TokenBatch, Tensor]:
+        return token_batch([clip for clip, _ in items], sizes), torch.tensor([y for _, y in items])
+
+    lengths = [max(len(t) if t is not None else 0 for t in (c.visual, c.audio)) for c in clips]
+    sampler = LengthBuckets(lengths, batch_size, seed)
+    return DataLoader(Listed(clips, targets), batch_sampler=sampler, collate_fn=collate)
+
+
+def frame_loader(
+    table: Rows, ids: Sequence[str], *, batch_size: int, seed: int | None
+) -> DataLoader[Any]:
+    """Return batches of (uint8 frames [B, T, 3, H, W], lengths [B])."""
+    lengths = [len(table.row(i, ["timestamps_seconds"])["timestamps_seconds"]) for i in ids]
+    sampler = LengthBuckets(lengths, batch_size, seed)
+    return DataLoader(Frames(table, ids), batch_sampler=sampler, collate_fn=stack_frames)
+
+
+def stack_frames(clips: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Pad clips [T, 3, H, W] with black frames to [B, T, 3, H, W], and return their lengths."""
+    lengths = torch.tensor([len(clip) for clip in clips])
+    frames = torch.zeros(len(clips), int(lengths.max()), *clips[0].shape[1:], dtype=torch.uint8)
+    for row, clip in enumerate(clips):
+        frames[row, : len(clip)] = torch.tensor(clip)
+    return frames, lengths

@@ -1,0 +1,196 @@
+"""Fits a Lightning module: device, precision, early stopping, and going on from the last epoch."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from tiktok_virality.schema import digest
+from tiktok_virality.tracking import log_epoch
+from tiktok_virality.training.module import Trainee
+from tiktok_virality.training.parameters import TrainingParameters
+
+logger = logging.getLogger(__name__)
+
+FINISHED_NAME = "finished.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """One training: what it is called, where its checkpoints are, and what decides its result.
+
+    Attributes:
+        name: Of the model.
+        checkpoints: Folder of all trainings.
+        fingerprint: Digest of configuration, data and seed: checkpoints of another are not used.
+        seed: Of weights, dropout and the order of batches.
+        device: ``auto``, ``cpu`` or ``cuda``.
+    """
+
+    name: str
+    checkpoints: Path
+    fingerprint: str
+    seed: int
+    device: str
+
+    @classmethod
+    def of(
+        cls, name: str, decides: Sequence[Any], *, checkpoints: Path, seed: int, device: str
+    ) -> TrainingRun:
+        """Name the training whose result is decided by JSON-able values and a seed."""
+        return cls(
+            name=name,
+            checkpoints=checkpoints,
+            fingerprint=digest([list(decides), seed]),
+            seed=seed,
+            device=device,
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where this training keeps its checkpoints."""
+        return self.checkpoints / f"{self.name}-{self.fingerprint[:16]}"
+
+
+def fit(
+    trainee: Trainee,
+    train: DataLoader[Any],
+    validation: DataLoader[Any],
+    parameters: TrainingParameters,
+    run: TrainingRun,
+) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
+    """Train, or go on training, or take what an earlier run has finished.
+
+    Args:
+        trainee: A Lightning module that logs ``validation_loss``.
+        train: Batches of the training split.
+        validation: Batches of the validation split.
+        parameters: How long and how fast.
+        run: Names the training.
+
+    Returns:
+        The weights of the epoch with the lowest validation loss, and the history of all epochs.
+    """
+    finished = run.folder / FINISHED_NAME
+    if not finished.exists():
+        history = _train(trainee, train, validation, parameters, run)
+        finished.write_text(json.dumps(history))
+    history = json.loads(finished.read_text())
+    best = torch.load(run.folder / "best.ckpt", map_location="cpu", weights_only=True)
+    state = {name.removeprefix("model."): value for name, value in best["state_dict"].items()}
+    return state, history
+
+
+def _train(
+    trainee: Trainee,
+    train: DataLoader[Any],
+    validation: DataLoader[Any],
+    parameters: TrainingParameters,
+    run: TrainingRun,
+) -> list[dict[str, float]]:
+    history = History(run.name, run.seed)
+    last = run.folder / "last.ckpt"
+    if last.exists():
+        logger.info("%s: going on from its last epoch (%s)", run.name, last)
+    callbacks: list[Callback] = [
+        history,
+        ModelCheckpoint(
+            run.folder,
+            filename="best",
+            monitor="validation_loss",
+            save_last=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+    ]
+    if parameters.patience is not None:
+        callbacks.append(EarlyStopping("validation_loss", patience=parameters.patience))
+    with _quiet():
+        trainer = lightning.Trainer(
+            max_epochs=parameters.epochs,
+            accelerator="gpu" if run.device == "cuda" else run.device,
+            devices=1,
+            precision="bf16-mixed" if uses_gpu(run.device) else "32-true",
+            gradient_clip_val=parameters.clip_norm,
+            callbacks=callbacks,
+            logger=False,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=run.folder,
+        )
+        trainer.fit(trainee, train, validation, ckpt_path=last if last.exists() else None)
+    return history.epochs
+
+
+def uses_gpu(device: str) -> bool:
+    """Tell whether ``auto``, ``cpu`` or ``cuda`` means a GPU here."""
+    return device == "cuda" or (device == "auto" and torch.cuda.is_available())
+
+
+class History(Callback):
+    """Keeps the losses of every epoch, in checkpoints too, and tells MLflow as they come."""
+
+    def __init__(self, name: str, seed: int) -> None:
+        self.name = name
+        self.seed = seed
+        self.epochs: list[dict[str, float]] = []
+        self._started = 0.0
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Seed dropout by the epoch, so that resuming is the same as never stopping."""
+        self._started = time.monotonic()
+        torch.manual_seed(self.seed * 10_000 + trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Keep, log and print the epoch's losses."""
+        metrics = trainer.callback_metrics
+        losses = {name: float(metrics[name]) for name in ("train_loss", "validation_loss")}
+        seconds = time.monotonic() - self._started
+        self.epochs.append({"epoch": trainer.current_epoch, **losses, "seconds": seconds})
+        log_epoch(self.name, trainer.current_epoch, losses)
+        logger.info(
+            "%s, epoch %d: training loss %.4f, validation loss %.4f, %.1f s",
+            self.name,
+            trainer.current_epoch,
+            losses["train_loss"],
+            losses["validation_loss"],
+            seconds,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Put the history into checkpoints."""
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the history from a checkpoint."""
+        self.epochs = list(state_dict["epochs"])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's hints about loggers, workers and hardware to itself."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [each.level for each in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        for each in loggers:
+            each.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for each, level in zip(loggers, levels, strict=True):
+                each.setLevel(level)

@@ -1,0 +1,95 @@
+"""Trains the predictors of views, and lets them predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from tiktok_virality.models.fusion import MODALITIES, LateFusion, SingleModality
+from tiktok_virality.models.trained import ModelSpec, TargetScale, TrainedModel
+from tiktok_virality.models.transformer import Standardise
+from tiktok_virality.training.corpus import LabelledClips
+from tiktok_virality.training.data import ClipTokens, token_batch, token_loader
+from tiktok_virality.training.launcher import TrainingRun, fit
+from tiktok_virality.training.module import ViewsTrainee
+from tiktok_virality.training.parameters import TrainingParameters
+
+PREDICTION_BATCH = 64
+
+
+def train_predictor(
+    spec: ModelSpec,
+    train: LabelledClips,
+    validation: LabelledClips,
+    parameters: TrainingParameters,
+    run: TrainingRun,
+    start: Mapping[str, TrainedModel] | None = None,
+) -> TrainedModel:
+    """Train a predictor of log1p(views).
+
+    Args:
+        spec: What to train.
+        train: All that scaling and weights see.
+        validation: Tells when the model was at its best.
+        parameters: How long and how fast.
+        run: Names the training.
+        start: Trained modality models, by modality, that a late fusion begins from.
+    """
+    target = _scale(train.log_views)
+    torch.manual_seed(run.seed)
+    model = spec.build()
+    _fit_scales(model, train.tokens)
+    if start is not None:
+        _start_from(model, start)
+    batches, validation_batches = (
+        token_loader(
+            split.tokens,
+            ((split.log_views - target.mean) / target.deviation).astype(np.float32),
+            spec.token_sizes,
+            batch_size=parameters.batch_size,
+            seed=seed,
+        )
+        for split, seed in ((train, run.seed), (validation, None))
+    )
+    trainee = ViewsTrainee(model, parameters, steps=len(batches) * parameters.epochs)
+    state, history = fit(trainee, batches, validation_batches, parameters, run)
+    return TrainedModel(spec=spec, state=state, history=history, target=target)
+
+
+def predict_log_views(model: TrainedModel, clips: Sequence[ClipTokens]) -> np.ndarray:
+    """Return predicted log1p(views), float64 [N]; the training mean where nothing is known."""
+    assert model.target is not None
+    module = model.build()
+    batches = []
+    with torch.inference_mode():
+        for first in range(0, len(clips), PREDICTION_BATCH):
+            part = clips[first : first + PREDICTION_BATCH]
+            batches.append(module(token_batch(part, model.spec.token_sizes)).double().numpy())
+    standardised = np.concatenate(batches) if batches else np.empty(0)
+    return standardised * model.target.deviation + model.target.mean
+
+
+def _scale(log_views: np.ndarray) -> TargetScale:
+    return TargetScale(mean=float(log_views.mean()), deviation=max(float(log_views.std()), 1e-6))
+
+
+def _fit_scales(model: nn.Module, clips: Sequence[ClipTokens]) -> None:
+    """Give every `Standardise` of a model the statistics of its modality's training tokens."""
+    for name, module in model.named_modules():
+        if isinstance(module, Standardise):
+            place = f"{getattr(model, 'modality', '')}.{name}"
+            modality = next(each for each in MODALITIES if each in place)
+            tokens = [t for clip in clips if (t := getattr(clip, modality)) is not None]
+            if tokens:
+                module.fit(torch.from_numpy(np.concatenate(tokens)))
+
+
+def _start_from(model: nn.Module, start: Mapping[str, TrainedModel]) -> None:
+    assert isinstance(model, LateFusion)
+    for modality, trained in start.items():
+        alone = trained.build()
+        assert isinstance(alone, SingleModality)
+        model.transformer(modality).load_state_dict(alone.transformer.state_dict())
