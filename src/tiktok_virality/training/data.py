@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -117,13 +117,8 @@ class LengthBuckets(Sampler[list[int]]):
         self.seed = seed
         self.epoch = 0
 
-    @property
-    def sampler(self) -> LengthBuckets:
-        """Where Lightning looks for `set_epoch`."""
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        """Take the order of an epoch."""
+    def start_at(self, epoch: int) -> None:
+        """Let the next pass be that of an epoch; every pass moves on by one."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -134,6 +129,7 @@ class LengthBuckets(Sampler[list[int]]):
             yield from self._batches(np.argsort(self.lengths, kind="stable"))
             return
         rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += 1
         order = rng.permutation(len(self.lengths))
         window = self.batch_size * BUCKET_BATCHES
         windows = [order[start : start + window] for start in range(0, len(order), window)]
@@ -165,8 +161,7 @@ def token_loader(
         return token_batch([clip for clip, _ in items], sizes), torch.tensor([y for _, y in items])
 
     lengths = [max(len(t) if t is not None else 0 for t in (c.visual, c.audio)) for c in clips]
-    sampler = LengthBuckets(lengths, batch_size, seed)
-    return DataLoader(Listed(clips, targets), batch_sampler=sampler, collate_fn=collate)
+    return _loader(Listed(clips, targets), LengthBuckets(lengths, batch_size, seed), collate)
 
 
 def frame_loader(
@@ -174,8 +169,12 @@ def frame_loader(
 ) -> DataLoader[Any]:
     """Return batches of (uint8 frames [B, T, 3, H, W], lengths [B])."""
     lengths = [len(table.row(i, ["timestamps_seconds"])["timestamps_seconds"]) for i in ids]
-    sampler = LengthBuckets(lengths, batch_size, seed)
-    return DataLoader(Frames(table, ids), batch_sampler=sampler, collate_fn=stack_frames)
+    return _loader(Frames(table, ids), LengthBuckets(lengths, batch_size, seed), stack_frames)
+
+
+def _loader(items: Dataset[Any], batches: LengthBuckets, collate: Callable[..., Any]) -> Any:
+    """Return a loader that draws nothing from the generator that dropout draws from."""
+    return DataLoader(items, batch_sampler=batches, collate_fn=collate, generator=torch.Generator())
 
 
 def stack_frames(clips: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from tiktok_virality.schema import digest
 from tiktok_virality.tracking import log_epoch
+from tiktok_virality.training.data import LengthBuckets
 from tiktok_virality.training.module import Trainee
 from tiktok_virality.training.parameters import TrainingParameters
 
@@ -104,7 +105,10 @@ def _train(
     history = History(run.name, run.seed)
     last = run.folder / "last.ckpt"
     if last.exists():
-        logger.info("%s: going on from its last epoch (%s)", run.name, last)
+        done = torch.load(last, map_location="cpu", weights_only=True)["epoch"] + 1
+        logger.info("%s: going on after %d epochs (%s)", run.name, done, last)
+        assert isinstance(train.batch_sampler, LengthBuckets)
+        train.batch_sampler.start_at(done)
     callbacks: list[Callback] = [
         history,
         ModelCheckpoint(

@@ -1,0 +1,195 @@
+"""Training: resumes, is not repeated, follows its seed, and never sees what it must not."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
+from tiktok_virality.models.trained import ModelSpec, load_trained, save_trained
+from tiktok_virality.training import launcher
+from tiktok_virality.training.autoencoder import reconstruct, train_autoencoder
+from tiktok_virality.training.corpus import LabelledClips
+from tiktok_virality.training.data import ClipTokens
+from tiktok_virality.training.launcher import TrainingRun
+from tiktok_virality.training.parameters import TrainingParameters
+from tiktok_virality.training.predictors import predict_log_views, train_predictor
+
+SIZES = {"visual": 5, "audio": 3}
+SHAPE = TransformerConfig(width=16, layers=1, heads=2, feedforward=32, dropout=0.1)
+SPEC = ModelSpec(kind="visual", transformer=SHAPE, token_sizes=SIZES)
+PARAMETERS = TrainingParameters(epochs=6, batch_size=8, learning_rate=0.01)
+
+
+def clips(count: int, seed: int) -> LabelledClips:
+    """Clips whose log views are the mean of their first visual feature."""
+    rng = np.random.default_rng(seed)
+    tokens, views = [], []
+    for index in range(count):
+        level = rng.normal()
+        visual = rng.normal(size=(3 + index % 5, 5)).astype(np.float32)
+        visual[:, 0] += 3 * level
+        audio = None if index % 4 == 0 else rng.normal(size=(2, 3)).astype(np.float32)
+        tokens.append(ClipTokens(visual=visual, audio=audio))
+        views.append(10 + level)
+    ids = [f"{seed}-{index}" for index in range(count)]
+    return LabelledClips(
+        ids=ids,
+        groups=np.asarray(ids, dtype=object),
+        log_duration=np.zeros(count),
+        tokens=tokens,
+        log_views=np.asarray(views),
+    )
+
+
+TRAIN, VALIDATION, TEST = clips(48, 0), clips(16, 1), clips(16, 2)
+
+
+def run(folder: Path, seed: int = 3) -> TrainingRun:
+    return TrainingRun.of("visual", [], checkpoints=folder, seed=seed, device="cpu")
+
+
+def same_weights(one, other) -> bool:
+    return all(torch.equal(value, other.state[name]) for name, value in one.state.items())
+
+
+def test_a_transformer_learns_a_planted_effect(tmp_path):
+    parameters = PARAMETERS.model_copy(update={"epochs": 25})
+    model = train_predictor(SPEC, TRAIN, VALIDATION, parameters, run(tmp_path))
+    error = predict_log_views(model, TEST.tokens) - TEST.log_views
+    assert np.mean(error**2) < 0.5 * np.var(TEST.log_views)
+    assert model.history[-1]["train_loss"] < model.history[0]["train_loss"]
+
+
+def test_a_finished_training_is_not_repeated(tmp_path, monkeypatch):
+    first = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path))
+    monkeypatch.setattr(launcher, "_train", lambda *_: pytest.fail("trained again"))
+    second = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path))
+    assert same_weights(first, second)
+    assert first.history == second.history
+
+
+def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path, monkeypatch):
+    whole = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path / "whole"))
+
+    def interrupt(name, epoch, losses) -> None:
+        if epoch == 3:
+            raise RuntimeError("the power went out")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(launcher, "log_epoch", interrupt)
+        with pytest.raises(RuntimeError, match="power"):
+            train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path / "cut"))
+    epochs = []
+    monkeypatch.setattr(launcher, "log_epoch", lambda name, epoch, losses: epochs.append(epoch))
+    resumed = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path / "cut"))
+    assert epochs == [3, 4, 5]
+    assert same_weights(whole, resumed)
+    losses = ("train_loss", "validation_loss")
+    assert [[row[k] for k in losses] for row in whole.history] == [
+        [row[k] for k in losses] for row in resumed.history
+    ]
+
+
+def test_the_seed_decides_the_result(tmp_path):
+    models = [
+        train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path / str(index), seed))
+        for index, seed in enumerate([1, 1, 2])
+    ]
+    assert same_weights(models[0], models[1])
+    assert not same_weights(models[0], models[2])
+
+
+def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best(tmp_path):
+    patient = PARAMETERS.model_copy(update={"epochs": 60, "patience": 2, "learning_rate": 0.05})
+    shuffled = dataclasses.replace(
+        TRAIN, log_views=np.random.default_rng(0).permutation(TRAIN.log_views)
+    )
+    model = train_predictor(SPEC, shuffled, VALIDATION, patient, run(tmp_path))
+    losses = [row["validation_loss"] for row in model.history]
+    assert len(losses) < 60
+    error = (predict_log_views(model, VALIDATION.tokens) - VALIDATION.log_views) ** 2
+    assert error.mean() / model.target.deviation**2 == pytest.approx(min(losses), rel=1e-3)
+
+
+def test_scaling_comes_from_the_training_split_alone(tmp_path):
+    far_off = dataclasses.replace(VALIDATION, log_views=VALIDATION.log_views + 1000)
+    model = train_predictor(SPEC, TRAIN, far_off, PARAMETERS, run(tmp_path))
+    assert model.target.mean == pytest.approx(TRAIN.log_views.mean())
+    tokens = np.concatenate([clip.visual for clip in TRAIN.tokens])
+    np.testing.assert_allclose(model.state["transformer.scale.mean"], tokens.mean(0), atol=1e-5)
+
+
+def test_the_ensemble_begins_from_the_modality_models(tmp_path):
+    alone = {
+        kind: train_predictor(
+            ModelSpec(kind=kind, transformer=SHAPE, token_sizes=SIZES),
+            TRAIN,
+            VALIDATION,
+            PARAMETERS,
+            TrainingRun.of(kind, [], checkpoints=tmp_path, seed=0, device="cpu"),
+        )
+        for kind in ("visual", "audio")
+    }
+    barely = PARAMETERS.model_copy(update={"epochs": 1, "learning_rate": 1e-9})
+    ensemble = train_predictor(
+        ModelSpec(kind="late_fusion", transformer=SHAPE, token_sizes=SIZES),
+        TRAIN,
+        VALIDATION,
+        barely,
+        TrainingRun.of("ensemble", [], checkpoints=tmp_path, seed=0, device="cpu"),
+        alone,
+    )
+    silent = [clip for clip in TEST.tokens if clip.audio is None]
+    np.testing.assert_allclose(
+        predict_log_views(ensemble, silent), predict_log_views(alone["visual"], silent), atol=1e-4
+    )
+
+
+def test_a_saved_model_predicts_the_same_and_holds_no_pickle(tmp_path):
+    model = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path / "runs"))
+    save_trained(model, tmp_path / "model")
+    loaded = load_trained(tmp_path / "model")
+    assert loaded.digest == model.digest
+    assert loaded.history == model.history
+    np.testing.assert_array_equal(
+        predict_log_views(loaded, TEST.tokens), predict_log_views(model, TEST.tokens)
+    )
+    assert {path.suffix for path in (tmp_path / "model").iterdir()} == {".safetensors", ".json"}
+
+
+class Frames(dict):
+    """Frames by video id, as a stage table gives them."""
+
+    def row(self, video_id: str, columns=None) -> dict[str, np.ndarray]:
+        pixels = self[video_id]
+        row = {"pixels": pixels, "timestamps_seconds": np.arange(len(pixels), dtype=np.float32)}
+        return {name: row[name] for name in columns or row}
+
+
+def test_the_autoencoder_learns_to_draw_frames_again(tmp_path):
+    rng = np.random.default_rng(0)
+    ids = [f"v{index}" for index in range(10)]
+    frames = Frames(
+        {
+            video_id: np.full((2 + index % 3, 3, 8, 6), rng.integers(40, 220), np.uint8)
+            for index, video_id in enumerate(ids)
+        }
+    )
+    model = train_autoencoder(
+        frames,
+        ids[:7],
+        ids[7:9],
+        ConvLSTMConfig(hidden=4),
+        TrainingParameters(epochs=30, batch_size=3, learning_rate=0.03),
+        TrainingRun.of("autoencoder", [], checkpoints=tmp_path, seed=0, device="cpu"),
+    )
+    assert [row["epoch"] for row in model.history] == list(range(30))
+    assert model.history[-1]["validation_loss"] < 0.5 * model.history[0]["validation_loss"]
+    drawn = reconstruct(model, frames, ids[9:])
+    assert drawn["reconstruction"].shape == drawn["original"].shape
+    assert drawn["reconstruction"].dtype == np.uint8
