@@ -9,7 +9,8 @@ import torch
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.fusion import LateFusion
 from tiktok_virality.models.trained import ModelSpec
-from tiktok_virality.training.data import ClipTokens, token_batch
+from tiktok_virality.training.corpus import ClipTokens
+from tiktok_virality.training.data import token_batch
 
 SIZES = {"visual": 6, "audio": 4}
 SHAPE = TransformerConfig(width=16, layers=2, heads=2, feedforward=32, dropout=0.1)

@@ -13,8 +13,7 @@ from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
 from tiktok_virality.models.trained import ModelSpec, load_trained, save_trained
 from tiktok_virality.training import launcher
 from tiktok_virality.training.autoencoder import reconstruct, train_autoencoder
-from tiktok_virality.training.corpus import LabelledClips
-from tiktok_virality.training.data import ClipTokens
+from tiktok_virality.training.corpus import ClipTokens, LabelledClips
 from tiktok_virality.training.launcher import TrainingRun
 from tiktok_virality.training.parameters import TrainingParameters
 from tiktok_virality.training.predictors import predict_log_views, train_predictor

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tiktok_virality.schema import Config
+
+MODALITIES: Final = ("visual", "audio")
 
 
 class ConvLSTMConfig(Config):

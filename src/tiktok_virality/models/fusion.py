@@ -8,15 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tiktok_virality.models.configs import TransformerConfig
+from tiktok_virality.models.configs import MODALITIES, TransformerConfig
 from tiktok_virality.models.transformer import (
     ModalityTransformer,
     Standardise,
     TransformerTrunk,
     sinusoids,
 )
-
-MODALITIES = ("visual", "audio")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import torch
 
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.trained import ModelSpec, TrainedModel
-from tiktok_virality.training.data import Rows, frame_loader, stack_frames
+from tiktok_virality.training.corpus import Rows
+from tiktok_virality.training.data import frame_loader, stack_frames
 from tiktok_virality.training.launcher import TrainingRun, fit
 from tiktok_virality.training.module import AutoencoderTrainee
 from tiktok_virality.training.parameters import TrainingParameters

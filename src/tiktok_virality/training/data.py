@@ -3,60 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from tiktok_virality.models.fusion import MODALITIES, TokenBatch
+from tiktok_virality.models.configs import MODALITIES
+from tiktok_virality.models.fusion import TokenBatch
+from tiktok_virality.training.corpus import ClipTokens, Rows
 
 BUCKET_BATCHES = 8
-
-
-class Rows(Protocol):
-    """What training reads of a stage table."""
-
-    def row(self, video_id: str, columns: Sequence[str] | None = None) -> dict[str, Any]:
-        """Read one row."""
-        ...
-
-    def __contains__(self, video_id: object) -> bool: ...
-
-
-class StoredTokens(Rows, Protocol):
-    """A stage table of tokens, which says what decided them."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of what decided the rows."""
-        ...
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """Digest of the content behind each row, by id."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipTokens:
-    """What the models know of a clip: its tokens by modality, [T, D] float32, or ``None``."""
-
-    visual: np.ndarray | None
-    audio: np.ndarray | None
-
-
-def read_tokens(ids: Sequence[str], visual: Rows, audio: Rows) -> list[ClipTokens]:
-    """Read the tokens of clips into memory; a clip without a row lacks the modality."""
-    return [ClipTokens(visual=_tokens(visual, i), audio=_tokens(audio, i)) for i in ids]
-
-
-def _tokens(rows: Rows, video_id: str) -> np.ndarray | None:
-    if video_id not in rows:
-        return None
-    return np.asarray(rows.row(video_id, ["tokens"])["tokens"], dtype=np.float32)
 
 
 def pad(sequences: Sequence[np.ndarray | None], size: int) -> tuple[Tensor, Tensor]:

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from tiktok_virality.models.fusion import MODALITIES, LateFusion, SingleModality
+from tiktok_virality.models.configs import MODALITIES
+from tiktok_virality.models.fusion import LateFusion, SingleModality
 from tiktok_virality.models.trained import ModelSpec, TargetScale, TrainedModel
 from tiktok_virality.models.transformer import Standardise
-from tiktok_virality.training.corpus import LabelledClips
-from tiktok_virality.training.data import ClipTokens, token_batch, token_loader
+from tiktok_virality.training.corpus import ClipTokens, LabelledClips
+from tiktok_virality.training.data import token_batch, token_loader
 from tiktok_virality.training.launcher import TrainingRun, fit
 from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import TrainingParameters

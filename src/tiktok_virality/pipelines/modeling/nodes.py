@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.models import baselines as baseline_models
+from tiktok_virality.models.baselines import FittedBaseline
 from tiktok_virality.models.configs import TransformerConfig
+from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
 from tiktok_virality.schema import SPLITS
+from tiktok_virality.training.corpus import ModelInput, assemble, pooled
 from tiktok_virality.training.parameters import TrainingParameters
-
-if TYPE_CHECKING:
-    from tiktok_virality.models.baselines import FittedBaseline
-    from tiktok_virality.models.trained import ModelKind, TrainedModel
-    from tiktok_virality.training.corpus import ModelInput
 
 
 def assemble_clips(
@@ -29,18 +27,13 @@ def assemble_clips(
     Raises:
         DataError: A split would be empty.
     """
-    from tiktok_virality.training.corpus import assemble
-
     return assemble(manifest, splits, visual_embeddings, audio_embeddings)
 
 
 def fit_baselines(model_input: ModelInput, seed: int) -> dict[str, FittedBaseline]:
     """Fit every baseline on the training split."""
-    from tiktok_virality.models import baselines
-    from tiktok_virality.training.corpus import pooled
-
     train = model_input.splits["train"]
-    return baselines.fit_baselines(
+    return baseline_models.fit_baselines(
         pooled(train, model_input.token_sizes), train.log_views, train.groups, seed
     )
 
@@ -112,7 +105,6 @@ def predict(
         ``video_id``, ``split``, ``model``, ``modality``, ``y_true`` and ``y_pred`` (log1p views),
         ``lower`` and ``upper`` (missing until intervals are calibrated).
     """
-    from tiktok_virality.training.corpus import pooled
     from tiktok_virality.training.predictors import predict_log_views
 
     tables = []
@@ -153,7 +145,6 @@ def _train(
     checkpoints: Path,
     start: dict[str, TrainedModel] | None = None,
 ) -> TrainedModel:
-    from tiktok_virality.models.trained import ModelSpec
     from tiktok_virality.training.launcher import TrainingRun
     from tiktok_virality.training.predictors import train_predictor
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,9 @@ from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.models.configs import ConvLSTMConfig
+from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import DataError, Split
 from tiktok_virality.training.parameters import EmbeddingParameters, TrainingParameters
-
-if TYPE_CHECKING:
-    from tiktok_virality.models.trained import TrainedModel
 
 
 def extract_frames(
