@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from kedro.framework.hooks import hook_impl
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from pydantic import BaseModel
 
+from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.tracking.child_runs import child_run, flatten
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    from tiktok_virality.models.trained import TrainedModel
+    from tiktok_virality.models.baselines import FittedBaseline
 
 logger = logging.getLogger(__name__)
 
@@ -108,13 +110,12 @@ class TrackingHooks(MlflowHook):
             return
         if dataset_name == "manifest":
             self._log_table(dataset_name, data)
+        elif isinstance(data, TrainedModel):
+            self._log_model(data, dataset_name)
         elif dataset_name == "baselines":
-            for name, baseline in data.items():
-                self._log_model(name, baseline, dataset_name)
+            self._log_baselines(data)
         elif dataset_name == "leaderboard":
             _log_leaderboard(data)
-        elif hasattr(data, "parameter_count"):
-            self._log_model(data.name, data, dataset_name)
         else:
             self._log_stage(dataset_name)
         if self._layer(dataset_name) == "reporting":
@@ -151,14 +152,26 @@ class TrackingHooks(MlflowHook):
         if report is not None:
             mlflow.log_metrics({f"stage/{name}/{k}": v for k, v in report.metrics().items()})
 
-    def _log_model(self, name: str, model: TrainedModel, dataset_name: str) -> None:
-        run = child_run(name)
-        if run is None:
+    def _log_model(self, model: TrainedModel, dataset_name: str) -> None:
+        run, folder = child_run(model.name), self._path_of(dataset_name)
+        if run is None or folder is None:
             return
         run.log_params(model.description())
-        folder = self._path_of(dataset_name)
-        if folder is not None and folder.is_dir():
-            run.log_folder(folder, "model")
+        for epoch in model.history:  # a training that an earlier run had finished has not been live
+            losses = {name: epoch[name] for name in ("train_loss", "validation_loss")}
+            run.log_metrics(losses, step=int(epoch["epoch"]))
+        if model.target is None:
+            run.log_files(folder)
+        else:
+            run.log_served_model(model.name, folder)
+
+    def _log_baselines(self, baselines: Mapping[str, FittedBaseline]) -> None:
+        folder = self._path_of("baselines")
+        for name, baseline in baselines.items():
+            run = child_run(name)
+            if run is not None and folder is not None:
+                run.log_params(baseline.description())
+                run.log_files(folder / f"{name}.skops")
 
     def _log_file(self, name: str) -> None:
         import mlflow

@@ -1,5 +1,6 @@
 """Kedro's project settings: hooks, configuration loading, and no telemetry unless asked for."""
 
+import logging
 import os
 import warnings
 
@@ -14,6 +15,9 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 set_telemetry_client()
 
 warnings.filterwarnings("ignore", message="register_new_resolver")
+# mlflow sets its own level on import, after conf/logging.yml was read.
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
 
 # TrackingHooks extends kedro-mlflow's own hooks, which must therefore not register themselves too.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")

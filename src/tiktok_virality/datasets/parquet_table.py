@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
+from kedro_datasets._typing import TablePreview
 from kedro_datasets.pandas import ParquetDataset
-
-if TYPE_CHECKING:
-    from kedro_datasets._typing import TablePreview
 
 
 class ParquetTable(ParquetDataset):
@@ -16,7 +13,5 @@ class ParquetTable(ParquetDataset):
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows, for Kedro-Viz."""
-        from kedro_datasets._typing import TablePreview
-
         text = self.load().head(nrows).to_json(orient="split", date_format="iso")
         return TablePreview(json.loads(text))

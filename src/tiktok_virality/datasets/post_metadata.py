@@ -7,15 +7,13 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 from kedro.io import AbstractDataset
+from kedro_datasets._typing import TablePreview
 
 from tiktok_virality.schema import DataError
-
-if TYPE_CHECKING:
-    from kedro_datasets._typing import TablePreview
 
 logger = logging.getLogger(__name__)
 
@@ -92,11 +90,9 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         temporary.write_text(text + "\n", encoding="utf-8")
         temporary.replace(self._filepath)
 
-    def preview(self, rows: int = 10) -> TablePreview:
+    def preview(self, nrows: int = 10) -> TablePreview:
         """Return the first posts, for Kedro-Viz."""
-        from kedro_datasets._typing import TablePreview
-
-        return TablePreview(json.loads(self.load().head(rows).to_json(orient="split")))
+        return TablePreview(json.loads(self.load().head(nrows).to_json(orient="split")))
 
     def _exists(self) -> bool:
         return bool(self._available())

@@ -76,8 +76,10 @@ class PlanIndex:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        rows = [(video_id, item_digest, None) for video_id, item_digest in self.items]
-        rows += [(video_id, "", reason) for video_id, reason in self.absent.items()]
+        rows: list[tuple[str, str, str | None]] = [
+            *((video_id, item_digest, None) for video_id, item_digest in self.items),
+            *((video_id, "", reason) for video_id, reason in self.absent.items()),
+        ]
         names = ("video_id", "digest", "absent")
         columns = [pa.array([row[i] for row in rows], pa.string()) for i in range(len(names))]
         schema = pa.schema([(name, pa.string()) for name in names])

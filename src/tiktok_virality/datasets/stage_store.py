@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
 
 from tiktok_virality.datasets.part_files import FileColumn, PartWriter
 from tiktok_virality.datasets.stage_ledger import PlanIndex, read_ledger
@@ -145,14 +146,12 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             file_columns=self._columns_in(folder),
         )
 
-    def preview(self, rows: int = 5) -> Any:
+    def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows' scalar columns and tensor shapes, for Kedro-Viz."""
-        from kedro_datasets._typing import TablePreview
-
         table = self.load()
         records = [
             [key, *(_describe_value(value) for value in row.values())]
-            for key, row in table.rows(table.ids[:rows])
+            for key, row in table.rows(table.ids[:nrows])
         ]
         return TablePreview(
             {
@@ -172,6 +171,10 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder), "engine": repr(self._engine)}
+
+    @property
+    def _name(self) -> str:
+        return self._folder.name.lstrip(".")
 
     def _version_folder(self, fingerprint: str) -> Path:
         return self._folder / fingerprint[:16]
@@ -200,12 +203,12 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         reports = self._engine.run(batches, work, plan.resources)
         total = BatchReport()
         try:
-            for report in with_progress(reports, len(missing), self._folder.name):
+            for report in with_progress(reports, len(missing), self._name):
                 total += report
         except KeyboardInterrupt:
             logger.warning(
                 "%s interrupted. What was finished is kept; run the same command to go on.",
-                self._folder.name,
+                self._name,
             )
             raise
         return total
@@ -215,7 +218,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         assert report is not None
         logger.info(
             "%s: %d computed, %d absent, %d failed, %d already there; %.1f s, %.1f items/s",
-            self._folder.name,
+            self._name,
             report.done,
             report.absent,
             report.failed,

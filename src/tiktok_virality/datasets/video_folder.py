@@ -8,22 +8,20 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from kedro.io import AbstractDataset
+from kedro_datasets._typing import TablePreview
 
 from tiktok_virality.datasets.stage_store import StageReport, StageStore
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.clip import EncodedVideo, VideoFiles
 
-if TYPE_CHECKING:
-    from kedro_datasets._typing import TablePreview
-
 logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv")
-LEDGER_FOLDER = ".rendering"
+LEDGER_FOLDER = ".videos"
 UNFINISHED_SUFFIXES = (".part", ".temp", ".tmp")
 
 
@@ -71,13 +69,11 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
         """Make the videos of a plan that are not there yet."""
         self._store.save(plan)
 
-    def preview(self, rows: int = 10) -> TablePreview:
+    def preview(self, nrows: int = 10) -> TablePreview:
         """Return the first files, for Kedro-Viz."""
-        from kedro_datasets._typing import TablePreview
-
         data = [
             [video.video_id, str(video.path), round(video.size_bytes / 1e6, 2)]
-            for video in islice(self.load().values(), rows)
+            for video in islice(self.load().values(), nrows)
         ]
         columns = ["video_id", "path", "size in MB"]
         return TablePreview({"index": list(range(len(data))), "columns": columns, "data": data})

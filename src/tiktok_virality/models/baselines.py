@@ -92,7 +92,19 @@ class FittedBaseline:
 
     def description(self) -> dict[str, Any]:
         """Return what people compare models by."""
-        return {"estimator": str(self.estimator), "features": "+".join(self.features) or "none"}
+        return {
+            "estimator": " ".join(str(self.estimator).split()),
+            "features": "+".join(self.features) or "none",
+            "parameter_count": self.parameter_count,
+        }
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of fitted weights: coefficients, or leaves of trees."""
+        last = self.estimator[-1] if hasattr(self.estimator, "steps") else self.estimator
+        if hasattr(last, "_predictors"):
+            return sum(tree.get_n_leaf_nodes() for stage in last._predictors for tree in stage)
+        return int(np.size(getattr(last, "coef_", ()))) + 1
 
 
 def pool_tokens(tokens: Sequence[np.ndarray | None], size: int) -> np.ndarray:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MODEL_TAG = "tiktok_virality.model"
 LONGEST_PARAM = 500
+SERVED_MODEL_CODE = Path(__file__).with_name("served_model.py")
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,29 @@ class ChildRun:
         entries = [Param(k, str(v)[:LONGEST_PARAM]) for k, v in flatten(params).items()]
         self.client.log_batch(self.run_id, params=entries)
 
-    def log_folder(self, folder: Path, artifact_path: str) -> None:
-        """Log a folder of files."""
-        self.client.log_artifacts(self.run_id, str(folder), artifact_path)
+    def log_files(self, path: Path) -> None:
+        """Log a file, or every file of a folder, as the model."""
+        if path.is_dir():
+            self.client.log_artifacts(self.run_id, str(path), "model")
+        else:
+            self.client.log_artifact(self.run_id, str(path), "model")
+
+    def log_served_model(self, name: str, folder: Path) -> None:
+        """Log a predictor so that ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` take it.
+
+        Args:
+            name: Of the model.
+            folder: Where `models.trained.save_trained` wrote it.
+        """
+        import mlflow
+
+        with mlflow.start_run(run_id=self.run_id, nested=True, log_system_metrics=False):
+            mlflow.pyfunc.log_model(
+                name=name,
+                python_model=str(SERVED_MODEL_CODE),
+                artifacts={"model": str(folder)},
+                pip_requirements=["tiktok_virality"],
+            )
 
     def finish(self) -> None:
         """Mark the run as finished."""

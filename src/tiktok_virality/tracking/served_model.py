@@ -1,0 +1,52 @@
+"""What MLflow loads when it serves a logged predictor: MLflow's "model from code".
+
+MLflow runs this file when the model is loaded; the weights come from the artifact folder, as
+safetensors and JSON, so that no pickle is involved.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+
+class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Predicts log1p(views) from the embeddings of clips."""
+
+    def load_context(self, context: Any) -> None:
+        """Read the weights."""
+        from tiktok_virality.models.trained import load_trained
+
+        self.model = load_trained(Path(context.artifacts["model"]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> np.ndarray:
+        """Predict clips.
+
+        Args:
+            context: MLflow's; not used.
+            model_input: Columns ``visual`` and ``audio``: a clip's tokens, [T, D] each, or
+                ``None`` where it lacks the modality.
+            params: Not used.
+
+        Returns:
+            log1p(views), float64 [N].
+        """
+        from tiktok_virality.training.corpus import ClipTokens
+        from tiktok_virality.training.predictors import predict_log_views
+
+        clips = [
+            ClipTokens(visual=_tokens(visual), audio=_tokens(audio))
+            for visual, audio in zip(model_input["visual"], model_input["audio"], strict=True)
+        ]
+        return predict_log_views(self.model, clips)
+
+
+def _tokens(value: Any) -> np.ndarray | None:
+    return None if value is None else np.asarray([list(row) for row in value], dtype=np.float32)
+
+
+mlflow.models.set_model(ServedModel())
