@@ -157,9 +157,7 @@ class TrackingHooks(MlflowHook):
         if run is None or folder is None:
             return
         run.log_params(model.description())
-        for epoch in model.history:  # a training that an earlier run had finished has not been live
-            losses = {name: epoch[name] for name in ("train_loss", "validation_loss")}
-            run.log_metrics(losses, step=int(epoch["epoch"]))
+        run.log_history(model.history)
         if model.target is None:
             run.log_files(folder)
         else:

@@ -46,3 +46,15 @@ def test_a_metric_without_a_value_is_left_out(active_run):
 
 def test_nested_parameters_are_flattened():
     assert flatten({"a": {"b": {"c": 1}}, "d": 2}) == {"a.b.c": 1, "d": 2}
+
+
+def test_a_history_is_logged_once_also_where_some_epochs_were_live(active_run):
+    history = [
+        {"epoch": epoch, "train_loss": 1.0, "validation_loss": 2.0, "seconds": 0.1}
+        for epoch in range(3)
+    ]
+    log_epoch("visual", 0, {"train_loss": 1.0, "validation_loss": 2.0})
+    run = child_run("visual")
+    run.log_history(history)
+    entries = run.client.get_metric_history(run.run_id, "train_loss")
+    assert [entry.step for entry in entries] == [0, 1, 2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,14 @@ class ChildRun:
         finite = {key: value for key, value in metrics.items() if value == value}
         entries = [Metric(key, float(value), now, step) for key, value in finite.items()]
         self.client.log_batch(self.run_id, metrics=entries)
+
+    def log_history(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Log the losses of epochs that were not logged live: an earlier run had finished them."""
+        live = {entry.step for entry in self.client.get_metric_history(self.run_id, "train_loss")}
+        for epoch in history:
+            if int(epoch["epoch"]) not in live:
+                losses = {name: epoch[name] for name in ("train_loss", "validation_loss")}
+                self.log_metrics(losses, step=int(epoch["epoch"]))
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log parameters, flattened with dots."""

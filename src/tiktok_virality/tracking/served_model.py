@@ -9,12 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
 
 
-class ServedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class ServedModel(PythonModel):
     """Predicts log1p(views) from the embeddings of clips."""
 
     def load_context(self, context: Any) -> None:
@@ -49,4 +50,4 @@ def _tokens(value: Any) -> np.ndarray | None:
     return None if value is None else np.asarray([list(row) for row in value], dtype=np.float32)
 
 
-mlflow.models.set_model(ServedModel())
+set_model(ServedModel())
