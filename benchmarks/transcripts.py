@@ -16,7 +16,7 @@ GOAL = 0.15
 
 
 def word_errors(data: Path) -> pd.DataFrame:
-    """Return script, transcript and word error of every clip, normalised as Whisper's paper does."""
+    """Return script, transcript and word error of each clip, normalised as Whisper's paper does."""
     normalise = EnglishTextNormalizer()
     clips = pd.read_parquet(data / "01_raw" / "demo_clips.parquet")[["video_id", "sound", "script"]]
     spoken = pd.read_parquet(data / "04_feature" / "transcripts.parquet")[["video_id", "text"]]

@@ -1,0 +1,146 @@
+"""Whisper's encoder on windows of any length: each clip's states, the same alone and in a batch."""
+
+from __future__ import annotations
+
+import pickle
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+import whisper
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+from whisper.model import AudioEncoder, Whisper
+
+from tiktok_virality.models.whisper_weights import WhisperCheckpoint
+from tiktok_virality.models.whisper_windows import Window
+from tiktok_virality.schema import WeightsError
+
+HALF_PRECISION: Final = (nn.Conv1d, nn.Linear, nn.Embedding)
+"""Layers that Whisper casts to the precision of its input at every step, unless they have it."""
+
+
+@dataclass(frozen=True)
+class EncodedWindow:
+    """A window and its encoder states [T, D], those of the padding included."""
+
+    window: Window
+    states: Tensor
+
+    @property
+    def real_states(self) -> Tensor:
+        """States of the window itself, [T, D]."""
+        return self.states[: self.window.states]
+
+
+def load_whisper(checkpoint: WhisperCheckpoint, device: str) -> Whisper:
+    """Load Whisper: float16 on a GPU, float32 on a CPU.
+
+    Args:
+        checkpoint: The weights.
+        device: ``auto``, ``cpu`` or ``cuda``; ``auto`` takes a GPU when there is one.
+
+    Raises:
+        WeightsError: The file is no checkpoint of openai-whisper.
+    """
+    gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    try:
+        model = whisper.load_model(str(checkpoint.path), device="cuda" if gpu else "cpu").eval()
+    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+        raise WeightsError(
+            f"{checkpoint.path} cannot be loaded as a checkpoint of openai-whisper ({error}). "
+            "Delete it if it lies in a cache; otherwise change audio.whisper.weights."
+        ) from error
+    if gpu:
+        for module in model.modules():
+            if isinstance(module, HALF_PRECISION):
+                module.half()
+    return model
+
+
+def encode(encoder: AudioEncoder, mel: Tensor) -> Tensor:
+    """Run the encoder on mel spectrograms of any length.
+
+    `AudioEncoder.forward` takes 30 s and nothing else; the layers themselves do not mind.
+
+    Args:
+        encoder: Of a Whisper model.
+        mel: [B, mels, 2 * T].
+
+    Returns:
+        [B, T, D], one state per 20 ms.
+    """
+    x = gelu(encoder.conv1(mel))  # [B, D, 2 T]
+    x = gelu(encoder.conv2(x)).permute(0, 2, 1)  # [B, T, D]
+    x = (x + encoder.positional_embedding[: x.shape[1]]).to(x.dtype)
+    for block in encoder.blocks:
+        x = block(x)
+    return encoder.ln_post(x)
+
+
+class WindowEncoder:
+    """Encodes windows of many clips, those of one length together.
+
+    Args:
+        model: Whisper, on its device.
+        batch_size: Windows encoded together at most.
+    """
+
+    def __init__(self, model: Whisper, batch_size: int) -> None:
+        self._model = model
+        self._batch_size = batch_size
+        self._precision = model.encoder.conv1.weight.dtype
+
+    def __call__(
+        self, waveforms: Sequence[np.ndarray], windows: Sequence[Window]
+    ) -> list[EncodedWindow]:
+        """Return the states of each window, in order.
+
+        Args:
+            waveforms: float32 [samples] at 16 kHz, one per clip.
+            windows: Each of a clip.
+        """
+        states: dict[Window, Tensor] = {}
+        for batch in in_batches(windows, self._batch_size):
+            mel = torch.stack([self._mel(waveforms[window.clip], window) for window in batch])
+            with torch.inference_mode():
+                encoded = encode(self._model.encoder, mel)  # [B, T, D]
+            states |= dict(zip(batch, encoded, strict=True))
+        return [EncodedWindow(window, states[window]) for window in windows]
+
+    def _mel(self, waveform: np.ndarray, window: Window) -> Tensor:
+        """Return the log-mel spectrogram of a window and its padding, [mels, 2 * T]."""
+        mel = whisper.log_mel_spectrogram(
+            torch.tensor(waveform[window.start_sample : window.end_sample]),
+            self._model.dims.n_mels,
+            padding=window.padded_samples - window.samples,
+            device=self._model.device,
+        )
+        return mel.to(self._precision)
+
+
+def in_batches(windows: Iterable[Window], batch_size: int) -> Iterator[list[Window]]:
+    """Group windows that have the same length once padded."""
+    groups: dict[int, list[Window]] = defaultdict(list)
+    for window in windows:
+        groups[window.padded_samples].append(window)
+    for _, group in sorted(groups.items()):
+        for start in range(0, len(group), batch_size):
+            yield group[start : start + batch_size]
+
+
+def pool_states(states: Tensor, states_per_token: int) -> Tensor:
+    """Average states over equal stretches of the clip; the last may be shorter.
+
+    Args:
+        states: [T, D], of the clip and not of its padding.
+        states_per_token: Length of a stretch.
+
+    Returns:
+        float32 [ceil(T / states_per_token), D].
+    """
+    parts = torch.split(states, states_per_token)
+    return torch.stack([part.float().mean(dim=0) for part in parts])

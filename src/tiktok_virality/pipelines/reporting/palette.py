@@ -1,0 +1,26 @@
+"""One colour per model, the same in every figure; all of them hold on white and on black."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+GREY: Final = "#8b929b"
+COLOURS: Final[Mapping[str, str]] = {
+    "ensemble": "#2f7fc1",
+    "visual": "#2a9d6f",
+    "audio": "#d9822b",
+    "early_fusion": "#9a6fb8",
+    "autoencoder": "#b0574f",
+}
+
+
+def colour(model: str) -> str:
+    """Return a model's colour; baselines are grey."""
+    return COLOURS.get(model, GREY)
+
+
+def faint(colour: str, opacity: float) -> str:
+    """Return a colour ``#rrggbb`` with an opacity, as CSS and Plotly write it."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"

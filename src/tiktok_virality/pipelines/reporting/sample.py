@@ -1,0 +1,60 @@
+"""A few held-out clips to look at one by one: picture, words, truth and predictions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from tiktok_virality.media.clip import EncodedVideo
+from tiktok_virality.media.frames import FrameSampling, sample_frames
+from tiktok_virality.schema import MediaError
+
+logger = logging.getLogger(__name__)
+
+THUMBNAIL: Final = FrameSampling(every_nth=1, shrink=4, max_frames=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledClip:
+    """One held-out clip.
+
+    Attributes:
+        video_id: Key of the manifest.
+        thumbnail: The frame from the middle of the clip, RGB, uint8 [3, H, W]; ``None`` where it
+            cannot be decoded.
+        transcript: What is said; ``None`` where there is nothing to listen to.
+        duration_seconds: Its length.
+        views: The true count.
+        predicted: The counts that models predicted, by model.
+    """
+
+    video_id: str
+    thumbnail: np.ndarray | None
+    transcript: str | None
+    duration_seconds: float
+    views: float
+    predicted: Mapping[str, float]
+
+
+def choose_ids(predictions: pd.DataFrame, wanted: int, seed: int) -> list[str]:
+    """Return a random few ids of the test split, from the least to the most watched."""
+    test = predictions[predictions["split"] == "test"].drop_duplicates("video_id")
+    test = test.sort_values("video_id")
+    size = min(wanted, len(test))
+    chosen = np.random.default_rng(seed).choice(len(test), size, replace=False)
+    return test.iloc[chosen].sort_values(["y_true", "video_id"])["video_id"].tolist()
+
+
+def thumbnail(video: EncodedVideo) -> np.ndarray | None:
+    """Return the frame from the middle of a clip, uint8 [3, H, W]."""
+    try:
+        pixels = sample_frames(video.path, THUMBNAIL).pixels
+    except MediaError as error:
+        logger.warning("No thumbnail of %s: %s", video.video_id, error)
+        return None
+    return pixels[len(pixels) // 2]

@@ -1,0 +1,79 @@
+"""How models and numbers are called where people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+LABELS: Final[Mapping[str, str]] = {
+    "ridge": "ridge, both",
+    "ridge_visual": "ridge, visual",
+    "ridge_audio": "ridge, audio",
+    "duration": "duration alone",
+    "visual": "visual Transformer",
+    "audio": "audio Transformer",
+}
+
+SEES: Final[Mapping[str, str]] = {
+    "none": "nothing",
+    "metadata": "metadata",
+    "visual": "picture",
+    "audio": "sound",
+    "visual+audio": "picture and sound",
+}
+
+UNITS: Final = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
+
+
+def label(model: str) -> str:
+    """Return what people call a model: ``gradient_boosting`` is ``gradient boosting``."""
+    return LABELS.get(model, model.replace("_", " "))
+
+
+def count(value: float) -> str:
+    """Write a count of views in three digits, as the app does: ``21.1M``, ``541K``, ``87``.
+
+    Counts below zero, which a linear model of log views can predict, are no views.
+    """
+    value = max(value, 0.0)
+    for unit, suffix in UNITS:
+        if value >= 0.9995 * unit:
+            return f"{_three_digits(value / unit)}{suffix}"
+    return f"{value:.0f}"
+
+
+def number(value: float | None, decimals: int = 2) -> str:
+    """Write a number with a real minus sign; a dash stands for one that does not exist."""
+    if value is None:
+        return "\N{EN DASH}"
+    written = f"{value:,.{decimals}f}"
+    if float(written.replace(",", "")) == 0:
+        written = written.removeprefix("-")
+    return written.replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float) -> str:
+    """Write a share in whole percent; one decimal below ten."""
+    value = abs(share) * 100
+    return f"{value:.1f}%" if 0.05 <= value < 9.95 else f"{value:.0f}%"
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as people say it: ``48 s``, ``9 min 36 s``, ``3 h 12 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
+def plural(amount: int, noun: str) -> str:
+    """Write an amount with its noun: ``1 clip``, ``96 clips``."""
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+def _three_digits(value: float) -> str:
+    decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,254 @@
+"""The report: verdict first, nothing from outside, nothing that text from outside can break."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from tests.conftest import ROOT
+from tests.reporting.conftest import SEED
+from tiktok_virality.datasets.optional_json import OptionalJSON
+from tiktok_virality.media.frames import FrameSampling
+from tiktok_virality.pipelines.reporting import create_pipeline, nodes
+from tiktok_virality.pipelines.reporting.pictures import film_strips
+
+VOID = {"meta", "img", "br", "link", "input", "hr", "wbr"}
+
+
+class Page(HTMLParser):
+    """Checks that every tag is closed in order; keeps texts, attributes and scripts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.references: list[str] = []
+        self.texts: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        attributes = dict(attrs)
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        self.references += [attributes[name] for name in ("src", "href") if name in attributes]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, f"</{tag}> after {self.open}"
+        self.open.pop()
+
+    def handle_data(self, data):
+        if not {"script", "style", "title"}.intersection(self.open) and data.strip():
+            self.texts.append(" ".join(data.split()))
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.texts)
+
+
+@pytest.fixture
+def run_report(
+    predictions,
+    manifest,
+    splits,
+    rejected_videos,
+    frames,
+    audio_embeddings,
+    transcripts,
+    videos,
+    reconstructions,
+    training_summary,
+    reporting,
+    tmp_path,
+    monkeypatch,
+):
+    """Run the whole pipeline on the project's own catalog, in a folder of its own."""
+
+    def run(ground_truth=None) -> str:
+        monkeypatch.chdir(tmp_path)
+        config = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="demo")
+        catalog = DataCatalog.from_config(config["catalog"])
+        models = {
+            dataset: SimpleNamespace(name=name, **training_summary[name])
+            for dataset, name in {
+                "autoencoder": "autoencoder",
+                "visual_model": "visual",
+                "audio_model": "audio",
+                "early_fusion": "early_fusion",
+                "ensemble": "ensemble",
+            }.items()
+        }
+        inputs = {
+            "predictions": predictions,
+            "manifest": manifest,
+            "splits": splits,
+            "rejected_videos": rejected_videos,
+            "frames": frames,
+            "audio_embeddings": audio_embeddings,
+            "transcripts": transcripts,
+            "videos": videos,
+            "reconstructions": reconstructions,
+            "ground_truth": ground_truth or {},
+            "params:reporting": reporting,
+            "params:seed": SEED,
+            "parameters": {
+                "seed": SEED,
+                "reporting": reporting,
+                "visual": {"sampling": FrameSampling(every_nth=77)},
+                "note": "</script><b>",
+            },
+            **models,
+        }
+        for name, data in inputs.items():
+            catalog[name] = MemoryDataset(data, copy_mode="assign")
+        SequentialRunner().run(create_pipeline(), catalog)
+        return Path("data/demo/08_reporting/report.html").read_text("utf-8")
+
+    return run
+
+
+@pytest.fixture
+def html(run_report, ground_truth) -> str:
+    return run_report(ground_truth)
+
+
+def test_the_report_is_well_formed_and_its_ids_are_unique(html):
+    page = Page(html)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    inside = [reference[1:] for reference in page.references if reference.startswith("#")]
+    assert set(inside) <= set(page.ids)
+
+
+def test_the_verdict_comes_first(html, verdict):
+    page = Page(html)
+    assert page.texts[1] == verdict["sentence"]
+    assert re.search(r'<h1 id="verdict">On 40 clips', html)
+
+
+def test_nothing_is_fetched_from_anywhere(html):
+    page = Page(html)
+    assert page.references
+    assert all(reference.startswith(("data:image/", "#")) for reference in page.references)
+    assert "link" not in page.tags
+    assert "default-src 'none'" in html
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert "url(" not in style and "@import" not in style
+
+
+def test_words_from_clips_and_files_stay_words(html):
+    page = Page(html)
+    assert "<script>alert('&')</script> said the cat" in page.text
+    assert "<script>alert" not in html
+    assert "<b>id" not in html
+    assert "<b>id.mp4: moov atom not found" in page.text
+    assert "</script><b>" not in html
+
+
+def test_a_synthetic_corpus_says_so_and_what_was_reachable(html):
+    text = Page(html).text
+    assert "This corpus is synthetic. All 120 clips were rendered by a program" in text
+    assert "reachable" in text
+
+
+def test_real_videos_have_no_such_notice(run_report):
+    assert "synthetic" not in Page(run_report()).text.lower()
+
+
+def test_every_parameter_is_listed_by_its_full_key(html):
+    text = Page(html).text
+    assert "visual.sampling.every_nth 77" in text
+    assert "reporting.resamples 200" in text
+
+
+def test_what_was_lost_is_counted_by_reason(html):
+    text = Page(html).text
+    assert "3 videos could not be used" in text
+    assert "12 \N{MULTIPLICATION SIGN} no audio track" in text
+    assert "1 \N{MULTIPLICATION SIGN} unreadable" in text
+
+
+def test_the_figures_are_saved_beside_the_report(html):
+    folder = Path("data/demo/08_reporting")
+    assert {path.name for path in folder.iterdir()} == {
+        *("leaderboard.json", "verdict.json", "corpus_summary.json", "training_summary.json"),
+        *("leaderboard_plot.json", "actual_vs_predicted_plot.json"),
+        *("ensemble_loss_plot.json", "autoencoder_loss_plot.json"),
+        *("reconstructions.png", "clip_sample.png", "report.html"),
+    }
+
+
+def test_sampled_clips_are_of_the_test_split_with_truth_and_predictions(
+    predictions, verdict, manifest, transcripts, videos, reporting
+):
+    arguments = (predictions, verdict, manifest, transcripts, videos, reporting)
+    clips = nodes.sample_held_out_clips(*arguments, SEED)
+    assert len(clips) == 3
+    table = predictions.set_index(["model", "video_id"])
+    for clip in clips:
+        assert table.loc[("ensemble", clip.video_id), "split"] == "test"
+        assert clip.views == manifest.set_index("video_id").loc[clip.video_id, "views"]
+        assert set(clip.predicted) == {"ensemble", "ridge"}
+        assert clip.thumbnail.shape == (3, 256, 144)
+    assert [clip.views for clip in clips] == sorted(clip.views for clip in clips)
+    ids = [clip.video_id for clip in clips]
+    assert ids == [clip.video_id for clip in nodes.sample_held_out_clips(*arguments, SEED)]
+    assert ids != [clip.video_id for clip in nodes.sample_held_out_clips(*arguments, SEED + 1)]
+
+
+def test_a_clip_that_cannot_be_decoded_is_shown_without_a_picture(
+    predictions, verdict, manifest, transcripts, videos, reporting
+):
+    next(iter(videos.values())).path.write_text("no video")
+    clips = nodes.sample_held_out_clips(
+        predictions, verdict, manifest, transcripts, videos, reporting, SEED
+    )
+    assert [clip.thumbnail for clip in clips] == [None] * 3
+    assert nodes.draw_clip_sample(clips).axes
+
+
+def test_film_strips_leave_out_the_padding_and_measure_the_error(reconstructions):
+    long, short = film_strips(reconstructions)
+    assert long.original.shape == (32, 6 * 19 - 1, 3)
+    assert short.original.shape == (32, 18, 3)
+    first = reconstructions["original"][1, 0].astype(float)
+    assert short.error == pytest.approx(np.sqrt(np.mean((2 * first - 255) ** 2)))
+
+
+def test_a_perfect_model_of_a_planted_corpus_is_measured_on_the_test_clips(
+    manifest, rejected_videos, splits, frames, audio_embeddings, ground_truth
+):
+    tables = (manifest, rejected_videos, splits, frames, audio_embeddings)
+    reachable = nodes.summarise_corpus(*tables, ground_truth)["synthetic"]["reachable_r2"]
+    assert reachable["visual+audio"] == {"expected": 1.0, "on_test": pytest.approx(1.0)}
+    assert reachable["audio"]["on_test"] <= 0
+    assert nodes.summarise_corpus(*tables, None)["synthetic"] is None
+
+
+def test_ground_truth_of_other_videos_says_nothing_about_these(
+    manifest, rejected_videos, splits, frames, audio_embeddings, ground_truth
+):
+    renamed = {"clips": {f"other {key}": value for key, value in ground_truth["clips"].items()}}
+    summary = nodes.summarise_corpus(
+        manifest, rejected_videos, splits, frames, audio_embeddings, ground_truth | renamed
+    )
+    assert summary["synthetic"] is None
+
+
+def test_a_json_file_that_is_not_there_is_none(tmp_path):
+    dataset = OptionalJSON(filepath=str(tmp_path / "truth.json"))
+    assert dataset.load() is None
+    dataset.save({"world": "mixed"})
+    assert dataset.load() == {"world": "mixed"}
