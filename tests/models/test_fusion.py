@@ -19,7 +19,7 @@ KINDS = ["visual", "audio", "late_fusion", "early_fusion"]
 
 def build(kind: str) -> torch.nn.Module:
     torch.manual_seed(0)
-    model = ModelSpec(kind=kind, transformer=SHAPE, token_sizes=SIZES).build().eval()
+    model = ModelSpec(kind=kind, transformer=SHAPE, token_sizes=SIZES).build_deep().eval()
     if isinstance(model, LateFusion):  # as after training: no longer the plain mean
         torch.nn.init.normal_(model.gate.weight)
         torch.nn.init.normal_(model.joint[-1].weight)
@@ -72,7 +72,7 @@ def test_a_clip_without_frames_keeps_its_audio_prediction():
 def test_an_untrained_fusion_is_the_mean_of_the_two_decisions():
     torch.manual_seed(0)
     spec = ModelSpec(kind="late_fusion", transformer=SHAPE, token_sizes=SIZES)
-    ensemble = spec.build().eval()
+    ensemble = spec.build_deep().eval()
     batch = token_batch(CLIPS[:2], SIZES)
     with torch.inference_mode():
         decisions = [

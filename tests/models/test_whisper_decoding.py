@@ -41,7 +41,10 @@ def test_an_open_last_segment_is_left_for_the_next_attempt(tokenizer, tokens):
 
 
 def test_a_single_open_segment_lasts_to_the_end_of_its_window(tokenizer, tokens):
-    assert split_segments(tokens(0.4, "One."), tokenizer, 4.0) == ([Segment(0.4, 4.0, "One.")], None)
+    assert split_segments(tokens(0.4, "One."), tokenizer, 4.0) == (
+        [Segment(0.4, 4.0, "One.")],
+        None,
+    )
 
 
 def test_no_time_lies_behind_the_window(tokenizer, tokens):
@@ -75,7 +78,7 @@ def test_a_row_does_not_end_before_its_first_word(tokenizer, tokens):
 
 
 def test_a_row_that_repeats_itself_ends(tokenizer, tokens):
-    loop, text = [0.0, *["Thank you."] * 12], "it was a bright cold day in april and clocks struck"
+    loop, text = [0.0, *["Thank you."] * 16], "it was a bright cold day in april and clocks struck"
     loop = tokens(*loop)[:47]
     speech = tokens(0.0, text, text[::-1], text.upper())[:47]
     assert len(loop) == len(speech) == 47

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from pydantic import ValidationError
 
@@ -23,10 +25,10 @@ def test_a_short_clip_is_one_window():
     assert cut_windows(3, seconds(30), []) == [Window(3, 0, seconds(30))]
 
 
-def test_a_long_clip_is_cut_in_its_longest_pause():
+def test_a_long_clip_is_cut_at_the_end_of_its_longest_pause():
     speech = [SpeechSpan(0, 17), SpeechSpan(18, 20), SpeechSpan(23, 50)]
     first, second = cut_windows(0, seconds(50), speech)
-    assert first.end_seconds == second.start_seconds == pytest.approx(21.5)
+    assert first.end_seconds == second.start_seconds == pytest.approx(22.5)
 
 
 def test_a_long_clip_without_a_pause_is_cut_at_full_length():
@@ -44,7 +46,7 @@ def test_windows_cover_every_sample_once(samples):
     windows = cut_windows(0, samples, speech)
     assert windows[0].start_sample == 0
     assert windows[-1].end_sample == samples
-    for before, after in zip(windows, windows[1:], strict=False):
+    for before, after in pairwise(windows):
         assert before.end_sample == after.start_sample
     assert sum(window.states for window in windows) == max(1, -(-samples // STATE_SAMPLES))
 

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from tiktok_virality.models.baselines import fit_ridge, pool_tokens
 from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
 from tiktok_virality.models.trained import ModelSpec, load_trained, save_trained
 from tiktok_virality.training import launcher
 from tiktok_virality.training.autoencoder import reconstruct, train_autoencoder
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips
+from tiktok_virality.training.data import token_batch
 from tiktok_virality.training.launcher import TrainingRun
 from tiktok_virality.training.parameters import TrainingParameters
 from tiktok_virality.training.predictors import predict_log_views, train_predictor
@@ -111,7 +113,9 @@ def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best(tm
     model = train_predictor(SPEC, shuffled, VALIDATION, patient, run(tmp_path))
     losses = [row["validation_loss"] for row in model.history]
     assert len(losses) < 60
-    error = (predict_log_views(model, VALIDATION.tokens) - VALIDATION.log_views) ** 2
+    # The history is the Transformer's own: take it out of the blend.
+    alone = dataclasses.replace(model, state={**model.state, "trust": torch.tensor(1.0)})
+    error = (predict_log_views(alone, VALIDATION.tokens) - VALIDATION.log_views) ** 2
     assert error.mean() / model.target.deviation**2 == pytest.approx(min(losses), rel=1e-3)
 
 
@@ -120,7 +124,9 @@ def test_scaling_comes_from_the_training_split_alone(tmp_path):
     model = train_predictor(SPEC, TRAIN, far_off, PARAMETERS, run(tmp_path))
     assert model.target.mean == pytest.approx(TRAIN.log_views.mean())
     tokens = np.concatenate([clip.visual for clip in TRAIN.tokens])
-    np.testing.assert_allclose(model.state["transformer.scale.mean"], tokens.mean(0), atol=1e-5)
+    np.testing.assert_allclose(
+        model.state["deep.transformer.scale.mean"], tokens.mean(0), atol=1e-5
+    )
 
 
 def test_the_ensemble_begins_from_the_modality_models(tmp_path):
@@ -143,10 +149,43 @@ def test_the_ensemble_begins_from_the_modality_models(tmp_path):
         TrainingRun.of("ensemble", [], checkpoints=tmp_path, seed=0, device="cpu"),
         alone,
     )
-    silent = [clip for clip in TEST.tokens if clip.audio is None]
-    np.testing.assert_allclose(
-        predict_log_views(ensemble, silent), predict_log_views(alone["visual"], silent), atol=1e-4
+    silent = token_batch([clip for clip in TEST.tokens if clip.audio is None], SIZES)
+    with torch.inference_mode():
+        visual, fused = (model.build().deep(silent) for model in (alone["visual"], ensemble))
+    torch.testing.assert_close(fused, visual, atol=1e-4, rtol=0)
+
+
+def test_on_few_clips_with_a_linear_effect_the_blend_is_no_worse_than_the_transformer(tmp_path):
+    few = dataclasses.replace(
+        TRAIN,
+        **{name: getattr(TRAIN, name)[:12] for name in ("ids", "groups", "tokens", "log_views")},
     )
+    model = train_predictor(SPEC, few, VALIDATION, PARAMETERS, run(tmp_path))
+    deep = dataclasses.replace(model, state={**model.state, "trust": torch.tensor(1.0)})
+    blended, alone = (
+        np.mean((predict_log_views(each, TEST.tokens) - TEST.log_views) ** 2)
+        for each in (model, deep)
+    )
+    assert 0 <= float(model.state["trust"]) <= 1
+    assert blended < alone
+
+
+def test_the_readout_is_the_ridge_of_the_training_clips(tmp_path):
+    model = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path))
+    linear = dataclasses.replace(model, state={**model.state, "trust": torch.tensor(0.0)})
+    train, test = (pool_tokens([c.visual for c in part.tokens], 5) for part in (TRAIN, TEST))
+    ridge = fit_ridge(train, TRAIN.log_views, TRAIN.groups)
+    np.testing.assert_allclose(
+        predict_log_views(linear, TEST.tokens), ridge.predict(test), atol=1e-4
+    )
+
+
+def test_without_a_readout_the_transformer_decides_alone(tmp_path):
+    shape = SHAPE.model_copy(update={"readout": False})
+    spec = ModelSpec(kind="visual", transformer=shape, token_sizes=SIZES)
+    model = train_predictor(spec, TRAIN, VALIDATION, PARAMETERS, run(tmp_path))
+    assert not {"trust", "readout.linear.weight"} & set(model.state)
+    assert np.isfinite(predict_log_views(model, TEST.tokens)).all()
 
 
 def test_a_saved_model_predicts_the_same_and_holds_no_pickle(tmp_path):

@@ -18,11 +18,8 @@ VOICES: Final = (
     "en-us",
     "en-us+m3",
     "en-us+f2",
-    "en-us+f4",
-    "en-us+Andrea",
     "English (Great Britain)",
-    "English (Great Britain)+f3",
-    "English (Great Britain)+m3",
+    "English (Great Britain)+m1",
 )
 
 

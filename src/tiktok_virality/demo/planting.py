@@ -34,7 +34,7 @@ PLANTED: Final = (
 MOTION_SPEED: Final = (0.03, 0.6)
 """Picture heights per second."""
 CUTS_PER_SECOND: Final = (0.2, 1.0)
-WORDS_PER_MINUTE: Final = (130, 220)
+WORDS_PER_MINUTE: Final = (130, 190)
 MOTION_SHARE: Final = 0.5
 """Of the variance of the visual effect; the rest is the cut rate's."""
 THEME_SHARE: Final = 0.7

@@ -12,6 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from sklearn.base import RegressorMixin
+    from sklearn.pipeline import Pipeline
 
 RIDGE_ALPHAS = tuple(float(alpha) for alpha in np.logspace(0, 6, 13))
 FOLDS = 5
@@ -59,9 +60,11 @@ class PooledClips:
     audio: np.ndarray
 
     def features(self, names: Sequence[str]) -> np.ndarray:
-        """Return the named groups side by side, float64 [N, F]."""
+        """Return the named groups side by side, float64 [N, F], and which of them a clip has."""
         groups = [getattr(self, name) for name in names]
-        return np.concatenate(groups, axis=1) if groups else np.empty((len(self.duration), 0))
+        present = [~np.isnan(group).any(axis=1, keepdims=True) for group in groups]
+        empty = np.empty((len(self.duration), 0))
+        return np.concatenate([empty, *groups, *present], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,17 +129,17 @@ def fit_baselines(
         seed: Of the gradient boosting.
     """
     fitted = {}
-    for name, features in FEATURES_OF.items():
-        estimator = _estimator(name, log_views, groups, seed)
-        fitted[name] = FittedBaseline(
-            name=name, estimator=estimator.fit(clips.features(features), log_views)
-        )
-        if hasattr(estimator, "best_estimator_"):
-            fitted[name] = FittedBaseline(name=name, estimator=estimator.best_estimator_)
+    for name, read in FEATURES_OF.items():
+        features = clips.features(read)
+        if name.startswith("ridge"):
+            estimator = fit_ridge(features, log_views, groups)
+        else:
+            estimator = _estimator(name, seed).fit(features, log_views)
+        fitted[name] = FittedBaseline(name=name, estimator=estimator)
     return fitted
 
 
-def _estimator(name: str, log_views: np.ndarray, groups: np.ndarray, seed: int) -> Any:
+def _estimator(name: str, seed: int) -> Any:
     from sklearn.dummy import DummyRegressor
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.linear_model import LinearRegression
@@ -145,29 +148,38 @@ def _estimator(name: str, log_views: np.ndarray, groups: np.ndarray, seed: int) 
         return DummyRegressor(strategy=name.removeprefix("training_"))
     if name == "duration":
         return LinearRegression()
-    if name == "gradient_boosting":
-        return HistGradientBoostingRegressor(
-            max_iter=150, learning_rate=0.05, min_samples_leaf=5, random_state=seed
-        )
-    return _ridge(log_views, groups)
+    return HistGradientBoostingRegressor(
+        max_iter=150, learning_rate=0.05, min_samples_leaf=5, random_state=seed
+    )
 
 
-def _ridge(log_views: np.ndarray, groups: np.ndarray) -> Any:
-    """Return a ridge whose penalty is chosen by folds of whole creators of the training split."""
+def fit_ridge(features: np.ndarray, target: np.ndarray, groups: np.ndarray) -> Pipeline:
+    """Fit a ridge whose penalty is chosen by folds of whole creators of the training split.
+
+    Args:
+        features: [N, F]; NaN counts as the training mean.
+        target: [N].
+        groups: Creator of each row.
+
+    Returns:
+        The steps ``simpleimputer``, ``standardscaler`` and ``ridge``, fitted.
+    """
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import Ridge
     from sklearn.model_selection import GridSearchCV, GroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler(), Ridge())
+    imputer = SimpleImputer(keep_empty_features=True)
+    model = make_pipeline(imputer, StandardScaler(), Ridge(alpha=float(len(target))))
     folds = min(FOLDS, len(np.unique(groups)))
     if folds < 2:
-        return model
-    divided = list(GroupKFold(folds).split(log_views, groups=groups))
-    return GridSearchCV(
+        return model.fit(features, target)
+    divided = list(GroupKFold(folds).split(target, groups=groups))
+    search = GridSearchCV(
         model, {"ridge__alpha": RIDGE_ALPHAS}, cv=divided, scoring="neg_mean_squared_error"
     )
+    return search.fit(features, target).best_estimator_
 
 
 def save_baselines(baselines: Mapping[str, FittedBaseline], folder: Path) -> None:

@@ -44,6 +44,7 @@ class TransformerConfig(Config):
         heads: Of each layer; divides ``width``.
         feedforward: Width of each layer's inner product.
         dropout: Share of activations dropped in training.
+        readout: Whether a linear readout of the pooled tokens takes part in the decision.
     """
 
     width: int = Field(default=256, ge=8)
@@ -51,6 +52,7 @@ class TransformerConfig(Config):
     heads: int = Field(default=8, ge=1)
     feedforward: int = Field(default=1024, ge=8)
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    readout: bool = True
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:

@@ -50,11 +50,27 @@ class ModelSpec(Config):
 
     def build(self) -> nn.Module:
         """Return the model with fresh weights."""
-        from tiktok_virality.models import convlstm, fusion
+        from tiktok_virality.models import convlstm, readout
 
         if self.kind == "autoencoder":
             return convlstm.ConvLSTMAutoencoder(self.convlstm or ConvLSTMConfig())
-        shape = self.transformer or TransformerConfig()
+        deep = self.build_deep()
+        if not self.shape.readout:
+            return deep
+        alone = self.kind in self.token_sizes
+        read = {name: n for name, n in self.token_sizes.items() if name == self.kind or not alone}
+        return readout.Blended(deep, readout.LinearReadout(read))
+
+    @property
+    def shape(self) -> TransformerConfig:
+        """Shape of the Transformers."""
+        return self.transformer or TransformerConfig()
+
+    def build_deep(self) -> nn.Module:
+        """Return the part of a predictor that gradients train, with fresh weights."""
+        from tiktok_virality.models import fusion
+
+        shape = self.shape
         if self.kind == "late_fusion":
             return fusion.LateFusion(self.token_sizes, shape)
         if self.kind == "early_fusion":

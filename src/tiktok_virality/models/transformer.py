@@ -22,9 +22,14 @@ class Standardise(nn.Module):
         self.register_buffer("deviation", torch.ones(token_size))
 
     def fit(self, tokens: Tensor) -> None:
-        """Take mean and deviation from training tokens, [N, token_size]."""
+        """Take mean and deviation from training tokens, [N, token_size].
+
+        Tokens are stored as float16: what varies by less than its rounding is taken as constant.
+        """
         self.mean.copy_(tokens.mean(dim=0))
-        self.deviation.copy_(tokens.std(dim=0).clamp(min=1e-3))
+        deviation = tokens.std(dim=0, correction=0)
+        rounding = torch.finfo(torch.float16).eps * self.mean.abs() + 1e-7
+        self.deviation.copy_(torch.where(deviation > rounding, deviation, 1.0))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Scale tokens, [..., token_size]."""

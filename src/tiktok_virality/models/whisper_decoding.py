@@ -32,9 +32,8 @@ class Segment:
     text: str
 
     def later(self, seconds: float) -> Segment:
-        """Return the segment with times counted from ``seconds`` earlier, in whole states."""
-        start, end = self.start_seconds + seconds, self.end_seconds + seconds
-        return Segment(round(start, 2), round(end, 2), self.text)
+        """Return the segment with times counted from ``seconds`` earlier."""
+        return Segment(self.start_seconds + seconds, self.end_seconds + seconds, self.text)
 
 
 def language_probabilities(model: Whisper, tokenizer: Tokenizer, states: Tensor) -> Tensor:

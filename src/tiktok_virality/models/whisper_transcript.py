@@ -68,11 +68,18 @@ class Transcript:
             last_words_seconds=last - window.start_seconds - LEAST_SPEECH_SECONDS,
         )
 
-    def hears(self, segment: Segment) -> bool:
-        """Return whether somebody speaks when the segment says so."""
-        start = segment.start_seconds - TIMESTAMP_SLACK_SECONDS
-        end = segment.end_seconds + TIMESTAMP_SLACK_SECONDS
-        return any(span.overlap_seconds(start, end) > 0 for span in self.speech)
+    def fit(self, segment: Segment) -> Segment | None:
+        """Draw the times of a segment close to the speech in it; ``None``: nobody speaks there."""
+        slack = TIMESTAMP_SLACK_SECONDS
+        start, end = segment.start_seconds - slack, segment.end_seconds + slack
+        spans = [span for span in self.speech if span.overlap_seconds(start, end) > 0]
+        if not spans:
+            return None
+        return Segment(
+            round(max(segment.start_seconds, spans[0].start_seconds - slack), 2),
+            round(min(segment.end_seconds, spans[-1].end_seconds + slack), 2),
+            segment.text,
+        )
 
 
 class Transcriber:
@@ -159,8 +166,8 @@ class Transcriber:
             return None
         seconds = window.samples / SAMPLE_RATE_HZ
         segments, resume = split_segments(result.tokens, self._tokenizer, seconds)
-        placed = [segment.later(window.start_seconds) for segment in segments]
-        transcript.segments += [segment for segment in placed if transcript.hears(segment)]
+        fitting = [transcript.fit(segment.later(window.start_seconds)) for segment in segments]
+        transcript.segments += [segment for segment in fitting if segment is not None]
         return window.rest_from(window.start_seconds + resume) if resume else None
 
     def _is_good(self, result: DecodingResult) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,8 +15,16 @@ STATE_SAMPLES: Final = round(SECONDS_PER_STATE * SAMPLE_RATE_HZ)
 LONGEST_SECONDS: Final = 30
 """Whisper was trained on windows of this length."""
 
+LEAD_SECONDS: Final = 0.5
+"""A window begins so long before the first word after a pause, or less."""
+
 MARGIN_SECONDS: Final = 1.0
 BUCKET_SECONDS: Final = 2
+SHORTEST_SECONDS: Final = 10
+"""Whisper hears worse without silence behind the last word, and in less than 10 s altogether.
+
+On real speech the words are nearly those of windows padded to 30 s, in two fifths of the time.
+"""
 
 
 @dataclass(frozen=True)
@@ -63,9 +72,9 @@ class Window:
 
         A function of its own length alone, so that a batch never changes what a clip becomes.
         """
-        bucket = BUCKET_SECONDS * SAMPLE_RATE_HZ
-        wanted = self.samples + round(MARGIN_SECONDS * SAMPLE_RATE_HZ)
-        return min(-(-wanted // bucket) * bucket, LONGEST_SECONDS * SAMPLE_RATE_HZ)
+        seconds = self.samples / SAMPLE_RATE_HZ + MARGIN_SECONDS
+        bucket = math.ceil(seconds / BUCKET_SECONDS) * BUCKET_SECONDS
+        return min(max(bucket, SHORTEST_SECONDS), LONGEST_SECONDS) * SAMPLE_RATE_HZ
 
     def speech_seconds(self, speech: Sequence[SpeechSpan]) -> float:
         """Return how long somebody speaks in it."""
@@ -96,13 +105,16 @@ def cut_windows(clip: int, samples: int, speech: Sequence[SpeechSpan]) -> list[W
 
 
 def _cut_seconds(start: float, speech: Sequence[SpeechSpan]) -> float:
-    """Return the middle of the longest pause in the second half of the longest window.
+    """Return the end of the longest pause in the second half of the longest window.
 
-    Where speech fills that half, or a pause reaches beyond it, the window gets its full length.
+    Whisper expects words to begin soon after a window does. Where speech fills that half, or a
+    pause reaches beyond it, the window gets its full length.
     """
     earliest, latest = start + LONGEST_SECONDS / 2, start + LONGEST_SECONDS
     ends = [earliest, *(min(max(span.end_seconds, earliest), latest) for span in speech)]
     starts = [*(min(max(span.start_seconds, earliest), latest) for span in speech), latest]
     pauses = [(after - before, before, after) for before, after in zip(ends, starts, strict=True)]
     length, before, after = max(pauses)
-    return latest if length <= 0 or after == latest else (before + after) / 2
+    if length <= 0 or after == latest:
+        return latest
+    return max((before + after) / 2, after - LEAD_SECONDS)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -27,6 +27,8 @@ from tiktok_virality.training.parameters import TrainingParameters
 logger = logging.getLogger(__name__)
 
 FINISHED_NAME = "finished.json"
+VERSION = 1
+"""Of the training code: another one does not take over earlier checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class TrainingRun:
         return cls(
             name=name,
             checkpoints=checkpoints,
-            fingerprint=digest([list(decides), seed]),
+            fingerprint=digest([VERSION, list(decides), seed]),
             seed=seed,
             device=device,
         )
@@ -88,7 +90,7 @@ def fit(
     finished = run.folder / FINISHED_NAME
     if not finished.exists():
         history = _train(trainee, train, validation, parameters, run)
-        finished.write_text(json.dumps(history))
+        write_whole(finished, json.dumps(history))
     history = json.loads(finished.read_text())
     best = torch.load(run.folder / "best.ckpt", map_location="cpu", weights_only=True)
     state = {name.removeprefix("model."): value for name, value in best["state_dict"].items()}
@@ -127,7 +129,7 @@ def _train(
             max_epochs=parameters.epochs,
             accelerator="gpu" if run.device == "cuda" else run.device,
             devices=1,
-            precision="bf16-mixed" if uses_gpu(run.device) else "32-true",
+            precision=precision(run.device),
             gradient_clip_val=parameters.clip_norm,
             callbacks=callbacks,
             logger=False,
@@ -140,9 +142,18 @@ def _train(
     return history.epochs
 
 
-def uses_gpu(device: str) -> bool:
-    """Tell whether ``auto``, ``cpu`` or ``cuda`` means a GPU here."""
-    return device == "cuda" or (device == "auto" and torch.cuda.is_available())
+def precision(device: str) -> Literal["bf16-mixed", "16-mixed", "32-true"]:
+    """Return how ``auto``, ``cpu`` or ``cuda`` computes here: mixed on a GPU, full elsewhere."""
+    if device == "cpu" or not torch.cuda.is_available():
+        return "32-true"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is there as a whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
 
 
 class History(Callback):

@@ -60,7 +60,7 @@ class VisualParameters(Config):
     autoencoder: ConvLSTMConfig
     training: TrainingParameters
     embedding: EmbeddingParameters
-    reconstructions: int = Field(default=4, ge=0)
+    reconstructions: int = Field(default=4, ge=1)
 
 
 class ModelingParameters(Config):

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from tiktok_virality.models.baselines import fit_ridge, pool_tokens
 from tiktok_virality.models.configs import MODALITIES
 from tiktok_virality.models.fusion import LateFusion, SingleModality
+from tiktok_virality.models.readout import Blended, LinearReadout
 from tiktok_virality.models.trained import ModelSpec, TargetScale, TrainedModel
 from tiktok_virality.models.transformer import Standardise
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips
@@ -19,6 +21,7 @@ from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import TrainingParameters
 
 PREDICTION_BATCH = 64
+PRIOR_CLIPS = 20
 
 
 def train_predictor(
@@ -41,36 +44,89 @@ def train_predictor(
     """
     target = _scale(train.log_views)
     torch.manual_seed(run.seed)
-    model = spec.build()
-    _fit_scales(model, train.tokens)
+    deep = spec.build_deep()
+    _fit_scales(deep, train.tokens)
     if start is not None:
-        _start_from(model, start)
+        _start_from(deep, start)
     batches, validation_batches = (
         token_loader(
             split.tokens,
-            ((split.log_views - target.mean) / target.deviation).astype(np.float32),
+            _standardised(split, target).astype(np.float32),
             spec.token_sizes,
             batch_size=parameters.batch_size,
             seed=seed,
         )
         for split, seed in ((train, run.seed), (validation, None))
     )
-    trainee = ViewsTrainee(model, parameters, steps=len(batches) * parameters.epochs)
+    trainee = ViewsTrainee(deep, parameters, steps=len(batches) * parameters.epochs)
     state, history = fit(trainee, batches, validation_batches, parameters, run)
+    model = spec.build()
+    if isinstance(model, Blended):
+        model.deep.load_state_dict(state)
+        _fit_readout(model.readout, train, target)
+        _fit_trust(model.eval(), validation, target, spec.token_sizes)
+        state = model.state_dict()
     return TrainedModel(spec=spec, state=state, history=history, target=target)
 
 
 def predict_log_views(model: TrainedModel, clips: Sequence[ClipTokens]) -> np.ndarray:
     """Return predicted log1p(views), float64 [N]; the training mean where nothing is known."""
     assert model.target is not None
-    module = model.build()
-    batches = []
+    standardised = _decide(model.build(), clips, model.spec.token_sizes)
+    return standardised * model.target.deviation + model.target.mean
+
+
+def _decide(
+    module: nn.Module, clips: Sequence[ClipTokens], token_sizes: Mapping[str, int]
+) -> np.ndarray:
+    """Return standardised log views, float64 [N]."""
+    batches = [np.empty(0)]
     with torch.inference_mode():
         for first in range(0, len(clips), PREDICTION_BATCH):
             part = clips[first : first + PREDICTION_BATCH]
-            batches.append(module(token_batch(part, model.spec.token_sizes)).double().numpy())
-    standardised = np.concatenate(batches) if batches else np.empty(0)
-    return standardised * model.target.deviation + model.target.mean
+            batches.append(module(token_batch(part, token_sizes)).double().numpy())
+    return np.concatenate(batches)
+
+
+def _fit_readout(readout: LinearReadout, train: LabelledClips, target: TargetScale) -> None:
+    """Give a readout the weights of the ridge that the training clips ask for."""
+    sizes = readout.token_sizes
+    features = np.concatenate(
+        [pool_tokens([getattr(c, name) for c in train.tokens], sizes[name]) for name in sizes],
+        axis=1,
+    )
+    fitted = fit_ridge(features, _standardised(train, target), train.groups)
+    scaler, ridge = fitted["standardscaler"], fitted["ridge"]
+    with torch.no_grad():
+        readout.scale.mean.copy_(torch.from_numpy(scaler.mean_))
+        readout.scale.deviation.copy_(torch.from_numpy(scaler.scale_))
+        readout.linear.weight.copy_(torch.from_numpy(ridge.coef_)[None])
+        readout.linear.bias.fill_(float(ridge.intercept_))
+
+
+def _fit_trust(
+    model: Blended,
+    validation: LabelledClips,
+    target: TargetScale,
+    token_sizes: Mapping[str, int],
+) -> None:
+    """Weigh the Transformer against the readout by their errors on the validation split.
+
+    Least squares for one number in [0, 1], drawn towards a half by as much evidence as
+    `PRIOR_CLIPS` clips give: a small split decides little.
+    """
+    deep, linear = (
+        _decide(part, validation.tokens, token_sizes) for part in (model.deep, model.readout)
+    )
+    apart = deep - linear
+    prior = PRIOR_CLIPS * np.square(apart).mean() + np.finfo(np.float64).tiny
+    agreement = apart @ (_standardised(validation, target) - linear)
+    share = (agreement + 0.5 * prior) / (apart @ apart + prior)
+    model.trust.fill_(float(np.clip(share, 0, 1)))
+
+
+def _standardised(clips: LabelledClips, target: TargetScale) -> np.ndarray:
+    return (clips.log_views - target.mean) / target.deviation
 
 
 def _scale(log_views: np.ndarray) -> TargetScale:
@@ -91,6 +147,7 @@ def _fit_scales(model: nn.Module, clips: Sequence[ClipTokens]) -> None:
 def _start_from(model: nn.Module, start: Mapping[str, TrainedModel]) -> None:
     assert isinstance(model, LateFusion)
     for modality, trained in start.items():
-        alone = trained.build()
+        module = trained.build()
+        alone = module.deep if isinstance(module, Blended) else module
         assert isinstance(alone, SingleModality)
         model.transformer(modality).load_state_dict(alone.transformer.state_dict())

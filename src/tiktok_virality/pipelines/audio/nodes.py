@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.models.whisper_configs import WaveformParameters, WhisperParameters
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TRANSCRIPT_COLUMNS: Final = (
     "text",

@@ -1,0 +1,155 @@
+"""The visual pipeline, from real video files to embeddings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from tests.media.encoding import ffmpeg, h264, picture
+from tiktok_virality.datasets import (
+    ArrayArchive,
+    CheckpointFolder,
+    SafetensorsModel,
+    StageStore,
+    VideoFolder,
+)
+from tiktok_virality.media.frames import FrameSampling
+from tiktok_virality.models.configs import ConvLSTMConfig
+from tiktok_virality.pipelines.visual import create_pipeline
+from tiktok_virality.pipelines.visual.nodes import train_autoencoder
+from tiktok_virality.schema import DataError
+from tiktok_virality.training.parameters import EmbeddingParameters, TrainingParameters
+
+SPLITS = {"a": "train", "b": "train", "c": "validation", "d": "test", "broken": "train"}
+TRAINING = TrainingParameters(epochs=1, batch_size=2, learning_rate=0.01)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> DataCatalog:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for index, name in enumerate("abcd", start=1):
+        ffmpeg(*picture(seconds=index / 2), *h264(), videos / f"{name}.mp4")
+    (videos / "broken.mp4").write_text("no video")
+    ids = list(SPLITS)
+    inputs = {
+        "manifest": pd.DataFrame({"video_id": ids, "content_hash": ids}),
+        "splits": pd.DataFrame({"video_id": ids, "split": SPLITS.values()}),
+        "params:visual.sampling": FrameSampling(shrink=64),
+        "params:visual.autoencoder": ConvLSTMConfig(hidden=4),
+        "params:visual.training": TRAINING,
+        "params:visual.embedding": EmbeddingParameters(grid_height=2, grid_width=1),
+        "params:visual.reconstructions": 4,
+        "params:seed": 1,
+        "params:device": "cpu",
+    }
+    stores = {
+        name: StageStore(
+            filepath=str(tmp_path / name),
+            engine={"type": "local", "workers": 1},
+            max_failure_share=0.5,
+        )
+        for name in ("frames", "visual_embeddings")
+    }
+    return DataCatalog(
+        {
+            **{name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()},
+            **stores,
+            "videos": VideoFolder(filepath=str(videos)),
+            "checkpoints": CheckpointFolder(filepath=str(tmp_path / "checkpoints")),
+            "autoencoder": SafetensorsModel(filepath=str(tmp_path / "autoencoder")),
+            "reconstructions": ArrayArchive(filepath=str(tmp_path / "reconstructions.npz")),
+        }
+    )
+
+
+def test_videos_become_embeddings_and_a_broken_one_is_accounted_for(catalog):
+    SequentialRunner().run(create_pipeline(), catalog)
+    embeddings = catalog.load("visual_embeddings")
+    assert embeddings.ids == ["a", "b", "c", "d"]
+    assert embeddings.absent == {"broken": "no frames: unreadable"}
+    row = embeddings.row("d")
+    assert row["tokens"].shape == (6, 2 * 4 * 2 * 1)
+    assert row["tokens"].dtype == np.float16
+    np.testing.assert_allclose(row["timestamps_seconds"], np.arange(6) / 3, atol=1e-4)
+    (epoch,) = catalog.load("autoencoder").history
+    assert epoch["train_loss"] > 0
+    assert epoch["validation_loss"] > 0
+    drawn = catalog.load("reconstructions")
+    assert list(drawn["video_id"]) == ["d"]
+    assert drawn["reconstruction"].shape == drawn["original"].shape == (1, 6, 3, 16, 9)
+
+
+class Recorded:
+    """Frames that remember which clips were read."""
+
+    fingerprint = "frames"
+
+    def __init__(self, ids: list[str]) -> None:
+        self.digests = dict.fromkeys(ids, "x")
+        self.read: set[str] = set()
+
+    def __contains__(self, video_id: object) -> bool:
+        return video_id in self.digests
+
+    def row(self, video_id: str, columns: list[str] | None = None) -> dict[str, np.ndarray]:
+        self.read.add(video_id)
+        pixels = np.full((2, 3, 6, 4), 90, np.uint8)
+        row = {"pixels": pixels, "timestamps_seconds": np.arange(2, dtype=np.float32)}
+        return {name: row[name] for name in columns or row}
+
+
+def split_table() -> pd.DataFrame:
+    return pd.DataFrame({"video_id": list(SPLITS), "split": list(SPLITS.values())})
+
+
+def test_the_autoencoder_never_reads_a_test_clip(tmp_path):
+    frames = Recorded(["a", "b", "c", "d"])
+    config = ConvLSTMConfig(hidden=2)
+    train_autoencoder(frames, split_table(), config, TRAINING, 1, "cpu", tmp_path)
+    assert frames.read == {"a", "b", "c"}
+
+
+def test_a_split_without_frames_stops_the_training_and_is_named(tmp_path):
+    config = ConvLSTMConfig(hidden=2)
+    with pytest.raises(DataError, match="validation split has frames"):
+        train_autoencoder(
+            Recorded(["a", "b", "d"]), split_table(), config, TRAINING, 1, "cpu", tmp_path
+        )
+
+
+def test_a_real_clip_of_any_shape_is_embedded(real_clips, catalog, tmp_path):
+    files = sorted(real_clips.glob("*.mp4"))
+    names = [path.stem for path in files if "bad" not in path.stem]
+    folder = tmp_path / "real"
+    folder.mkdir()
+    for path in files:
+        if path.stem in names:
+            (folder / path.name).symlink_to(path)
+    roles = ["train", "validation", "test", *["train"] * len(names)][: len(names)]
+    catalog["videos"] = VideoFolder(filepath=str(folder))
+    sparse = FrameSampling(every_nth=30, shrink=64, max_frames=4)
+    catalog["params:visual.sampling"] = MemoryDataset(sparse)
+    catalog["manifest"] = MemoryDataset(pd.DataFrame({"video_id": names, "content_hash": names}))
+    catalog["splits"] = MemoryDataset(pd.DataFrame({"video_id": names, "split": roles}))
+    SequentialRunner().run(create_pipeline(), catalog)
+    embeddings = catalog.load("visual_embeddings")
+    assert embeddings.ids == names
+    assert all(np.isfinite(row["tokens"]).all() for _, row in embeddings.rows())
+
+
+@pytest.mark.parametrize("pipeline", ["visual", "modeling"])
+def test_wiring_loads_no_heavy_library(pipeline):
+    code = (
+        f"import sys, tiktok_virality.pipelines.{pipeline} as p; p.create_pipeline();"
+        "print(*{'torch', 'av', 'whisper', 'mlflow', 'sklearn', 'lightning'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
