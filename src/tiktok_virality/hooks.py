@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from pydantic import BaseModel
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tiktok_virality.models.baselines import FittedBaseline
 
 logger = logging.getLogger(__name__)
+
+SERVED_MODEL_CODE = Path(__file__).parent / "training" / "served_model.py"
 
 
 class ParameterHooks:
@@ -49,9 +52,12 @@ class PlantedCorpusHooks:
         """Extend the default pipeline where `globals.yml` names one to begin with."""
         first = context.config_loader["globals"].get("begin_with")
         if first:
-            from tiktok_virality.pipeline_registry import put_first
+            _put_first(first)
 
-            put_first(first)
+
+def _put_first(name: str) -> None:
+    if "__default__" in pipelines.keys():  # noqa: SIM118 - a lazy mapping without __contains__
+        pipelines["__default__"] = pipelines[name] + pipelines["__default__"]
 
 
 class TrackingHooks(MlflowHook):
@@ -138,12 +144,13 @@ class TrackingHooks(MlflowHook):
 
     def _log_table(self, name: str, table: pd.DataFrame) -> None:
         import mlflow
+        from mlflow.data.pandas_dataset import from_pandas
 
         if name in self._logged_inputs:
             return
         self._logged_inputs.add(name)
         source = str(self._path_of(name))
-        mlflow.log_input(mlflow.data.from_pandas(table, source=source, name=name), context="corpus")
+        mlflow.log_input(from_pandas(table, source=source, name=name), context="corpus")
 
     def _log_stage(self, name: str) -> None:
         import mlflow
@@ -161,7 +168,7 @@ class TrackingHooks(MlflowHook):
         if model.target is None:
             run.log_files(folder)
         else:
-            run.log_served_model(model.name, folder)
+            run.log_served_model(model.name, folder, SERVED_MODEL_CODE)
 
     def _log_baselines(self, baselines: Mapping[str, FittedBaseline]) -> None:
         folder = self._path_of("baselines")

@@ -13,6 +13,7 @@ from tiktok_virality.hooks import ParameterHooks, PlantedCorpusHooks, TrackingHo
 # mlflow by now, so its client is asked to look again.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 set_telemetry_client()
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 warnings.filterwarnings("ignore", message="register_new_resolver")
 # mlflow sets its own level on import, after conf/logging.yml was read.

@@ -100,7 +100,7 @@ def test_no_creator_is_in_two_splits(first_run):
     rows = pd.read_parquet(primary / "manifest.parquet").merge(
         pd.read_parquet(primary / "splits.parquet"), on="video_id"
     )
-    assert (rows.groupby("creator_id")["split"].nunique() == 1).all()
+    assert not rows[["creator_id", "split"]].drop_duplicates()["creator_id"].duplicated().any()
 
 
 def test_mlflow_holds_one_run_with_a_nested_run_per_model_under_the_same_metrics(first_run):

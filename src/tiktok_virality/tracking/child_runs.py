@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 MODEL_TAG = "tiktok_virality.model"
 LONGEST_PARAM = 500
-SERVED_MODEL_CODE = Path(__file__).with_name("served_model.py")
 
 
 @dataclass(frozen=True)
@@ -60,19 +59,20 @@ class ChildRun:
         else:
             self.client.log_artifact(self.run_id, str(path), "model")
 
-    def log_served_model(self, name: str, folder: Path) -> None:
+    def log_served_model(self, name: str, folder: Path, code: Path) -> None:
         """Log a predictor so that ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` take it.
 
         Args:
             name: Of the model.
             folder: Where `models.trained.save_trained` wrote it.
+            code: The file that MLflow runs to load it.
         """
         import mlflow
 
         with mlflow.start_run(run_id=self.run_id, nested=True, log_system_metrics=False):
             mlflow.pyfunc.log_model(
                 name=name,
-                python_model=str(SERVED_MODEL_CODE),
+                python_model=str(code),
                 artifacts={"model": str(folder)},
                 pip_requirements=["tiktok_virality"],
             )

@@ -27,6 +27,15 @@ from tiktok_virality.training.parameters import TrainingParameters
 logger = logging.getLogger(__name__)
 
 FINISHED_NAME = "finished.json"
+LOG_EVERY_SECONDS = 5.0
+TALKATIVE = (
+    "lightning.pytorch",
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric",
+    "lightning.fabric.utilities.rank_zero",
+)
+"""Loggers of Lightning that give hints about loggers, workers and hardware."""
+
 VERSION = 1
 """Of the training code: another one does not take over earlier checkpoints."""
 
@@ -164,6 +173,7 @@ class History(Callback):
         self.seed = seed
         self.epochs: list[dict[str, float]] = []
         self._started = 0.0
+        self._logged = 0.0
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Seed dropout by the epoch, so that resuming is the same as never stopping."""
@@ -171,19 +181,31 @@ class History(Callback):
         torch.manual_seed(self.seed * 10_000 + trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Keep, log and print the epoch's losses."""
+        """Keep the epoch's losses, log them, and print them now and then."""
         metrics = trainer.callback_metrics
         losses = {name: float(metrics[name]) for name in ("train_loss", "validation_loss")}
         seconds = time.monotonic() - self._started
         self.epochs.append({"epoch": trainer.current_epoch, **losses, "seconds": seconds})
         log_epoch(self.name, trainer.current_epoch, losses)
+        if time.monotonic() - self._logged >= LOG_EVERY_SECONDS:
+            self._log_last_epoch()
+
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Print how training ended."""
+        self._log_last_epoch()
+        best = min(self.epochs, key=lambda row: row["validation_loss"])
+        logger.info("%s: best at epoch %d of %d", self.name, best["epoch"], len(self.epochs))
+
+    def _log_last_epoch(self) -> None:
+        self._logged = time.monotonic()
+        row = self.epochs[-1]
         logger.info(
             "%s, epoch %d: training loss %.4f, validation loss %.4f, %.1f s",
             self.name,
-            trainer.current_epoch,
-            losses["train_loss"],
-            losses["validation_loss"],
-            seconds,
+            row["epoch"],
+            row["train_loss"],
+            row["validation_loss"],
+            row["seconds"],
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -198,7 +220,7 @@ class History(Callback):
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Lightning's hints about loggers, workers and hardware to itself."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [each.level for each in loggers]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
