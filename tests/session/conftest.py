@@ -30,7 +30,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Project:
-    """A copy of the project's configuration around the real source."""
+    """A copy of the project's configuration and source, with no data."""
 
     path: Path
 
@@ -58,7 +58,7 @@ def make_project(path: Path) -> Project:
         shutil.copy(ROOT / name, path / name)
     shutil.copytree(ROOT / "conf", path / "conf", ignore=shutil.ignore_patterns("local"))
     (path / "conf" / "local").mkdir()
-    (path / "src").symlink_to(ROOT / "src")
+    shutil.copytree(ROOT / "src", path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (path / "data").mkdir()
     return Project(path)
 
