@@ -36,7 +36,7 @@ format: $(INSTALLED) ## Let ruff put things in order
 	$(BIN)/ruff format
 
 viz: $(INSTALLED) ## The pipelines as a graph, at http://localhost:4141
-	$(BIN)/kedro viz run --env demo
+	$(BIN)/kedro viz run --env demo --include-hooks
 
 mlflow: $(INSTALLED) ## Runs and models side by side, at http://localhost:5000
 	$(BIN)/kedro mlflow ui --env demo
