@@ -1,0 +1,58 @@
+"""Parameters: every environment is valid, and what is wrong is named."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from kedro.config import OmegaConfigLoader
+
+from tiktok_virality.parameters import check_parameters
+from tiktok_virality.schema import ParameterError
+
+ROOT = Path(__file__).resolve().parents[1]
+PIPELINES = ("demo", "ingestion", "audio", "visual", "modeling", "reporting")
+
+
+def parameters_of(env: str) -> dict[str, Any]:
+    loader = OmegaConfigLoader(
+        str(ROOT / "conf"), env=env, base_env="base", default_run_env="local"
+    )
+    return dict(loader["parameters"])
+
+
+@pytest.mark.parametrize("env", ["base", "demo", "paper", "gpu"])
+def test_the_parameters_of_every_environment_are_valid(env):
+    check_parameters(parameters_of(env))
+
+
+def test_the_paper_environment_holds_the_published_settings():
+    parameters = check_parameters(parameters_of("paper"))
+    assert parameters.visual.sampling.every_nth == 200
+    assert (parameters.visual.sampling.height, parameters.visual.sampling.width) == (128, 72)
+    assert parameters.visual.autoencoder.hidden == 64
+    assert parameters.visual.training.learning_rate == 1e-4
+    assert parameters.modeling.training.learning_rate == 1e-3
+
+
+def test_every_fault_is_named_with_its_full_key():
+    raw = parameters_of("base")
+    raw["visual"]["sampling"]["shrink"] = 0
+    raw["audio"]["whisper"]["modle"] = "tiny"
+    del raw["seed"]
+    with pytest.raises(ParameterError) as caught:
+        check_parameters(raw)
+    message = str(caught.value)
+    assert "visual.sampling.shrink: Input should be greater than or equal to 1" in message
+    assert "audio.whisper.modle: there is no such parameter (given: 'tiny')" in message
+    assert "seed: Field required" in message
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_kedro_can_resolve_the_types_of_every_node(name):
+    """Where it cannot, it hands raw dictionaries to the node, silently."""
+    module = import_module(f"tiktok_virality.pipelines.{name}")
+    for node in module.create_pipeline().nodes:
+        assert "return" in get_type_hints(node.func), node.name
