@@ -1,0 +1,75 @@
+"""The planted rule: what the ground truth says is what an oracle finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tiktok_virality.demo.clip_plan import clip_plans
+from tiktok_virality.demo.config import WORLDS, DemoParameters
+from tiktok_virality.demo.planting import (
+    BASE_LOG_VIEWS,
+    EFFECTS,
+    WORDS_PER_MINUTE,
+    describe_corpus,
+    format_count,
+    perfect_predictions,
+    plan_clips,
+    plant_views,
+)
+from tiktok_virality.demo.scripts import THEMES, longest_seconds
+
+MANY = DemoParameters(clips=4096, creators=256)
+
+
+@pytest.fixture(scope="module")
+def clips() -> pd.DataFrame:
+    return plan_clips(MANY, seed=1)
+
+
+def test_the_effects_add_up_to_the_log_views(clips):
+    np.testing.assert_allclose(
+        BASE_LOG_VIEWS + clips[list(EFFECTS)].sum(axis=1), clips["log_views"]
+    )
+    np.testing.assert_allclose(np.log1p(clips["views"]), clips["log_views"], atol=0.01)
+
+
+@pytest.mark.parametrize("world", list(WORLDS))
+def test_an_oracle_reaches_the_r2_that_the_ground_truth_states(clips, world):
+    planted = plant_views(clips, world, seed=1)
+    stated = describe_corpus(planted, MANY.model_copy(update={"world": world}), seed=1)
+    truth = planted["log_views"]
+    for modality, predicted in perfect_predictions(planted).items():
+        reached = 1 - ((truth - predicted) ** 2).mean() / truth.var()
+        assert reached == pytest.approx(stated["reachable_r2"][modality], abs=0.06)
+
+
+def test_causes_do_not_follow_how_a_clip_is_encoded_or_who_posts_it(clips):
+    causes = clips[["visual_effect", "spoken_effect", "interaction_effect", "noise"]]
+    others = clips[["height", "fps", "gop_frames", "duration_seconds", "creator_score"]]
+    correlations = pd.concat([causes, others], axis=1).corr().loc[list(causes), list(others)]
+    assert correlations.abs().max(axis=None) < 0.08
+
+
+def test_the_seed_decides_the_corpus():
+    small = DemoParameters(clips=8, creators=3)
+    pd.testing.assert_frame_equal(plan_clips(small, seed=5), plan_clips(small, seed=5))
+    assert not plan_clips(small, seed=5)["views"].equals(plan_clips(small, seed=6)["views"])
+
+
+def test_every_sentence_fits_into_the_shortest_clip_at_the_slowest_speed():
+    for sentence in (each for sentences in THEMES.values() for each in sentences):
+        assert longest_seconds(sentence, WORDS_PER_MINUTE[0]) < MANY.min_seconds - 0.5, sentence
+
+
+def test_every_clip_that_speaks_has_words_and_no_other(clips):
+    assert ((clips["script"] != "") == (clips["sound"] == "speech")).all()
+    assert len(clip_plans(clips)) == len(clips)
+
+
+@pytest.mark.parametrize(
+    ("views", "text"), [(3384, "3384"), (541_200, "541.2K"), (21_100_000, "21.1M"), (12, "12")]
+)
+def test_counts_are_written_as_the_app_shows_them(views, text):
+    assert format_count(views) == text
