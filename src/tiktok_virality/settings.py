@@ -16,6 +16,7 @@ set_telemetry_client()
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 warnings.filterwarnings("ignore", message="register_new_resolver")
+warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.(data|types)\.")
 # mlflow sets its own level on import, after conf/logging.yml was read.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)

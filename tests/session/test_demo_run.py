@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,3 +145,26 @@ def test_a_changed_shrink_computes_frames_and_what_follows_and_no_audio(first_ru
     assert stages["frames"].computed == stages["visual_embeddings"].computed == CLIPS
     assert stages["waveforms"].computed == stages["audio_embeddings"].computed == 0
     assert stages["video_probes"].computed == 0
+
+
+@pytest.mark.slow
+def test_a_run_killed_outright_resumes_where_it_was(tmp_path):
+    project = make_project(tmp_path)
+    make_small(project.path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kedro", "run", "--env", "demo"],
+        cwd=project.path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    frames = project.path / "data" / "demo" / "02_intermediate" / "frames"
+    while not list(frames.glob("*/*.arrow")):
+        assert process.poll() is None, "the run ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    stages = project.run("--env", "demo")
+    assert stages["videos"].computed == stages["waveforms"].computed == 0
+    assert 0 < stages["frames"].already_there < CLIPS
+    assert stages["frames"].computed == CLIPS - stages["frames"].already_there
+    assert (project.path / "data" / "demo" / "08_reporting" / "report.html").exists()
