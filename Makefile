@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 # kedro-mlflow makes mlflow say how to write a model class at the start of every command
 export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
-.PHONY: run test test-slow test-browser lint format viz mlflow bench constraints clean help
+.PHONY: run test test-slow lint format viz mlflow constraints clean help
 
 run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, report out
 	$(BIN)/kedro run --env demo
@@ -21,9 +21,6 @@ test: $(INSTALLED) ## The quick tests
 
 test-slow: $(INSTALLED) ## The tests that take minutes
 	$(BIN)/pytest -m slow
-
-test-browser: $(INSTALLED) ## The tests that need Debian's chromium
-	$(BIN)/pytest -m browser
 
 lint: $(INSTALLED) ## Style, types, and the direction of imports
 	$(BIN)/ruff check
@@ -39,7 +36,7 @@ viz: $(INSTALLED) ## The pipelines as a graph, at http://localhost:4141
 	$(BIN)/kedro viz run --env demo --include-hooks
 
 mlflow: $(INSTALLED) ## Runs and models side by side, at http://localhost:5000
-	$(BIN)/kedro mlflow ui --env demo
+	PATH="$(abspath $(BIN)):$$PATH" kedro mlflow ui --env demo
 
 constraints: ## Resolve pyproject.toml anew and pin the whole tree
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
