@@ -16,6 +16,8 @@ from kedro.runner import SequentialRunner
 from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.pipelines.modeling import create_pipeline
+from tiktok_virality.pipelines.modeling.nodes import assemble_clips
+from tiktok_virality.schema import DataError
 from tiktok_virality.training.parameters import TrainingParameters
 
 COUNTS = {"train": 40, "validation": 12, "test": 12}
@@ -64,7 +66,7 @@ def corpus() -> dict[str, Any]:
             )
     table = pd.DataFrame(rows)
     return {
-        "manifest": table.drop(columns="split"),
+        "manifest": table.drop(columns="split").assign(duplicate_group=table["video_id"]),
         "splits": table[["video_id", "split"]],
         "visual_embeddings": Tokens(visual, "visual"),
         "audio_embeddings": Tokens(audio, "audio"),
@@ -158,3 +160,10 @@ def test_changed_views_of_the_validation_split_move_no_weight_of_the_readout(res
         for key, value in result[name].state.items():
             if key.startswith("readout.") or ".scale." in key:
                 assert torch.equal(other[name].state[key], value), (name, key)
+
+
+def test_nothing_is_trained_on_splits_that_share_a_creator():
+    inputs = corpus()
+    inputs["manifest"] = inputs["manifest"].assign(creator_id="the same everywhere")
+    with pytest.raises(DataError, match="creator_id is in more than one split"):
+        assemble_clips(**inputs)

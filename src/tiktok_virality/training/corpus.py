@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
 
+from tiktok_virality.evaluation.leakage import check_features, check_no_leak
 from tiktok_virality.models.baselines import PooledClips, pool_tokens
 from tiktok_virality.models.configs import MODALITIES
 from tiktok_virality.schema import SPLITS, DataError, Split, digest
+
+METADATA_FEATURES: Final = ("duration_seconds",)
+"""Columns of the manifest that models may read; the leak check looks at them."""
 
 
 class Rows(Protocol):
@@ -107,8 +111,10 @@ def assemble(
     """Read every clip's tokens, by split.
 
     Raises:
-        DataError: A split is empty.
+        DataError: A split is empty, or shares a creator or a duplicate with another.
     """
+    check_features(METADATA_FEATURES)
+    check_no_leak(manifest, splits)
     rows = manifest.merge(splits, on="video_id", validate="one_to_one").sort_values("video_id")
     by_split: dict[Split, LabelledClips] = {}
     for split in SPLITS:
@@ -139,7 +145,7 @@ def _labelled(rows: pd.DataFrame, visual: StoredTokens, audio: StoredTokens) -> 
     return LabelledClips(
         ids=ids,
         groups=rows["creator_id"].fillna(rows["video_id"]).to_numpy(dtype=object),
-        log_duration=np.log(rows["duration_seconds"].to_numpy(dtype=np.float64)),
+        log_duration=np.log(rows[METADATA_FEATURES[0]].to_numpy(dtype=np.float64)),
         tokens=read_tokens(ids, visual, audio),
         log_views=np.log1p(rows["views"].to_numpy(dtype=np.float64)),
     )

@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tiktok_virality.datasets.part_files import write_bytes_atomically
 from tiktok_virality.schema import digest
 from tiktok_virality.tracking import log_epoch
 from tiktok_virality.training.data import LengthBuckets
@@ -99,7 +100,7 @@ def fit(
     finished = run.folder / FINISHED_NAME
     if not finished.exists():
         history = _train(trainee, train, validation, parameters, run)
-        write_whole(finished, json.dumps(history))
+        write_bytes_atomically(finished, json.dumps(history).encode())
     history = json.loads(finished.read_text())
     best = torch.load(run.folder / "best.ckpt", map_location="cpu", weights_only=True)
     state = {name.removeprefix("model."): value for name, value in best["state_dict"].items()}
@@ -156,13 +157,6 @@ def precision(device: str) -> Literal["bf16-mixed", "16-mixed", "32-true"]:
     if device == "cpu" or not torch.cuda.is_available():
         return "32-true"
     return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that is there as a whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(text)
-    part.replace(path)
 
 
 class History(Callback):
