@@ -181,13 +181,14 @@ def test_only_bad_counts_stop_the_run_too(corpus):
 
 
 def test_the_videos_are_divided(corpus):
-    for color in ("red", "green", "blue"):
+    colors = ("red", "green", "blue", "white")
+    for color in colors:
         corpus.add(f"{color}.mp4", color)
-    corpus.describe(*({"id": c, "views": 5} for c in ("red", "green", "blue")))
+    corpus.describe(*({"id": color, "views": 5} for color in colors))
     manifest, _ = corpus.ingest()
     splits = split_videos(manifest, SplitParameters(), seed=1)
     SplitsSchema.validate(splits)
-    assert sorted(splits["split"]) == ["test", "train", "validation"]
+    assert sorted(splits["split"]) == ["calibration", "test", "train", "validation"]
 
 
 def test_the_real_clips_are_ingested(corpus, real_clips, reasons):

@@ -20,7 +20,7 @@ from tiktok_virality.pipelines.modeling.nodes import assemble_clips
 from tiktok_virality.schema import DataError
 from tiktok_virality.training.parameters import TrainingParameters
 
-COUNTS = {"train": 40, "validation": 12, "test": 12}
+COUNTS = {"train": 40, "validation": 12, "calibration": 8, "test": 12}
 TRAINING = TrainingParameters(epochs=3, batch_size=8, learning_rate=0.003)
 DEEP = ("visual_model", "audio_model", "early_fusion", "ensemble")
 SILENT = {"train-0", "validation-0", "test-0"}

@@ -85,7 +85,7 @@ def test_one_command_ends_in_a_report_and_a_leaderboard(first_run):
     assert "<html" in (reporting / "report.html").read_text()
     rows = pd.DataFrame(json.loads((reporting / "leaderboard.json").read_text()))
     assert set(rows["model"]) >= MODELS
-    assert set(rows["split"]) == {"train", "validation", "test"}
+    assert set(rows["split"]) == {"train", "validation", "calibration", "test"}
     metrics = ["mse", "rmse", "mae", "mse_views", "mae_views"]
     assert rows[metrics].notna().all(axis=None)
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tiktok_virality.schema import Config, Split
+from tiktok_virality.schema import SPLITS, Config, Split
 
 TOLERANCE = 1e-6
 
@@ -36,24 +36,28 @@ class SplitParameters(Config):
 
     Attributes:
         train: Share of the videos that models learn from.
-        validation: Share that decides when to stop training.
-        test: Share that nothing is fitted or chosen on.
+        validation: Share that decides when to stop training, and which model is best.
+        calibration: Share that says how wide intervals must be, and nothing else.
+        test: Share that nothing is fitted, chosen or calibrated on.
     """
 
-    train: float = Field(default=0.7, gt=0, lt=1)
-    validation: float = Field(default=0.15, gt=0, lt=1)
-    test: float = Field(default=0.15, gt=0, lt=1)
+    train: float = Field(default=0.6, gt=0, lt=1)
+    validation: float = Field(default=0.12, gt=0, lt=1)
+    calibration: float = Field(default=0.12, gt=0, lt=1)
+    test: float = Field(default=0.16, gt=0, lt=1)
 
     @property
     def shares(self) -> dict[Split, float]:
         """Share of the videos by split."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
+        return {split: getattr(self, split) for split in SPLITS}
 
     @model_validator(mode="after")
     def _check_sum(self) -> Self:
         total = sum(self.shares.values())
         if abs(total - 1) > TOLERANCE:
-            raise ValueError(f"train, validation and test must add up to 1, not {total:g}")
+            raise ValueError(
+                f"{', '.join(SPLITS[:-1])} and {SPLITS[-1]} must add up to 1, not {total:g}"
+            )
         return self
 
 

@@ -119,7 +119,7 @@ def build_manifest(
 
 
 def split_videos(manifest: pd.DataFrame, splits: SplitParameters, seed: int) -> pd.DataFrame:
-    """Divide the usable videos into train, validation and test, by creator and duplicates.
+    """Divide the usable videos into the four splits, by creator and duplicates.
 
     Raises:
         DataError: There are too few independent groups of videos.
