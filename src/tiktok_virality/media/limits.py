@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from tiktok_virality.schema import SPLITS, Config, Split
 
 TOLERANCE = 1e-6
+
+SplitStrategy = Literal["group", "chronological", "group_chronological", "random"]
 
 
 class ClipLimits(Config):
@@ -35,12 +37,17 @@ class SplitParameters(Config):
     """How the videos are divided.
 
     Attributes:
+        strategy: ``group`` keeps a creator's videos together; ``chronological`` tests on what was
+            posted last; ``group_chronological`` does both, and leaves videos out for it;
+            ``random`` shows how much knowing the creators flatters. Copies of a video stay
+            together in all of them.
         train: Share of the videos that models learn from.
         validation: Share that decides when to stop training, and which model is best.
         calibration: Share that says how wide intervals must be, and nothing else.
         test: Share that nothing is fitted, chosen or calibrated on.
     """
 
+    strategy: SplitStrategy = "group"
     train: float = Field(default=0.6, gt=0, lt=1)
     validation: float = Field(default=0.12, gt=0, lt=1)
     calibration: float = Field(default=0.12, gt=0, lt=1)

@@ -119,13 +119,26 @@ def build_manifest(
 
 
 def split_videos(manifest: pd.DataFrame, splits: SplitParameters, seed: int) -> pd.DataFrame:
-    """Divide the usable videos into the four splits, by creator and duplicates.
+    """Divide the usable videos into the four splits.
 
     Raises:
-        DataError: There are too few independent groups of videos.
+        DataError: There are too few independent groups of videos, or a chronological strategy
+            lacks moments of posting.
     """
     assigned = assign_splits(manifest, splits, seed)
-    logger.info("Splits: %s", assigned["split"].value_counts().to_dict())
+    logger.info("Splits (%s): %s", splits.strategy, assigned["split"].value_counts().to_dict())
+    if splits.strategy == "random":
+        logger.warning(
+            "ingestion.splits.strategy is random: creators are in training and in test, so the "
+            "test split says nothing of creators that the models have not seen."
+        )
+    if len(assigned) < len(manifest):
+        logger.warning(
+            "%d of %d videos are in no split: they were posted on the other side of the boundary "
+            "from what they belong to (see docs/evaluation.md).",
+            len(manifest) - len(assigned),
+            len(manifest),
+        )
     return assigned
 
 
