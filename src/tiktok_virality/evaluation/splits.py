@@ -269,7 +269,8 @@ def _past_and_future(
 ) -> dict[str, Split]:
     """Test on the later videos of some groups, and learn from the earlier videos of the others."""
     boundary = _best_boundary(posted_at, groups, shares["test"], seed)
-    past, future = [], []
+    past: list[list[str]] = []
+    future: list[list[str]] = []
     for number, group in enumerate(groups):
         later = number in boundary.tested
         side = [i for i in group if (posted_at[i] >= boundary.begins) == later]
@@ -290,12 +291,11 @@ def _best_boundary(
         DataError: None leaves enough groups on both sides.
     """
     moments = np.unique(list(posted_at.values()))
-    last = len(moments) - 1
-    places = np.unique(np.linspace(1, last, BOUNDARIES_TRIED).round().astype(int)) if last else []
+    places = np.linspace(1, len(moments) - 1, BOUNDARIES_TRIED).round().astype(int)
     chance = np.random.default_rng(seed).random(len(groups))
     found = [
         boundary
-        for place in places
+        for place in np.unique(places)[: len(moments) - 1]
         if (boundary := _boundary_at(int(moments[place]), posted_at, groups, share, chance))
     ]
     if not found:

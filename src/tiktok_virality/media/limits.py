@@ -33,6 +33,30 @@ class ClipLimits(Config):
         return self
 
 
+class DuplicateParameters(Config):
+    """How much alike two clips are that count as copies of each other.
+
+    Attributes:
+        frames: Frames of a clip whose perceptual hashes are compared, evenly spread.
+        copy_bits: Pictures that differ in at most so many bits of 64 are copies, whatever is heard.
+        kin_bits: Pictures that differ in at most so many may be of copies, if the sound matches.
+        sound_error: Sounds that differ in at most this share of their bits match.
+        seconds_apart: Clips whose lengths differ by more are never copies by their sound.
+    """
+
+    frames: int = Field(default=16, ge=1, le=64)
+    copy_bits: float = Field(default=10, ge=0, le=64)
+    kin_bits: float = Field(default=18, ge=0, le=64)
+    sound_error: float = Field(default=0.15, ge=0, le=0.5)
+    seconds_apart: float = Field(default=2.0, ge=0)
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.copy_bits > self.kin_bits:
+            raise ValueError(f"copy_bits={self.copy_bits} is more than kin_bits={self.kin_bits}")
+        return self
+
+
 class SplitParameters(Config):
     """How the videos are divided.
 
@@ -73,8 +97,10 @@ class IngestionParameters(Config):
 
     Attributes:
         limits: How long a clip may be.
+        duplicates: How much alike copies are.
         splits: How the videos are divided.
     """
 
     limits: ClipLimits = ClipLimits()
+    duplicates: DuplicateParameters = DuplicateParameters()
     splits: SplitParameters = SplitParameters()
