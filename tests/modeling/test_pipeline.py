@@ -15,6 +15,7 @@ from kedro.runner import SequentialRunner
 
 from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines
 from tiktok_virality.evaluation.targets import TargetParameters
+from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.models.baselines import FEATURES_OF
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.roles import ROLES
@@ -27,7 +28,7 @@ from tiktok_virality.pipelines.modeling.nodes import (
 from tiktok_virality.schema import DataError
 from tiktok_virality.tracking import child_runs
 from tiktok_virality.training.corpus import metadata_features
-from tiktok_virality.training.parameters import TrainingParameters
+from tiktok_virality.training.parameters import SplitStudyParameters, TrainingParameters
 
 COUNTS = {"train": 40, "validation": 12, "calibration": 8, "test": 12}
 SEED = 5
@@ -104,6 +105,8 @@ def run(
         "params:modeling.fine_tuning": TRAINING,
         "params:modeling.target": target or TargetParameters(),
         "params:modeling.repeats": repeats,
+        "params:ingestion.splits": SplitParameters(),
+        "params:modeling.split_study": SplitStudyParameters(models=("ridge",), redraws=2),
         "params:seed": SEED,
         "params:device": "cpu",
         "checkpoints": folder / "checkpoints",
@@ -115,10 +118,14 @@ def run(
             **{name: SafetensorsModel(filepath=str(folder / name)) for name in DEEP},
             "baselines": SkopsBaselines(filepath=str(folder / "baselines")),
             "predictions": MemoryDataset(),
+            "split_sensitivity": MemoryDataset(),
         }
     )
     SequentialRunner().run(create_pipeline(), catalog)
-    return {name: catalog.load(name) for name in ("predictions", "baselines", *DEEP)}
+    return {
+        name: catalog.load(name)
+        for name in ("predictions", "baselines", "split_sensitivity", *DEEP)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -293,3 +300,10 @@ def test_nothing_is_trained_on_splits_that_share_a_creator():
     inputs["manifest"] = inputs["manifest"].assign(creator_id="the same everywhere")
     with pytest.raises(DataError, match="creator_id is in more than one split"):
         assemble_clips(**inputs)
+
+
+def test_the_study_of_splits_has_a_row_per_draw_and_none_by_time_without_dates(result):
+    rows = pd.DataFrame(result["split_sensitivity"])
+    drawn = rows.groupby("strategy")["seed"].apply(sorted).to_dict()
+    assert drawn == {"random": [SEED, SEED + 1], "group": [SEED, SEED + 1]}
+    assert np.isfinite(rows[["r2", "spearman", "mse", "skill"]].to_numpy(float)).all()

@@ -5,17 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.targets import TargetParameters
+from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.models import baselines as baseline_models
 from tiktok_virality.models.baselines import FittedBaseline
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.decision_fusion import DecisionFusion
 from tiktok_virality.models.trained import ModelKind, TrainedModel
 from tiktok_virality.training.corpus import ModelInput, assemble, pooled
-from tiktok_virality.training.parameters import TrainingParameters
+from tiktok_virality.training.parameters import SplitStudyParameters, TrainingParameters
+from tiktok_virality.training.split_study import StudiedClips, compare_splits, concatenated
 
 
 def assemble_clips(
@@ -39,6 +42,29 @@ def fit_baselines(model_input: ModelInput, seed: int) -> dict[str, FittedBaselin
     return baseline_models.fit_baselines(
         pooled(train, model_input.token_sizes), train.log_views, train.groups, seed
     )
+
+
+def measure_split_sensitivity(
+    model_input: ModelInput,
+    manifest: pd.DataFrame,
+    division: SplitParameters,
+    study: SplitStudyParameters,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Divide the same clips in every way, and say what quick models score under each.
+
+    Returns:
+        See `compare_splits`.
+    """
+    parts = list(model_input.splits.values())
+    ids = [video_id for part in parts for video_id in part.ids]
+    clips = StudiedClips(
+        manifest=manifest.set_index("video_id").loc[ids].reset_index(),
+        features=concatenated([pooled(part, model_input.token_sizes) for part in parts]),
+        truth=np.concatenate([part.log_views for part in parts]),
+        groups=np.concatenate([part.groups for part in parts]),
+    )
+    return compare_splits(clips, division, study.models, study.redraws, seed)
 
 
 def train_visual_model(

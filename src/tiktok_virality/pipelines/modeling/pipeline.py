@@ -87,6 +87,16 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 name="leave_intervals_open",
                 tags="cpu",
             ),
+            node(
+                nodes.measure_split_sensitivity,
+                inputs=[
+                    *("model_input", "manifest", "params:ingestion.splits"),
+                    *("params:modeling.split_study", "params:seed"),
+                ],
+                outputs="split_sensitivity",
+                name="measure_split_sensitivity",
+                tags="cpu",
+            ),
         ],
         namespace="modeling",
         prefix_datasets_with_namespace=False,
