@@ -302,8 +302,14 @@ def test_nothing_is_trained_on_splits_that_share_a_creator():
         assemble_clips(**inputs)
 
 
-def test_the_study_of_splits_has_a_row_per_draw_and_none_by_time_without_dates(result):
+def test_the_study_of_splits_has_rows_for_every_strategy_and_draw(result):
     rows = pd.DataFrame(result["split_sensitivity"])
     drawn = rows.groupby("strategy")["seed"].apply(sorted).to_dict()
-    assert drawn == {"random": [SEED, SEED + 1], "group": [SEED, SEED + 1]}
+    every_draw = [SEED, SEED + 1]
+    assert drawn == {
+        "random": every_draw,
+        "group": every_draw,
+        "chronological": [SEED],
+        "group_chronological": every_draw,
+    }
     assert np.isfinite(rows[["r2", "spearman", "mse", "skill"]].to_numpy(float)).all()
