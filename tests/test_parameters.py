@@ -23,7 +23,7 @@ def parameters_of(env: str) -> dict[str, Any]:
     return dict(loader["parameters"])
 
 
-@pytest.mark.parametrize("env", ["base", "demo", "paper", "gpu"])
+@pytest.mark.parametrize("env", ["base", "demo", "truth", "paper", "gpu"])
 def test_the_parameters_of_every_environment_are_valid(env):
     check_parameters(parameters_of(env))
 

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict
 SAMPLE_RATE_HZ: Final = 16_000
 """Every waveform is mono at this rate: what Whisper and the voice detector expect."""
 
-Split = Literal["train", "validation", "test"]
-SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
+Split = Literal["train", "validation", "calibration", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "calibration", "test")
+"""Train teaches; validation stops training and chooses; calibration widens intervals and does
+nothing else; test is read once."""
 
 Modality = Literal["none", "metadata", "visual", "audio", "visual+audio"]
 

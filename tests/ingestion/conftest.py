@@ -12,12 +12,27 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.media.encoding import ffmpeg, h264, picture
+from tests.media.encoding import ffmpeg, h264
 from tiktok_virality.datasets import PostMetadata, StageStore, VideoFolder
-from tiktok_virality.media.limits import ClipLimits
-from tiktok_virality.pipelines.ingestion.nodes import build_manifest, match_posts, probe_videos
+from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.execution import StagePlan
+from tiktok_virality.media.limits import ClipLimits, DuplicateParameters
+from tiktok_virality.pipelines.ingestion.nodes import (
+    build_manifest,
+    fingerprint_videos,
+    match_posts,
+    probe_videos,
+)
 
-COLORS = ("red", "green", "blue", "white", "yellow", "pink")
+PICTURES = {
+    "red": "testsrc2",
+    "green": "mandelbrot",
+    "blue": "smptehdbars",
+    "white": "rgbtestsrc",
+    "yellow": "cellauto=rule=110",
+    "pink": "colorspectrum",
+}
+"""What a clip of each name shows."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +65,32 @@ class Corpus:
 
     def ingest(self, limits: ClipLimits | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Run ingestion up to the manifest, with a real stage store."""
-        posts = self.match()
+        posts, videos = self.match(), self.load()[1]
+        limits, duplicates = limits or ClipLimits(), DuplicateParameters()
+        probes = self._run(probe_videos(posts, videos), "probes")
+        fingerprints = self._run(
+            fingerprint_videos(probes, videos, limits, duplicates), "fingerprints"
+        )
+        return build_manifest(posts, probes, fingerprints, limits, duplicates)
+
+    def _run(self, plan: StagePlan, name: str) -> StageTable:
         store = StageStore(
-            filepath=str(self.folder / "probes"),
+            filepath=str(self.folder / name),
             engine={"type": "local", "workers": 1},
             max_failure_share=1.0,
         )
-        store.save(probe_videos(posts, self.load()[1]))
-        return build_manifest(posts, store.load(), limits or ClipLimits())
+        store.save(plan)
+        return store.load()
 
 
 @pytest.fixture(scope="session")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One clip per color."""
     folder = tmp_path_factory.mktemp("shelf")
-    for index, color in enumerate(COLORS):
-        hue = f"hue=h={50 * index}"
-        ffmpeg(*picture(1.5, "72x128", 10), "-vf", hue, *h264(), folder / f"{color}.mp4")
+    for color, source in PICTURES.items():
+        shape = f"{source}{':' if '=' in source else '='}size=72x128:rate=10"
+        picture = ["-f", "lavfi", "-i", shape, "-t", "1.5"]
+        ffmpeg(*picture, *h264(), folder / f"{color}.mp4")
     return folder
 
 

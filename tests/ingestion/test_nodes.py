@@ -48,8 +48,8 @@ def test_every_bad_video_is_rejected_with_its_reason_and_nothing_else_is_lost(co
     corpus.add("uncounted.mp4", "blue")
     (corpus.videos / "text.mp4").write_text("no video")
     (corpus.videos / "zero.mp4").touch()
-    cut = corpus.add("cut.mp4", "white")
-    cut.write_bytes(cut.read_bytes()[:3000])
+    cut = corpus.add("cut.mp4", "pink")
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     ffmpeg(*picture(1), "-frames:v", "1", *h264(), corpus.videos / "one_frame.mp4")
     ffmpeg(*picture(4, "64x64", 5), *h264(), corpus.videos / "long.mp4")
     tone = ["-f", "lavfi", "-i", "sine=duration=2"]
@@ -181,13 +181,14 @@ def test_only_bad_counts_stop_the_run_too(corpus):
 
 
 def test_the_videos_are_divided(corpus):
-    for color in ("red", "green", "blue"):
+    colors = ("red", "green", "blue", "white")
+    for color in colors:
         corpus.add(f"{color}.mp4", color)
-    corpus.describe(*({"id": c, "views": 5} for c in ("red", "green", "blue")))
+    corpus.describe(*({"id": color, "views": 5} for color in colors))
     manifest, _ = corpus.ingest()
     splits = split_videos(manifest, SplitParameters(), seed=1)
     SplitsSchema.validate(splits)
-    assert sorted(splits["split"]) == ["test", "train", "validation"]
+    assert sorted(splits["split"]) == ["calibration", "test", "train", "validation"]
 
 
 def test_the_real_clips_are_ingested(corpus, real_clips, reasons):

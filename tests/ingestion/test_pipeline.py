@@ -10,7 +10,7 @@ from kedro.validation import TypeExtractor
 from kedro_datasets.pandas import ParquetDataset
 
 from tiktok_virality.datasets import PostMetadata, StageStore, VideoFolder
-from tiktok_virality.media.limits import ClipLimits, SplitParameters
+from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, SplitParameters
 from tiktok_virality.pipelines.ingestion import create_pipeline
 
 COLORS = ("red", "green", "blue", "white")
@@ -31,6 +31,11 @@ def test_the_pipeline_makes_the_manifest_the_rejects_and_the_splits(corpus):
             "video_probes": StageStore(
                 filepath=str(corpus.folder / "probes"), engine={"type": "local", "workers": 1}
             ),
+            "fingerprints": StageStore(
+                filepath=str(corpus.folder / "fingerprints"),
+                engine={"type": "local", "workers": 1},
+            ),
+            "params:ingestion.duplicates": MemoryDataset(DuplicateParameters()),
             "params:ingestion.limits": MemoryDataset(ClipLimits()),
             "params:ingestion.splits": MemoryDataset(SplitParameters()),
             "params:seed": MemoryDataset(1),
@@ -48,12 +53,16 @@ def test_the_pipeline_makes_the_manifest_the_rejects_and_the_splits(corpus):
 def test_every_node_carries_the_tags_that_it_is_chosen_by():
     nodes = {node.short_name: node.tags for node in create_pipeline().nodes}
     assert all({"ingestion", "cpu"} <= tags for tags in nodes.values())
-    assert "media" in nodes["probe_videos"]
+    assert "media" in nodes["probe_videos"] & nodes["fingerprint_videos"]
 
 
 def test_parameters_reach_the_nodes_as_typed_groups():
     requirements = TypeExtractor({"ingestion": create_pipeline()}).extract_types_from_pipelines()
-    assert requirements == {"ingestion.limits": ClipLimits, "ingestion.splits": SplitParameters}
+    assert requirements == {
+        "ingestion.duplicates": DuplicateParameters,
+        "ingestion.limits": ClipLimits,
+        "ingestion.splits": SplitParameters,
+    }
 
 
 def test_wiring_loads_no_heavy_library():

@@ -30,8 +30,8 @@ MODALITIES = {
 }
 NOISE = {"duration": 1.9, "visual": 1.2, "audio": 1.2, "early_fusion": 1.0, "ensemble": 0.3}
 BASELINE_NOISE = {
-    "ridge": {"train": 0.5, "validation": 0.6, "test": 1.2},
-    "gradient_boosting": {"train": 0.1, "validation": 1.4, "test": 0.8},
+    "ridge": {"train": 0.5, "validation": 0.6, "calibration": 1.2, "test": 1.2},
+    "gradient_boosting": {"train": 0.1, "validation": 1.4, "calibration": 0.8, "test": 0.8},
 }
 
 
@@ -74,7 +74,7 @@ def manifest() -> pd.DataFrame:
 
 @pytest.fixture
 def splits(manifest) -> pd.DataFrame:
-    names = ["train"] * 60 + ["validation"] * 20 + ["test"] * 40
+    names = ["train"] * 44 + ["validation"] * 20 + ["calibration"] * 16 + ["test"] * 40
     return pd.DataFrame({"video_id": manifest["video_id"], "split": names})
 
 

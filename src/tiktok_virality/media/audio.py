@@ -27,22 +27,50 @@ def decode_audio(path: Path) -> np.ndarray:
     Raises:
         MediaError: ``"no audio track"``, or ``"unreadable"`` with the last words of ffmpeg.
     """
+    content = _run_ffmpeg(path, format="s16le", acodec="pcm_s16le", ac=1, ar=SAMPLE_RATE_HZ)
+    return from_pcm16(content)
+
+
+def fingerprint_audio(path: Path) -> np.ndarray:
+    """Return Chromaprint's raw fingerprint of the audio track of a clip.
+
+    Each number says how the energies of the twelve pitch classes rise and fall over 2.6 seconds,
+    and there is one every eighth of a second; silence and steady tones repeat one number. See L.
+    Lalinský, 2011, "How does Chromaprint work?".
+
+    Args:
+        path: Any media file.
+
+    Returns:
+        uint32 [N]; empty where the track is shorter than about 3 seconds.
+
+    Raises:
+        MediaError: ``"no audio track"``, or ``"unreadable"`` with the last words of ffmpeg.
+    """
+    content = _run_ffmpeg(path, format="chromaprint", fp_format="raw", ac=1, ar=SAMPLE_RATE_HZ)
+    return np.frombuffer(content, dtype="<u4").astype(np.uint32)
+
+
+def _run_ffmpeg(path: Path, **options: str | int) -> bytes:
+    """Return what ffmpeg makes of the audio track of a clip.
+
+    Raises:
+        MediaError: ``"no audio track"``, or ``"unreadable"`` with the last words of ffmpeg.
+    """
     import ffmpeg
     import imageio_ffmpeg
 
-    command = ffmpeg.input(f"file:{path.absolute()}", vn=None).output(
-        "pipe:", format="s16le", acodec="pcm_s16le", ac=1, ar=SAMPLE_RATE_HZ
-    )
+    command = ffmpeg.input(f"file:{path.absolute()}", vn=None).output("pipe:", **options)
     quiet = command.global_args("-hide_banner", "-loglevel", "error", "-nostdin")
     try:
-        content, _ = quiet.run(
+        content: bytes = quiet.run(
             cmd=imageio_ffmpeg.get_ffmpeg_exe(), capture_stdout=True, capture_stderr=True
-        )
+        )[0]
     except ffmpeg.Error as error:
         _check_has_audio(path)
         words = error.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise MediaError("unreadable", f"{path.name}: ffmpeg says: {words[-1]}") from error
-    return from_pcm16(content)
+    return content
 
 
 def _check_has_audio(path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tiktok_virality.schema import Config, Split
+from tiktok_virality.schema import SPLITS, Config, Split
 
 TOLERANCE = 1e-6
+
+SplitStrategy = Literal["group", "chronological", "group_chronological", "random"]
 
 
 class ClipLimits(Config):
@@ -31,29 +33,62 @@ class ClipLimits(Config):
         return self
 
 
+class DuplicateParameters(Config):
+    """How much alike two clips are that count as copies of each other.
+
+    Attributes:
+        frames: Frames of a clip whose perceptual hashes are compared, evenly spread.
+        copy_bits: Pictures that differ in at most so many bits of 64 are copies, whatever is heard.
+        kin_bits: Pictures that differ in at most so many may be of copies, if the sound matches.
+        sound_error: Sounds that differ in at most this share of their bits match.
+        seconds_apart: Clips whose lengths differ by more are never copies by their sound.
+    """
+
+    frames: int = Field(default=16, ge=1, le=64)
+    copy_bits: float = Field(default=10, ge=0, le=64)
+    kin_bits: float = Field(default=18, ge=0, le=64)
+    sound_error: float = Field(default=0.15, ge=0, le=0.5)
+    seconds_apart: float = Field(default=2.0, ge=0)
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.copy_bits > self.kin_bits:
+            raise ValueError(f"copy_bits={self.copy_bits} is more than kin_bits={self.kin_bits}")
+        return self
+
+
 class SplitParameters(Config):
     """How the videos are divided.
 
     Attributes:
+        strategy: ``group`` keeps a creator's videos together; ``chronological`` tests on what was
+            posted last; ``group_chronological`` does both, and leaves videos out for it;
+            ``random`` shows how much knowing the creators flatters. Copies of a video stay
+            together in all of them.
         train: Share of the videos that models learn from.
-        validation: Share that decides when to stop training.
-        test: Share that nothing is fitted or chosen on.
+        validation: Share that decides when to stop training, and which model is best.
+        calibration: Share that says how wide intervals must be, and nothing else.
+        test: Share that nothing is fitted, chosen or calibrated on.
     """
 
-    train: float = Field(default=0.7, gt=0, lt=1)
-    validation: float = Field(default=0.15, gt=0, lt=1)
-    test: float = Field(default=0.15, gt=0, lt=1)
+    strategy: SplitStrategy = "group"
+    train: float = Field(default=0.6, gt=0, lt=1)
+    validation: float = Field(default=0.12, gt=0, lt=1)
+    calibration: float = Field(default=0.12, gt=0, lt=1)
+    test: float = Field(default=0.16, gt=0, lt=1)
 
     @property
     def shares(self) -> dict[Split, float]:
         """Share of the videos by split."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
+        return {split: getattr(self, split) for split in SPLITS}
 
     @model_validator(mode="after")
     def _check_sum(self) -> Self:
         total = sum(self.shares.values())
         if abs(total - 1) > TOLERANCE:
-            raise ValueError(f"train, validation and test must add up to 1, not {total:g}")
+            raise ValueError(
+                f"{', '.join(SPLITS[:-1])} and {SPLITS[-1]} must add up to 1, not {total:g}"
+            )
         return self
 
 
@@ -62,8 +97,10 @@ class IngestionParameters(Config):
 
     Attributes:
         limits: How long a clip may be.
+        duplicates: How much alike copies are.
         splits: How the videos are divided.
     """
 
     limits: ClipLimits = ClipLimits()
+    duplicates: DuplicateParameters = DuplicateParameters()
     splits: SplitParameters = SplitParameters()

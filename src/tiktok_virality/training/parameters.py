@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.frames import FrameSampling
+from tiktok_virality.models.baselines import FEATURES_OF
 from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
 from tiktok_virality.schema import Config
 
@@ -63,6 +65,26 @@ class VisualParameters(Config):
     reconstructions: int = Field(default=4, ge=1)
 
 
+class SplitStudyParameters(Config):
+    """How the study of splits is made.
+
+    Attributes:
+        models: Baselines to fit under every split, by name.
+        redraws: How often to divide anew where chance has a say.
+    """
+
+    models: tuple[str, ...] = ("ridge",)
+    redraws: int = Field(default=5, ge=1)
+
+    @field_validator("models")
+    @classmethod
+    def _check_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in models if name not in FEATURES_OF]
+        if unknown:
+            raise ValueError(f"{unknown} are no baselines; there are {', '.join(FEATURES_OF)}")
+        return models
+
+
 class ModelingParameters(Config):
     """The parameters of the modeling pipeline.
 
@@ -70,8 +92,14 @@ class ModelingParameters(Config):
         transformer: Shape of every Transformer.
         training: How each is trained.
         fine_tuning: How the late-fusion ensemble is trained on from the two modality models.
+        target: What is predicted.
+        repeats: Under how many seeds, from the main one on, everything random is trained.
+        split_study: How the scores are compared between ways of dividing the clips.
     """
 
     transformer: TransformerConfig
     training: TrainingParameters
     fine_tuning: TrainingParameters
+    target: TargetParameters = TargetParameters()
+    repeats: int = Field(default=3, ge=1)
+    split_study: SplitStudyParameters = SplitStudyParameters()

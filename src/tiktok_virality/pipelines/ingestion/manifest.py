@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
 import pandas as pd
 from pandera.pandas import Check, Column, DataFrameSchema
 
+from tiktok_virality.media.limits import SplitStrategy
 from tiktok_virality.schema import SPLITS
 
 MAX_VIEWS: Final = 100_000_000_000
@@ -65,7 +66,11 @@ RejectedVideosSchema = DataFrameSchema(
 )
 
 SplitsSchema = DataFrameSchema(
-    {"video_id": Column(str, unique=True), "split": Column(str, Check.isin(SPLITS))},
+    {
+        "video_id": Column(str, unique=True),
+        "split": Column(str, Check.isin(SPLITS)),
+        "strategy": Column(str, Check.isin(get_args(SplitStrategy))),
+    },
     name="splits",
     strict=True,
     coerce=True,

@@ -6,13 +6,16 @@ import logging
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.evaluation.duplicates import duplicate_groups
 from tiktok_virality.evaluation.splits import assign_splits
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.clip import VideoFiles
-from tiktok_virality.media.limits import ClipLimits, SplitParameters
+from tiktok_virality.media.fingerprint import ClipFingerprint
+from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, SplitParameters
 from tiktok_virality.pipelines.ingestion.manifest import (
     MOMENT,
     REJECTION_REASONS,
@@ -79,15 +82,40 @@ def probe_videos(posts: pd.DataFrame, videos: VideoFiles) -> StagePlan:
     return StagePlan(items=video_items(videos, usable), transform=ProbeVideos(), batch_size=16)
 
 
+def fingerprint_videos(
+    video_probes: StageTable,
+    videos: VideoFiles,
+    limits: ClipLimits,
+    duplicates: DuplicateParameters,
+) -> StagePlan:
+    """Plan the fingerprints of every video that is neither too short nor too long."""
+    from tiktok_virality.stages.fingerprints import ClipFingerprinter
+    from tiktok_virality.stages.probing import video_items
+
+    probed = video_probes.to_frame(["duration_seconds", "content_hash"])
+    inside = probed[probed["duration_seconds"].between(limits.min_seconds, limits.max_seconds)]
+    hashes = dict(zip(inside["video_id"], inside["content_hash"], strict=True))
+    return StagePlan(
+        items=video_items(videos, inside["video_id"], hashes),
+        transform=ClipFingerprinter(duplicates.frames),
+    )
+
+
 def build_manifest(
-    posts: pd.DataFrame, video_probes: StageTable, limits: ClipLimits
+    posts: pd.DataFrame,
+    video_probes: StageTable,
+    fingerprints: StageTable,
+    limits: ClipLimits,
+    duplicates: DuplicateParameters,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep the usable videos, and say of every other one why it is not.
 
     Args:
         posts: Posts and files brought together.
         video_probes: What the files hold.
+        fingerprints: What the clips look and sound like.
         limits: How long a clip may be.
+        duplicates: How much alike copies are.
 
     Returns:
         The manifest, one row per usable video, and the rejects: ``video_id``, ``stage``,
@@ -114,18 +142,33 @@ def build_manifest(
     logger.info("%d videos are usable; %s", len(kept), _summary(rejects))
     if kept.empty:
         raise DataError(_nothing_left(rejects))
-    kept = kept.assign(duplicate_group=kept["stream_hash"].str[:16])
+    taken = [_fingerprint(fingerprints, video_id) for video_id in kept["video_id"]]
+    kept = kept.assign(duplicate_group=duplicate_groups(kept, taken, duplicates))
+    _log_copies(kept["duplicate_group"])
     return kept[list(MANIFEST_COLUMNS)].reset_index(drop=True), rejects
 
 
 def split_videos(manifest: pd.DataFrame, splits: SplitParameters, seed: int) -> pd.DataFrame:
-    """Divide the usable videos into train, validation and test, by creator and duplicates.
+    """Divide the usable videos into the four splits.
 
     Raises:
-        DataError: There are too few independent groups of videos.
+        DataError: There are too few independent groups of videos, or a chronological strategy
+            lacks moments of posting.
     """
     assigned = assign_splits(manifest, splits, seed)
-    logger.info("Splits: %s", assigned["split"].value_counts().to_dict())
+    logger.info("Splits (%s): %s", splits.strategy, assigned["split"].value_counts().to_dict())
+    if splits.strategy == "random":
+        logger.warning(
+            "ingestion.splits.strategy is random: creators are in training and in test, so the "
+            "test split says nothing of creators that the models have not seen."
+        )
+    if len(assigned) < len(manifest):
+        logger.warning(
+            "%d of %d videos are in no split: they were posted on the other side of the boundary "
+            "from what they belong to (see docs/evaluation.md).",
+            len(manifest) - len(assigned),
+            len(manifest),
+        )
     return assigned
 
 
@@ -256,6 +299,25 @@ def _identical(probed: pd.DataFrame) -> Iterator[dict[str, str]]:
         if kept != video_id:
             detail = f"byte for byte the file of {kept!r}, which is kept"
             yield {"video_id": video_id, "reason": "identical content", "detail": detail}
+
+
+def _fingerprint(fingerprints: StageTable, video_id: str) -> ClipFingerprint:
+    """Return the fingerprint of a clip, or one that resembles nothing where none could be taken."""
+    if video_id not in fingerprints:
+        return ClipFingerprint(picture=np.empty(0, np.uint64), sound=np.empty(0, np.uint32))
+    return ClipFingerprint(**fingerprints.row(video_id, ["picture", "sound"]))
+
+
+def _log_copies(groups: pd.Series) -> None:
+    sizes = groups.value_counts()
+    copied = sizes[sizes > 1]
+    if len(copied):
+        logger.info(
+            "%d videos are copies of each other, in %d groups; the largest has %d",
+            copied.sum(),
+            len(copied),
+            copied.max(),
+        )
 
 
 def _summary(rejects: pd.DataFrame) -> str:

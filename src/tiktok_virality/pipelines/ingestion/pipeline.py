@@ -8,6 +8,7 @@ from kedro.pipeline import Pipeline, node, pipeline
 
 from tiktok_virality.pipelines.ingestion.nodes import (
     build_manifest,
+    fingerprint_videos,
     match_posts,
     probe_videos,
     split_videos,
@@ -32,8 +33,26 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 tags="media",
             ),
             node(
+                fingerprint_videos,
+                inputs=[
+                    "video_probes",
+                    "videos",
+                    "params:ingestion.limits",
+                    "params:ingestion.duplicates",
+                ],
+                outputs="fingerprints",
+                name="fingerprint_videos",
+                tags="media",
+            ),
+            node(
                 build_manifest,
-                inputs=["posts", "video_probes", "params:ingestion.limits"],
+                inputs=[
+                    "posts",
+                    "video_probes",
+                    "fingerprints",
+                    "params:ingestion.limits",
+                    "params:ingestion.duplicates",
+                ],
                 outputs=["manifest", "rejected_videos"],
                 name="build_manifest",
             ),

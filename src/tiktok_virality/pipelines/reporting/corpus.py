@@ -75,7 +75,7 @@ def describe_planting(
 
 
 def split_rows(manifest: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
-    """Return the manifest with the split of each video, in the order train, validation, test."""
+    """Return the manifest with the split of each video, in the order of `SPLITS`."""
     rows = manifest.merge(splits, on="video_id", validate="one_to_one")
     return rows.sort_values("split", key=lambda s: s.map(SPLITS.index), kind="stable")
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 else:  # Kedro resolves the annotations when it reads the registry, which loads neither
     Picture = Plot = Any
 
-SPLITS_BY_WORTH = ("test", "validation", "train")
+SPLITS_BY_WORTH = ("test", "calibration", "validation", "train")
 NOTHING_TO_SAY = Interval(low=float("nan"), high=float("nan"))
 
 
@@ -50,7 +50,7 @@ def build_leaderboard(
         seed: Of the resamples.
 
     Returns:
-        A row per model and split, test before validation before train and the least MSE first:
+        A row per model and split, test, calibration, validation, train and the least MSE first:
         ``model``, ``modality``, ``split``, ``n``, and each of the `METRICS` followed by its
         ``_low`` and ``_high``. Null stands for what does not exist: a correlation with a constant,
         and the intervals of the training split, whose clips the models know.

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from tiktok_virality.pipelines.reporting import palette, pictures, wording
 from tiktok_virality.pipelines.reporting.sample import SampledClip
 from tiktok_virality.pipelines.reporting.scale import ViewScale
+from tiktok_virality.schema import SPLITS
 from tiktok_virality.tracking.child_runs import flatten
 
 TEMPLATE: Final = "report.html.j2"
@@ -69,7 +70,7 @@ def render(results: Results) -> str:
             ceiling=_ceiling(results),
             headline=next(row for row in test if row["model"] == verdict["model"]),
             baseline=next(row for row in test if row["model"] == verdict["baseline"]),
-            tables={split: _rows_of(results, split) for split in ("test", "validation", "train")},
+            tables={split: _rows_of(results, split) for split in SPLITS},
             courses={name: _course(model) for name, model in results.training.items()},
             spans=_spans(results),
             strips=_strips(results.reconstructions),
