@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
 from tiktok_virality.schema import Config
@@ -67,11 +68,13 @@ class ModelingParameters(Config):
     """The parameters of the modeling pipeline.
 
     Attributes:
+        target: What the models learn to predict.
         transformer: Shape of every Transformer.
         training: How each is trained.
         fine_tuning: How the late-fusion ensemble is trained on from the two modality models.
     """
 
+    target: TargetParameters = TargetParameters()
     transformer: TransformerConfig
     training: TrainingParameters
     fine_tuning: TrainingParameters
