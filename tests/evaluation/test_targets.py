@@ -50,7 +50,7 @@ def test_views_at_a_horizon_are_read_from_the_snapshots():
 
 
 def test_a_source_without_snapshots_is_told_what_it_lacks():
-    with pytest.raises(DataError, match="no column 'views_at_7d'.*snapshots"):
+    with pytest.raises(DataError, match=r"no column 'views_at_7d'.*snapshots"):
         target("log_views_at_horizon").truth(manifest(views=[1, 2]), [True, True])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
@@ -22,7 +22,7 @@ from tiktok_virality.schema import Config, DataError
 
 TargetKind = Literal["log_views", "log_views_per_day", "log_views_at_horizon", "quartile"]
 
-ONE_DAY: Final = pd.Timedelta(days=1)
+ONE_DAY: Final = np.timedelta64(1, "D")
 
 BETWEEN_CLASSES: Final = (0.5, 1.5, 2.5)
 """A score is rounded to the nearest class."""
@@ -53,7 +53,7 @@ class Target:
         parameters: Which target, and its settings.
     """
 
-    parameters: TargetParameters = TargetParameters()
+    parameters: TargetParameters = field(default_factory=TargetParameters)
 
     @property
     def name(self) -> str:
@@ -133,7 +133,7 @@ class Target:
         return needs[self.parameters.kind]
 
     def _age_days(self, manifest: pd.DataFrame) -> Floats:
-        age = _floats((manifest["captured_at"] - manifest["posted_at"]) / ONE_DAY)
+        age = (manifest["captured_at"] - manifest["posted_at"]).to_numpy() / ONE_DAY
         return np.maximum(np.where(age >= 0, age, np.nan), self.parameters.min_age_days)
 
     def _horizon_column(self, manifest: pd.DataFrame) -> str:

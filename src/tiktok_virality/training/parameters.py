@@ -68,13 +68,15 @@ class ModelingParameters(Config):
     """The parameters of the modeling pipeline.
 
     Attributes:
-        target: What the models learn to predict.
         transformer: Shape of every Transformer.
         training: How each is trained.
         fine_tuning: How the late-fusion ensemble is trained on from the two modality models.
+        target: What is predicted.
+        repeats: Under how many seeds, from the main one on, everything random is trained.
     """
 
-    target: TargetParameters = TargetParameters()
     transformer: TransformerConfig
     training: TrainingParameters
     fine_tuning: TrainingParameters
+    target: TargetParameters = TargetParameters()
+    repeats: int = Field(default=3, ge=1)
