@@ -159,39 +159,52 @@ def verdict(leaderboard, comparisons, reporting) -> dict[str, Any]:
 @pytest.fixture
 def coverage() -> dict[str, Any]:
     """Split conformal intervals hold what they promise; the other method's are too narrow."""
-    parts = [("all", "all"), ("creator", "many_clips"), ("creator", "few_clips")]
-    parts += [("duration", "short"), ("duration", "long"), ("modality", "no_audio")]
+    parts = [
+        ("all clips", "all clips"),
+        ("clips of the creator", "many"),
+        ("clips of the creator", "few"),
+    ]
+    parts += [("duration", "low"), ("duration", "high"), ("audio", "without")]
     rows = [
         {
+            "seed": seed,
             "method": method,
             "level": level,
             "group": group,
             "value": value,
-            "seed": seed,
             "n": 40,
+            "creators": 10,
             "coverage": level - short - (0.02 if seed == SEED else 0.0),
-            "low": None if seed == "mean" else level - short - 0.1,
-            "high": None if seed == "mean" else min(1.0, level - short + 0.08),
-            "width": 3 * level,
+            "low": level - short - 0.1,
+            "high": min(1.0, level - short + 0.08),
+            "mean_width": 3 * level,
         }
-        for method, short in (("split", 0.0), ("cqr", 0.07))
+        for method, short in (("split", 0.0), ("quantile", 0.07))
         for level in (0.5, 0.8, 0.9)
         for group, value in parts
-        for seed in (SEED, "mean")
+        for seed in (SEED, None)
     ]
-    return {"method": "split", "level_in_predictions": 0.8, "rows": rows}
+    return {"method": "split", "level": 0.8, "calibration_clips": 16, "rows": rows}
 
 
 @pytest.fixture
 def novelty_evidence() -> dict[str, Any]:
+    unlike = [
+        {"alteration": "noise", "n": 40, "flagged": 1.0, "low": 1.0, "high": 1.0, "auroc": 1.0},
+        {"alteration": "turned", "n": 40, "flagged": 0.35, "low": 0.2, "high": 0.5, "auroc": 0.81},
+    ]
     return {
         "alpha": 0.05,
-        "false_alarms": {"rate": 0.075, "n": 40},
-        "rows": [
-            {"kind": "noise", "n": 40, "detected": 1.0, "auroc": 1.0},
-            {"kind": "upside down", "n": 40, "detected": 0.35, "auroc": 0.81},
-        ],
-        "error": {"flagged": {"n": 3, "mse": 2.5}, "others": {"n": 37, "mse": 0.9}},
+        "calibration_clips": 16,
+        "can_flag": True,
+        "false_alarms": {"n": 40, "flagged": 0.075, "low": float("nan"), "high": float("nan")},
+        "unlike": unlike,
+        "audio": "Not measured.",
+        "error": {
+            "flagged": {"n": 3, "mean_absolute_error": 2.5},
+            "others": {"n": 37, "mean_absolute_error": 0.9},
+            "spearman_of_distance": 0.21,
+        },
     }
 
 

@@ -181,7 +181,10 @@ def test_predictions_of_other_splits_are_refused(predictions, manifest, splits, 
     ("broken", "message"),
     [
         (lambda p: p.assign(y_pred=p["y_pred"].where(p["model"] != "audio")), "'audio' on the"),
-        (lambda p: p.assign(y_true=np.nan), "The truth of the training split in predictions: y_true"),
+        (
+            lambda p: p.assign(y_true=np.nan),
+            "training split in predictions: y_true",
+        ),
         (lambda p: p.drop(columns=["regime", "seed"]), "lack the columns regime, seed"),
         (lambda p: p.assign(regime="everything"), "regime 'everything'; there are content"),
         (lambda p: p.assign(model=p["model"].replace("audio", "oracle")), "called 'oracle'"),

@@ -179,9 +179,12 @@ def test_no_panel_of_the_plot_holds_models_of_two_regimes(leaderboard, verdict, 
 
 def test_the_coverage_is_shown_beside_what_was_promised(html, coverage):
     text = Page(html).text
-    assert "hold the truth for 80% of all clips, by split conformal" in text
-    assert "all clips conformalised quantile regression 90% 83%" in text
-    assert "all clips split conformal 90% 90%" in text
+    assert (
+        "hold the truth for 80% of all clips: by split conformal, calibrated on the 16 clips"
+        in text
+    )
+    assert "all clips conformalised quantile regression 90% 83% 73% to 91% 40 2.70" in text
+    assert "all clips split conformal 90% 90% 80% to 98%" in text
     figure = nodes.plot_coverage(coverage)
     assert sorted(line.x0 for line in figure.layout.shapes) == [0.5, 0.8, 0.9]
     filled = [trace for trace in figure.data if trace.marker.symbol == "circle"]
@@ -200,7 +203,14 @@ def test_the_evidence_for_the_flag_is_in_numbers(html):
     text = Page(html).text
     assert "Of 40 ordinary test clips, 7.5% were flagged, where 5.0% may be" in text
     assert "is 2.50 on the 3 flagged test clips and 0.90 on the other 37" in text
-    assert "upside down 40 35% 0.81" in text
+    assert "turned 40 35% 20% to 50% 0.81" in text
+
+
+def test_too_few_calibration_clips_for_a_flag_are_named(run_report, novelty_evidence):
+    few = novelty_evidence | {"can_flag": False}
+    assert (
+        "With so few of them no clip can be flagged" in Page(run_report(novelty_evidence=few)).text
+    )
 
 
 def test_scores_by_split_are_means_over_redrawings_and_part_the_regimes(html, split_sensitivity):
@@ -228,7 +238,11 @@ def test_what_was_not_measured_has_no_section(run_report):
     [
         (read_coverage, "coverage.method", {"method": "magic"}),
         (read_coverage, "coverage", "half a fi"),
-        (read_novelty, "novelty_evidence.false_alarms", {"alpha": 0.05, "rows": 7}),
+        (
+            read_novelty,
+            "novelty_evidence.can_flag",
+            {"alpha": 0.05, "calibration_clips": 9},
+        ),
         (read_split_sensitivity, "split_sensitivity.0.strategy", [{"strategy": "by luck"}]),
     ],
 )

@@ -134,13 +134,13 @@ def test_a_gain_that_hangs_on_few_creators_loses_its_significance_to_the_correct
 
 def test_it_is_said_in_how_many_seeds_the_same_holds(predictions, judge, verdict):
     assert verdict["seeds"]["count"] == verdict["seeds"]["agreeing"] == len(SEEDS)
-    assert "is better than it in all of them" in verdict["seed_sentence"]
+    assert "is better than the best baseline in all of them" in verdict["seed_sentence"]
     skills = [row["skill"] for row in verdict["seeds"]["rows"]]
     assert verdict["seeds"]["skill_sd"] == pytest.approx(np.std(skills, ddof=1))
     lucky = judge(ensemble_says(predictions, lambda ridge, truth: ridge, SEEDS[1:]))
     assert lucky["outcome"] == "better"
     assert lucky["seeds"]["agreeing"] == 1
-    assert "is better than it in 1 of them" in lucky["seed_sentence"]
+    assert "is better than the best baseline in 1 of them" in lucky["seed_sentence"]
 
 
 def test_a_single_seed_is_said_to_be_one(predictions, judge):

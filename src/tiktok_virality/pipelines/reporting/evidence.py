@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tiktok_virality.models.roles import Regime
+from tiktok_virality.pipelines.reporting.json_values import json_ready
 from tiktok_virality.schema import DataError
+
+EVERYTHING: Final = "all clips"
+"""Group and value of the coverage over a whole split."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Found = TypeVar("Found")
@@ -23,28 +27,28 @@ class CoverageRow(Evidence):
     """How often intervals of one method and level held the truth, in one part of the test split.
 
     Attributes:
+        seed: Of the models; ``None`` for the mean over the seeds.
         method: How the intervals were made.
         level: Share that should hold the truth.
-        group: What parts the clips: ``all`` leaves them together.
+        group: What parts the clips; `EVERYTHING` leaves them together.
         value: Name of the part.
-        seed: Of the models; ``mean`` for the mean over the seeds.
         n: Clips.
         coverage: Share that did hold it; ``None`` where there was no interval.
         low: Lower end of the interval of the coverage.
         high: Its upper end.
-        width: Mean width of the intervals, on the scale of the target.
+        mean_width: Of the intervals, on the scale of the target.
     """
 
-    method: Literal["cqr", "split"]
+    seed: int | None
+    method: Literal["split", "quantile"]
     level: Share
-    group: Literal["all", "creator", "duration", "modality"]
+    group: str
     value: str
-    seed: int | Literal["mean"]
     n: int
     coverage: Share | None
-    low: Share | None = None
-    high: Share | None = None
-    width: float | None = None
+    low: Share | None
+    high: Share | None
+    mean_width: float | None
 
 
 class Coverage(Evidence):
@@ -52,59 +56,67 @@ class Coverage(Evidence):
 
     Attributes:
         method: Of the intervals in the predictions.
-        level_in_predictions: Their level.
+        level: Of the same.
+        calibration_clips: How many clips the intervals were calibrated on.
         rows: What was measured.
     """
 
-    method: Literal["cqr", "split"]
-    level_in_predictions: Share
+    method: Literal["split", "quantile"]
+    level: Share
+    calibration_clips: int
     rows: list[CoverageRow]
 
     def one_per_part(self) -> list[CoverageRow]:
         """Return one row per method, level and part: the mean over seeds, else the first seed."""
-        chosen: dict[tuple[Any, ...], CoverageRow] = {}
+        chosen: dict[tuple[str, float, str, str], CoverageRow] = {}
         for row in self.rows:
             part = (row.method, row.level, row.group, row.value)
-            if part not in chosen or (row.seed == "mean" and chosen[part].seed != "mean"):
+            if part not in chosen or row.seed is None:
                 chosen[part] = row
         return list(chosen.values())
 
 
-class FalseAlarms(Evidence):
-    """How many ordinary test clips were flagged."""
-
-    rate: Share | None
-    n: int
-
-
-class UnlikeClips(Evidence):
-    """How clips of one unlike kind were told from ordinary ones.
+class Flagged(Evidence):
+    """How many of some clips were flagged.
 
     Attributes:
-        kind: What was done to them.
         n: Clips.
-        detected: Share that was flagged.
+        flagged: Share of them; ``None`` where there are none.
+        low: Lower end of the interval of that share.
+        high: Its upper end.
+    """
+
+    n: int
+    flagged: Share | None
+    low: Share | None
+    high: Share | None
+
+
+class UnlikeClips(Flagged):
+    """How clips that were made unlike in one way were told from ordinary ones.
+
+    Attributes:
+        alteration: What was done to them.
         auroc: How well the distance tells them apart: 0.5 is not at all.
     """
 
-    kind: str
-    n: int
-    detected: Share | None
+    alteration: str
     auroc: Share | None
 
 
 class ErrorOf(Evidence):
-    """The ensemble's mean squared error on some clips; ``None`` where there are none."""
+    """The ensemble's mean absolute error on some clips; ``None`` where there are none."""
 
     n: int
-    mse: float | None
+    mean_absolute_error: float | None
 
 
 class ErrorBeside(Evidence):
-    """The error on flagged clips and on the others."""
+    """The error on flagged clips and on the others, and whether it grows with the distance."""
 
     flagged: ErrorOf
     others: ErrorOf
+    spearman_of_distance: float | None
 
 
 class NoveltyEvidence(Evidence):
@@ -112,14 +124,20 @@ class NoveltyEvidence(Evidence):
 
     Attributes:
         alpha: Share of ordinary clips that may be flagged.
-        false_alarms: How many were.
-        rows: One per unlike kind.
+        calibration_clips: What a clip's distance is compared with.
+        can_flag: Whether there are enough of them for any clip to be flagged.
+        false_alarms: Test clips as they are.
+        unlike: One row per alteration.
+        audio: What is shown of unlike sounds, in words.
         error: Of the ensemble on flagged clips beside the others.
     """
 
     alpha: Share
-    false_alarms: FalseAlarms
-    rows: list[UnlikeClips]
+    calibration_clips: int
+    can_flag: bool
+    false_alarms: Flagged
+    unlike: list[UnlikeClips]
+    audio: str
     error: ErrorBeside
 
 
@@ -178,7 +196,7 @@ def read_split_sensitivity(raw: Any) -> list[SplitScore]:
 
 def _read(name: str, adapter: TypeAdapter[Found], raw: Any) -> Found:
     try:
-        return adapter.validate_python(raw)
+        return adapter.validate_python(json_ready(raw))
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in (name, *fault["loc"]))

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from tiktok_virality.pipelines.reporting import palette, pictures, wording
 from tiktok_virality.pipelines.reporting.evidence import (
+    EVERYTHING,
     Coverage,
     CoverageRow,
     NoveltyEvidence,
@@ -192,8 +193,8 @@ def _covered(coverage: Coverage | None) -> dict[str, list[CoverageRow]]:
         return {"overall": [], "parts": []}
     rows = coverage.one_per_part()
     return {
-        "overall": [row for row in rows if row.group == "all"],
-        "parts": [r for r in rows if r.group != "all" and r.method == coverage.method],
+        "overall": [row for row in rows if row.group == EVERYTHING],
+        "parts": [r for r in rows if r.group != EVERYTHING and r.method == coverage.method],
     }
 
 

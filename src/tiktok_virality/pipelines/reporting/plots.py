@@ -17,6 +17,7 @@ from plotly.subplots import make_subplots
 from tiktok_virality.pipelines.reporting.evidence import (
     Coverage,
     CoverageRow,
+    Flagged,
     NoveltyEvidence,
     SplitScore,
 )
@@ -39,6 +40,9 @@ TEXT: Final = "#737a83"
 CLEAR: Final = "rgba(0,0,0,0)"
 GRID: Final = "rgba(128,134,142,0.22)"
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+
+MARGINS_PIXELS: Final = 110
+BETWEEN_PANELS_PIXELS: Final = 48
 
 SPOKEN: Final = {"train": "training", "validation": "validation"}
 TRAINING: Final = {"dash": "dot", "width": 1.5}
@@ -85,7 +89,9 @@ def leaderboard_plot(
         scale: Of the errors.
     """
     tables = [table for split in _splits(rows) for table in regime_tables(rows, split)]
-    figure = _panels([table.title for table in tables], [len(table.rows) for table in tables])
+    sizes = [len(table.rows) for table in tables]
+    height = MARGINS_PIXELS + BETWEEN_PANELS_PIXELS * (len(tables) - 1) + 28 * sum(sizes)
+    figure = _panels([table.title for table in tables], sizes, height)
     for at, table in enumerate(tables, start=1):
         best_last = sorted(table.rows, key=lambda row: -row["mse"])
         figure.add_trace(_bars(best_last, challenger), row=at, col=1)
@@ -98,7 +104,6 @@ def leaderboard_plot(
     figure.update_xaxes(rangemode="tozero")
     figure.update_xaxes(title=f"mean squared error of {scale}", row=len(tables), col=1)
     figure.update_yaxes(automargin=True, showgrid=False, ticksuffix="  ")
-    height = 110 + 50 * (len(tables) - 1) + 28 * sum(len(table.rows) for table in tables)
     return _plain(figure, height=height, bargap=0.4, showlegend=False)
 
 
@@ -119,7 +124,7 @@ def comparisons_plot(rows: Sequence[Row]) -> go.Figure:
                 "size": 11,
                 "color": [colour(row["reference"]) for row in drawn],
                 "symbol": ["circle" if row["significant"] else "circle-open" for row in drawn],
-                "line": {"width": 2},
+                "line": {"width": 2, "color": [colour(row["reference"]) for row in drawn]},
             },
             error_x=_error_bars(drawn, "skill"),
             customdata=[
@@ -173,16 +178,20 @@ def novelty_plot(evidence: NoveltyEvidence | None) -> go.Figure:
     if evidence is None:
         return _saying("No unlike clips were tried.")
     alarms = evidence.false_alarms
-    shares = [("ordinary test clips", alarms.rate, alarms.n, GREY)]
-    shares += [(row.kind, row.detected, row.n, SERIES[0]) for row in evidence.rows]
-    shown = [bar for bar in shares if bar[1] is not None][::-1]
+    rows: list[tuple[str, Flagged, str]] = [("test clips as they are", alarms, GREY)]
+    rows += [(row.alteration, row, SERIES[0]) for row in evidence.unlike]
+    shown = [row for row in rows if row[1].flagged is not None][::-1]
+    shares = [float(row.flagged or 0) for _, row, _ in shown]
     figure = go.Figure(
         go.Bar(
             orientation="h",
-            y=[bar[0] for bar in shown],
-            x=[bar[1] for bar in shown],
-            marker={"color": [faint(bar[3], 0.75) for bar in shown], "line": {"width": 0}},
-            customdata=[bar[2] for bar in shown],
+            y=[name for name, _, _ in shown],
+            x=shares,
+            marker={"color": [faint(shade, 0.75) for _, _, shade in shown], "line": {"width": 0}},
+            error_x=_bars_of_error(
+                shares, [row.low for _, row, _ in shown], [row.high for _, row, _ in shown], TEXT
+            ),
+            customdata=[row.n for _, row, _ in shown],
             hovertemplate="%{y}: %{x:.0%} of %{customdata} clips<extra></extra>",
         )
     )
@@ -202,7 +211,9 @@ def split_sensitivity_plot(scores: Sequence[SplitScore]) -> go.Figure:
         return _saying("The clips were split in one way only.")
     strategies = [name for name in STRATEGIES if any(score.strategy == name for score in known)]
     regimes = [name for name in REGIMES if any(score.regime == name for score in known)]
-    figure = _panels([REGIMES[name] for name in regimes], [len(strategies)] * len(regimes))
+    sizes = [len(strategies)] * len(regimes)
+    height = MARGINS_PIXELS + BETWEEN_PANELS_PIXELS * len(regimes) + 46 * sum(sizes)
+    figure = _panels([REGIMES[name] for name in regimes], sizes, height)
     models = list(dict.fromkeys(score.model for score in known))
     shades = dict(zip(models, itertools.cycle(SERIES), strict=False))
     for at, regime in enumerate(regimes, start=1):
@@ -222,7 +233,10 @@ def split_sensitivity_plot(scores: Sequence[SplitScore]) -> go.Figure:
         ticksuffix="  ",
     )
     figure.update_xaxes(title="R² on the test split", row=len(regimes), col=1)
-    return _plain(figure, height=120 + (60 + 46 * len(strategies)) * len(regimes))
+    _plain(figure, height=height)
+    if len(regimes) > 1:  # the legend stands above the title of the first panel
+        figure.update_layout(legend_y=1 + 26 / (height - MARGINS_PIXELS))
+    return figure
 
 
 def actual_vs_predicted_plot(
@@ -312,15 +326,21 @@ def _splits(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row["split"] for row in rows))
 
 
-def _panels(titles: Sequence[str], sizes: Sequence[int]) -> go.Figure:
-    """Return panels below each other on one x axis, as high as what they hold."""
+def _panels(titles: Sequence[str], sizes: Sequence[int], height: int) -> go.Figure:
+    """Return panels below each other on one x axis, as high as what they hold.
+
+    Args:
+        titles: Of the panels; a single one goes without.
+        sizes: How many rows each holds.
+        height: Of the whole figure, in pixels.
+    """
     several = len(titles) > 1
     figure = make_subplots(
         rows=len(titles),
         cols=1,
         shared_xaxes=True,
         row_heights=[size + 0.6 for size in sizes],
-        vertical_spacing=min(0.9 / len(titles), 1.9 / (sum(sizes) + 2)) if several else 0,
+        vertical_spacing=BETWEEN_PANELS_PIXELS / (height - MARGINS_PIXELS) if several else 0,
         subplot_titles=list(titles) if several else None,
     )
     return figure.update_annotations(
@@ -436,9 +456,9 @@ def _bars_of_error(
     highs: Sequence[float | None],
     shade: str,
 ) -> dict[str, Any]:
-    def distances(ends: Sequence[float | None], sign: int) -> list[float]:
+    def distances(ends: Sequence[float | None], sign: int) -> list[float | None]:
         pairs = zip(values, ends, strict=True)
-        return [0.0 if end is None else max(0.0, sign * (end - value)) for value, end in pairs]
+        return [None if end is None else max(0.0, sign * (end - value)) for value, end in pairs]
 
     return {
         "type": "data",

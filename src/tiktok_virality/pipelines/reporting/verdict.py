@@ -149,10 +149,15 @@ def _beside(row: Row, reference: str, confidence: float) -> str:
 
 
 def _interval(row: Row, confidence: float) -> str:
-    if row["skill_low"] is None:
+    low, high = row["skill_low"], row["skill_high"]
+    if low is None:
         return "too few creators for an interval"
-    worst, best = _change(row["skill_low"]), _change(row["skill_high"])
-    return f"{percent(confidence)} interval: from {worst} to {best}"
+    if row["outcome"] == "not distinguishable":
+        ends = f"from {_change(low)} to {_change(high)}"
+    else:
+        least, most = sorted((low, high), key=abs)
+        ends = f"{percent(least)} to {percent(most)}"
+    return f"{percent(confidence)} interval: {ends}"
 
 
 def _change(skill: float) -> str:
@@ -184,7 +189,8 @@ def _equals(p_value: float) -> str:
 def _seed_sentence(row: Row, seeds: Mapping[str, Any]) -> str:
     if seeds["count"] < 2:
         return f"All of this is of one training, with the seed {row['seed']}."
-    said = f"Trained with {seeds['count']} seeds, the ensemble is {RELATIONS[row['outcome']]} it "
+    relation = f"{RELATIONS[row['outcome']]} the best baseline"
+    said = f"Trained with {seeds['count']} seeds, the ensemble is {relation} "
     said += (
         "in all of them"
         if seeds["agreeing"] == seeds["count"]
@@ -193,7 +199,7 @@ def _seed_sentence(row: Row, seeds: Mapping[str, Any]) -> str:
     if seeds["skill_sd"] is None:
         return f"{said}."
     return (
-        f"{said}: the share of that squared error that it does away with lies between "
+        f"{said}: the share of its squared error that the ensemble does away with lies between "
         f"{number(seeds['skill_least'])} and {number(seeds['skill_most'])} (standard deviation "
         f"{number(seeds['skill_sd'], 3)})."
     )

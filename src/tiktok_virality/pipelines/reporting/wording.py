@@ -47,8 +47,8 @@ ROLES: Final[Mapping[str, str]] = {
 }
 
 METHODS: Final[Mapping[str, str]] = {
-    "cqr": "conformalised quantile regression",
     "split": "split conformal",
+    "quantile": "conformalised quantile regression",
 }
 
 STRATEGIES: Final[Mapping[str, str]] = {
@@ -67,8 +67,8 @@ def label(model: str) -> str:
 
 
 def part_name(group: str, value: str) -> str:
-    """Return what people call a part of the clips: ``all clips``, ``creator: many clips``."""
-    return "all clips" if group == "all" else f"{group}: {value.replace('_', ' ')}"
+    """Return what people call a part of the clips: ``all clips``, or ``duration: low``."""
+    return group if group == value else f"{group}: {value}"
 
 
 def count(value: float) -> str:
