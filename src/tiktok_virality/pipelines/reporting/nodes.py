@@ -179,7 +179,9 @@ def sample_held_out_clips(
             predicted={
                 name: words.natural(rows.loc[video_id, "y_pred"]) for name, rows in by_model.items()
             },
-            likely=sample.likely(*ours.loc[video_id, ["lower", "upper"]], words),
+            likely=sample.likely(
+                float(ours.loc[video_id, "lower"]), float(ours.loc[video_id, "upper"]), words
+            ),
         )
         for video_id in sample.choose_ids(test, reporting.sample_clips, seed)
     ]
