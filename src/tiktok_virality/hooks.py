@@ -12,6 +12,7 @@ from kedro.framework.project import pipelines
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from pydantic import BaseModel
 
+from tiktok_virality.evaluation.repeats import seed_deviations
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.tracking.child_runs import child_run, flatten
 
@@ -197,14 +198,31 @@ class TrackingHooks(MlflowHook):
 
 def _log_leaderboard(rows: list[dict[str, Any]]) -> None:
     """Log every model's metrics under the same names to its nested run, and end that run."""
-    by_model: dict[str, dict[str, float]] = {}
-    for row in rows:
-        metrics = by_model.setdefault(row["model"], {})
-        for key, value in row.items():
-            if isinstance(value, int | float) and value is not None:
-                metrics[f"{row['split']}_{key}"] = float(value)
-    for name, metrics in by_model.items():
+    for name, metrics in metrics_by_model(rows).items():
         run = child_run(name)
         if run is not None:
             run.log_metrics(metrics)
             run.finish()
+
+
+def metrics_by_model(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return what MLflow logs of a leaderboard, by model.
+
+    Args:
+        rows: Of the leaderboard; the main seed is the first of a model on a split.
+
+    Returns:
+        ``<split>_<metric>`` of the main seed, the ends of intervals among them, and
+        ``<split>_<metric>_seed_sd``, the standard deviation over the seeds where there are several.
+    """
+    parts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        parts.setdefault((row["model"], row["split"]), []).append(row)
+    by_model: dict[str, dict[str, float]] = {}
+    for (model, split), repeats in parts.items():
+        numbers = {k: v for k, v in repeats[0].items() if isinstance(v, int | float)}
+        found = {key: float(value) for key, value in numbers.items() if key != "seed"}
+        spread = {k: v for k, v in seed_deviations(repeats).items() if v is not None}
+        metrics = by_model.setdefault(model, {})
+        metrics |= {f"{split}_{key}": value for key, value in (found | spread).items()}
+    return by_model

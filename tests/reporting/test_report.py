@@ -16,9 +16,17 @@ from kedro.runner import SequentialRunner
 from tests.conftest import ROOT
 from tests.reporting.conftest import SEED
 from tiktok_virality.datasets.optional_json import OptionalJSON
+from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.pipelines.reporting import create_pipeline, nodes
+from tiktok_virality.pipelines.reporting.evidence import (
+    read_coverage,
+    read_novelty,
+    read_split_sensitivity,
+)
 from tiktok_virality.pipelines.reporting.pictures import film_strips
+from tiktok_virality.pipelines.reporting.sample import choose_ids
+from tiktok_virality.schema import DataError
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "wbr"}
 
@@ -70,13 +78,17 @@ def run_report(
     videos,
     reconstructions,
     training_summary,
+    coverage,
+    novelty_evidence,
+    split_sensitivity,
+    target,
     reporting,
     tmp_path,
     monkeypatch,
 ):
     """Run the whole pipeline on the project's own catalog, in a folder of its own."""
 
-    def run(ground_truth=None) -> str:
+    def run(ground_truth=None, **changed) -> str:
         monkeypatch.chdir(tmp_path)
         config = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="demo")
         catalog = DataCatalog.from_config(config["catalog"])
@@ -101,6 +113,10 @@ def run_report(
             "videos": videos,
             "reconstructions": reconstructions,
             "ground_truth": ground_truth or {},
+            "coverage": coverage,
+            "novelty_evidence": novelty_evidence,
+            "split_sensitivity": split_sensitivity,
+            "params:modeling.target": target,
             "params:reporting": reporting,
             "params:seed": SEED,
             "parameters": {
@@ -110,6 +126,7 @@ def run_report(
                 "note": "</script><b>",
             },
             **models,
+            **changed,
         }
         for name, data in inputs.items():
             catalog[name] = MemoryDataset(data, copy_mode="assign")
@@ -136,6 +153,113 @@ def test_the_verdict_comes_first(html, verdict):
     page = Page(html)
     assert page.texts[1] == verdict["sentence"]
     assert re.search(r'<h1 id="verdict">On 40 clips', html)
+    for sentence in (verdict["test_sentence"], verdict["seed_sentence"]):
+        assert " ".join(sentence.split()) in page.text
+
+
+def test_no_table_of_the_page_holds_models_of_two_regimes(html):
+    tables = re.findall(r"<table class=\"wide\">.*?</table>", html, re.DOTALL)
+    regimes = [set(re.findall(r"<td>(content|creator|planted)</td>", table)) for table in tables]
+    assert {"content"} in regimes and {"creator"} in regimes
+    assert all(len(found) <= 1 for found in regimes)
+    for table, found in zip(tables, regimes, strict=True):
+        assert ("history of the creator" in table) == (found == {"creator"})
+
+
+def test_no_panel_of_the_plot_holds_models_of_two_regimes(leaderboard, verdict, target):
+    figure = nodes.plot_leaderboard(leaderboard, verdict, target)
+    bars = [trace for trace in figure.data if trace.type == "bar"]
+    assert [bar.yaxis for bar in bars] == ["y", "y2"]
+    assert list(bars[1].y) == ["history of the creator"]
+    assert "history of the creator" not in bars[0].y
+    dots = [trace for trace in figure.data if trace.type == "scatter"]
+    ensemble = [x for x, y in zip(dots[0].x, dots[0].y, strict=True) if y == "ensemble"]
+    assert len(ensemble) == 3 and len(dots[1].x) == 0
+
+
+def test_the_coverage_is_shown_beside_what_was_promised(html, coverage):
+    text = Page(html).text
+    assert (
+        "hold the truth for 80% of all clips: by split conformal, calibrated on the 16 clips"
+        in text
+    )
+    assert "all clips conformalised quantile regression 90% 83% 73% to 91% 40 2.70" in text
+    assert "all clips split conformal 90% 90% 80% to 98%" in text
+    figure = nodes.plot_coverage(coverage)
+    assert sorted(line.x0 for line in figure.layout.shapes) == [0.5, 0.8, 0.9]
+    filled = [trace for trace in figure.data if trace.marker.symbol == "circle"]
+    assert [trace.x[0] for trace in filled] == [0.5, 0.8, 0.9]
+
+
+def test_the_first_seed_stands_in_where_there_is_no_mean(coverage):
+    alone = coverage | {"rows": [row for row in coverage["rows"] if row["seed"] == SEED]}
+    rows = read_coverage(alone).one_per_part()
+    assert len(rows) == 36
+    assert rows[0].coverage == pytest.approx(0.48)
+    assert read_coverage(coverage).one_per_part()[0].coverage == pytest.approx(0.5)
+
+
+def test_the_evidence_for_the_flag_is_in_numbers(html):
+    text = Page(html).text
+    assert "Of 40 ordinary test clips, 7.5% were flagged, where 5.0% may be" in text
+    assert "is 2.50 on the 3 flagged test clips and 0.90 on the other 37" in text
+    assert "turned 40 35% 20% to 50% 0.81" in text
+
+
+def test_too_few_calibration_clips_for_a_flag_are_named(run_report, novelty_evidence):
+    few = novelty_evidence | {"can_flag": False}
+    assert (
+        "With so few of them no clip can be flagged" in Page(run_report(novelty_evidence=few)).text
+    )
+
+
+def test_scores_by_split_are_means_over_redrawings_and_part_the_regimes(html, split_sensitivity):
+    text = Page(html).text
+    assert "ridge, both random 3 24 0.54 ± 0.04" in text
+    assert "ridge, both by creator 3 24 0.34" in text
+    figure = nodes.plot_split_sensitivity(split_sensitivity)
+    panels = {}
+    for trace in figure.data:
+        panels.setdefault(trace.yaxis, set()).add(trace.name)
+    assert panels == {
+        "y": {"ridge, both", "small neural network"},
+        "y2": {"history of the creator"},
+    }
+
+
+def test_what_was_not_measured_has_no_section(run_report):
+    page = Page(run_report(coverage=None, novelty_evidence=None, split_sensitivity=None))
+    assert not {"certainty", "unlike", "splits"}.intersection(page.ids)
+    assert {"comparisons", "classes"} <= set(page.ids)
+
+
+@pytest.mark.parametrize(
+    ("read", "name", "raw"),
+    [
+        (read_coverage, "coverage.method", {"method": "magic"}),
+        (read_coverage, "coverage", "half a fi"),
+        (
+            read_novelty,
+            "novelty_evidence.can_flag",
+            {"alpha": 0.05, "calibration_clips": 9},
+        ),
+        (read_split_sensitivity, "split_sensitivity.0.strategy", [{"strategy": "by luck"}]),
+    ],
+)
+def test_broken_evidence_says_where_and_what_to_do(read, name, raw):
+    with pytest.raises(DataError, match=name) as raised:
+        read(raw)
+    assert "kedro run --pipeline modeling" in str(raised.value)
+
+
+def test_a_target_of_classes_is_called_so_and_drawn_without_counts(run_report, predictions):
+    scores = predictions.copy()
+    for column in ("y_true", "y_pred", "lower", "upper"):
+        scores[column] = np.clip(scores[column] / 4, 0, 3)
+    quartile = TargetParameters(kind="quartile")
+    text = Page(run_report(predictions=scores, **{"params:modeling.target": quartile})).text
+    assert "mean squared error of quartile classes" in text
+    assert "K views" not in text and "log views" not in text
 
 
 def test_nothing_is_fetched_from_anywhere(html):
@@ -183,40 +307,52 @@ def test_what_was_lost_is_counted_by_reason(html):
 def test_the_figures_are_saved_beside_the_report(html):
     folder = Path("data/demo/08_reporting")
     assert {path.name for path in folder.iterdir()} == {
-        *("leaderboard.json", "verdict.json", "corpus_summary.json", "training_summary.json"),
-        *("leaderboard_plot.json", "actual_vs_predicted_plot.json"),
-        *("ensemble_loss_plot.json", "autoencoder_loss_plot.json"),
+        *("leaderboard.json", "comparisons.json", "verdict.json"),
+        *("corpus_summary.json", "training_summary.json"),
+        *("leaderboard_plot.json", "comparisons_plot.json", "actual_vs_predicted_plot.json"),
+        *("ensemble_loss_plot.json", "autoencoder_loss_plot.json", "coverage_plot.json"),
+        *("novelty_plot.json", "split_sensitivity_plot.json"),
         *("reconstructions.png", "clip_sample.png", "report.html"),
     }
 
 
+@pytest.fixture
+def sampled(predictions, verdict, manifest, transcripts, videos, target, reporting):
+    """Sample clips with a seed."""
+    arguments = (predictions, verdict, manifest, transcripts, videos, target, reporting)
+    return lambda seed=SEED: nodes.sample_held_out_clips(*arguments, seed)
+
+
 def test_sampled_clips_are_of_the_test_split_with_truth_and_predictions(
-    predictions, verdict, manifest, transcripts, videos, reporting
+    sampled, predictions, manifest
 ):
-    arguments = (predictions, verdict, manifest, transcripts, videos, reporting)
-    clips = nodes.sample_held_out_clips(*arguments, SEED)
+    clips = sampled()
     assert len(clips) == 3
-    table = predictions.set_index(["model", "video_id"])
+    main = predictions[predictions["seed"] == SEED].set_index(["model", "video_id"])
     for clip in clips:
-        assert table.loc[("ensemble", clip.video_id), "split"] == "test"
-        assert clip.views == manifest.set_index("video_id").loc[clip.video_id, "views"]
+        row = main.loc[("ensemble", clip.video_id)]
+        assert row["split"] == "test"
+        views = manifest.set_index("video_id").loc[clip.video_id, "views"]
+        assert clip.actual == pytest.approx(views)
         assert set(clip.predicted) == {"ensemble", "ridge"}
+        assert clip.predicted["ensemble"] == pytest.approx(np.expm1(row["y_pred"]))
+        assert clip.likely == pytest.approx((np.expm1(row["lower"]), np.expm1(row["upper"])))
         assert clip.thumbnail.shape == (3, 256, 144)
-    assert [clip.views for clip in clips] == sorted(clip.views for clip in clips)
-    ids = [clip.video_id for clip in clips]
-    assert ids == [clip.video_id for clip in nodes.sample_held_out_clips(*arguments, SEED)]
-    assert ids != [clip.video_id for clip in nodes.sample_held_out_clips(*arguments, SEED + 1)]
+    assert [clip.actual for clip in clips] == sorted(clip.actual for clip in clips)
+    assert [clip.video_id for clip in clips] == [clip.video_id for clip in sampled()]
 
 
-def test_a_clip_that_cannot_be_decoded_is_shown_without_a_picture(
-    predictions, verdict, manifest, transcripts, videos, reporting
-):
+def test_another_seed_samples_other_clips(predictions):
+    test = predictions[predictions["split"] == "test"]
+    assert choose_ids(test, 3, 1) != choose_ids(test, 3, 2)
+    assert len(set(choose_ids(test, 99, 1))) == 40
+
+
+def test_a_clip_that_cannot_be_decoded_is_shown_without_a_picture(sampled, videos, target):
     next(iter(videos.values())).path.write_text("no video")
-    clips = nodes.sample_held_out_clips(
-        predictions, verdict, manifest, transcripts, videos, reporting, SEED
-    )
+    clips = sampled()
     assert [clip.thumbnail for clip in clips] == [None] * 3
-    assert nodes.draw_clip_sample(clips).axes
+    assert nodes.draw_clip_sample(clips, target).axes
 
 
 def test_film_strips_leave_out_the_padding_and_measure_the_error(reconstructions):

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.config import ReportingParameters
-from tiktok_virality.evaluation.intervals import ClusterBootstrap, Interval
+from tiktok_virality.evaluation.intervals import ClusterBootstrap
 from tiktok_virality.evaluation.leakage import check_no_leak
-from tiktok_virality.evaluation.metrics import METRICS, regression_metrics
+from tiktok_virality.evaluation.significance import ClusterSignFlips
 from tiktok_virality.evaluation.splits import group_together
+from tiktok_virality.evaluation.targets import Target, TargetParameters
 from tiktok_virality.media.clip import VideoFiles
-from tiktok_virality.models.baselines import FEATURES_OF
 from tiktok_virality.models.trained import TrainedModel
-from tiktok_virality.pipelines.reporting import corpus, sample
+from tiktok_virality.pipelines.reporting import corpus, measured, sample
+from tiktok_virality.pipelines.reporting.comparisons import PairedTests, seeds_of
+from tiktok_virality.pipelines.reporting.evidence import (
+    read_coverage,
+    read_novelty,
+    read_split_sensitivity,
+)
 from tiktok_virality.pipelines.reporting.json_values import json_ready
 from tiktok_virality.pipelines.reporting.sample import SampledClip
+from tiktok_virality.pipelines.reporting.target_words import TargetWords
 from tiktok_virality.pipelines.reporting.verdict import reach_verdict
-from tiktok_virality.schema import DataError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
@@ -29,67 +33,81 @@ if TYPE_CHECKING:
 else:  # Kedro resolves the annotations when it reads the registry, which loads neither
     Picture = Plot = Any
 
-SPLITS_BY_WORTH = ("test", "calibration", "validation", "train")
-NOTHING_TO_SAY = Interval(low=float("nan"), high=float("nan"))
-
 
 def build_leaderboard(
     predictions: pd.DataFrame,
     manifest: pd.DataFrame,
     splits: pd.DataFrame,
+    target: TargetParameters,
     reporting: ReportingParameters,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Measure every model on every split.
+    """Measure every model on every split, with every seed that it was trained with.
 
     Args:
-        predictions: ``video_id``, ``split``, ``model``, ``modality``, ``y_true``, ``y_pred``.
+        predictions: ``video_id``, ``split``, ``model``, ``modality``, ``regime``, ``seed``,
+            ``y_true`` and ``y_pred`` on the scale of the target, ``lower`` and ``upper``.
         manifest: Says which clips belong together.
         splits: ``video_id`` and ``split``.
+        target: What was predicted.
         reporting: Of the intervals.
-        seed: Of the resamples.
+        seed: The main seed, and that of the resamples.
 
     Returns:
-        A row per model and split, test, calibration, validation, train and the least MSE first:
-        ``model``, ``modality``, ``split``, ``n``, and each of the `METRICS` followed by its
-        ``_low`` and ``_high``. Null stands for what does not exist: a correlation with a constant,
-        and the intervals of the training split, whose clips the models know.
+        A row per model, split and seed: test, calibration, validation, train; content-only models
+        before those that know more; the least MSE first; the main seed before the others. Each has
+        ``model``, ``modality``, ``regime``, ``role``, ``seed``, ``split``, ``n``, and each of the
+        `METRICS` followed by its ``_low`` and ``_high``. Null stands for what does not exist: a
+        correlation with a constant, and the intervals of the training split, whose clips the models
+        know.
 
     Raises:
-        DataError: The splits leak, or the predictions were made with other splits.
+        DataError: The splits leak, or the predictions are broken or made with other splits.
     """
     check_no_leak(manifest, splits)
-    _check_same_splits(predictions, splits)
-    bootstrap = _bootstrap(reporting, seed)
-    clusters = _clusters(manifest)
-    rows = [
-        _row(str(model), str(split), part, clusters, bootstrap)
-        for (model, split), part in predictions.groupby(["model", "split"])
-    ]
-    rows.sort(key=lambda row: (SPLITS_BY_WORTH.index(row["split"]), row["mse"], row["model"]))
+    measured.check_predictions(predictions, splits)
+    ruler = measured.Ruler(
+        yardstick=measured.yardstick_of(predictions, Target(parameters=target)),
+        clusters=_clusters(manifest),
+        bootstrap=_bootstrap(reporting, seed),
+    )
+    parts = predictions.groupby(["model", "split", "seed"])
+    rows = measured.in_order([ruler.row(part) for _, part in parts], seed)
     return list(json_ready(rows))
 
 
 def compare_models(
-    predictions: pd.DataFrame,
-    leaderboard: list[dict[str, Any]],
-    manifest: pd.DataFrame,
-    reporting: ReportingParameters,
-    seed: int,
-) -> dict[str, Any]:
-    """Say whether the ensemble is better than the baseline that is best on the validation split.
+    predictions: pd.DataFrame, manifest: pd.DataFrame, reporting: ReportingParameters, seed: int
+) -> list[dict[str, Any]]:
+    """Compare the ensemble with every other model of its regime on the test split, clip by clip.
 
-    The test split is not asked which baseline is best: that choice would flatter the baseline.
+    Returns:
+        A row per seed and model, the main seed first: ``reference``, ``role``, ``regime``, ``n``
+        clips of how many ``clusters``; ``mse_gain`` (MSE of the reference less that of the
+        ensemble) with ``low`` and ``high``; ``skill`` (the share of the reference's error that the
+        ensemble does away with) with ``skill_low`` and ``skill_high``; ``p_value`` of a sign-flip
+        test by creator and ``p_adjusted`` after Holm's correction for all comparisons of that seed;
+        ``significant``; ``outcome`` (better, worse or not distinguishable).
+
+    Raises:
+        DataError: The ensemble, or everything to compare it with, has no predictions.
     """
-    baselines = {
-        row["model"]: row["mse"]
-        for row in leaderboard
-        if row["split"] == "validation" and row["model"] in FEATURES_OF
-    }
-    verdict = reach_verdict(
-        predictions, baselines, _clusters(manifest), _bootstrap(reporting, seed)
+    tests = PairedTests(
+        clusters=_clusters(manifest),
+        bootstrap=_bootstrap(reporting, seed),
+        sign_flips=ClusterSignFlips(flips=reporting.sign_flips, seed=seed),
     )
-    return dict(json_ready(verdict))
+    test = predictions[predictions["split"] == "test"]
+    return list(json_ready(tests.compare_all(test, seeds_of(test, seed))))
+
+
+def judge_ensemble(
+    leaderboard: list[dict[str, Any]],
+    comparisons: list[dict[str, Any]],
+    reporting: ReportingParameters,
+) -> dict[str, Any]:
+    """Say whether the ensemble is better than the baseline that is best on the validation split."""
+    return dict(json_ready(reach_verdict(leaderboard, comparisons, reporting.confidence)))
 
 
 def summarise_corpus(
@@ -139,30 +157,33 @@ def sample_held_out_clips(
     manifest: pd.DataFrame,
     transcripts: pd.DataFrame,
     videos: VideoFiles,
+    target: TargetParameters,
     reporting: ReportingParameters,
     seed: int,
 ) -> list[SampledClip]:
     """Take a random few clips of the test split, with what is seen, said, true and predicted."""
-    ids = sample.choose_ids(predictions, reporting.sample_clips, seed)
-    words = dict(zip(transcripts["video_id"], transcripts["text"], strict=True))
+    test = measured.of_main_seed(predictions, seed, "test")
+    words = _words(target)
+    said = dict(zip(transcripts["video_id"], transcripts["text"], strict=True))
     seconds = dict(zip(manifest["video_id"], manifest["duration_seconds"], strict=True))
-    views = dict(zip(manifest["video_id"], manifest["views"], strict=True))
-    predicted = {
-        name: np.expm1(
-            predictions[predictions["model"] == name].set_index("video_id")["y_pred"]
-        ).to_dict()
-        for name in (verdict["model"], verdict["baseline"])
-    }
+    models = (verdict["model"], verdict["baseline"])
+    by_model = {name: test[test["model"] == name].set_index("video_id") for name in models}
+    ours = by_model[verdict["model"]]
     return [
         SampledClip(
             video_id=video_id,
             thumbnail=sample.thumbnail(videos[video_id]),
-            transcript=words.get(video_id),
+            transcript=said.get(video_id),
             duration_seconds=float(seconds[video_id]),
-            views=float(views[video_id]),
-            predicted={name: by_clip[video_id] for name, by_clip in predicted.items()},
+            actual=words.natural(ours.loc[video_id, "y_true"]),
+            predicted={
+                name: words.natural(rows.loc[video_id, "y_pred"]) for name, rows in by_model.items()
+            },
+            likely=sample.likely(
+                float(ours.loc[video_id, "lower"]), float(ours.loc[video_id, "upper"]), words
+            ),
         )
-        for video_id in ids
+        for video_id in sample.choose_ids(test, reporting.sample_clips, seed)
     ]
 
 
@@ -184,20 +205,53 @@ def plot_ensemble_loss(training_summary: dict[str, Any]) -> Plot:
     return plots.loss_plot(histories, "loss (mean squared error)", constant=1.0)
 
 
-def plot_actual_vs_predicted(predictions: pd.DataFrame, verdict: dict[str, Any]) -> Plot:
-    """Draw true and predicted views of the test split, of the ensemble and the best baseline."""
+def plot_actual_vs_predicted(
+    predictions: pd.DataFrame, verdict: dict[str, Any], target: TargetParameters, seed: int
+) -> Plot:
+    """Draw truth and prediction of the test split, of the ensemble and the best baseline."""
     from tiktok_virality.pipelines.reporting import plots
 
-    test = predictions[predictions["split"] == "test"]
-    return plots.actual_vs_predicted_plot(test, [verdict["baseline"], verdict["model"]])
+    test = measured.of_main_seed(predictions, seed, "test")
+    models = [verdict["baseline"], verdict["model"]]
+    return plots.actual_vs_predicted_plot(test, models, _words(target))
 
 
-def plot_leaderboard(leaderboard: list[dict[str, Any]], verdict: dict[str, Any]) -> Plot:
-    """Draw the error of every model on the test split, with its interval."""
+def plot_leaderboard(
+    leaderboard: list[dict[str, Any]], verdict: dict[str, Any], target: TargetParameters
+) -> Plot:
+    """Draw the error of every model on the test split, with its interval and its seeds."""
     from tiktok_virality.pipelines.reporting import plots
 
     test = [row for row in leaderboard if row["split"] == "test"]
-    return plots.leaderboard_plot(test, verdict["model"], verdict["baseline"])
+    return plots.leaderboard_plot(test, verdict["model"], verdict["baseline"], _words(target).scale)
+
+
+def plot_comparisons(comparisons: list[dict[str, Any]]) -> Plot:
+    """Draw what the ensemble gains on every other model, with intervals and p-values."""
+    from tiktok_virality.pipelines.reporting import plots
+
+    return plots.comparisons_plot(comparisons)
+
+
+def plot_coverage(coverage: dict[str, Any] | None) -> Plot:
+    """Draw how often the intervals of single clips held the truth, beside what they promise."""
+    from tiktok_virality.pipelines.reporting import plots
+
+    return plots.coverage_plot(read_coverage(coverage))
+
+
+def plot_novelty(novelty_evidence: dict[str, Any] | None) -> Plot:
+    """Draw how many clips of each unlike kind were flagged, beside ordinary ones."""
+    from tiktok_virality.pipelines.reporting import plots
+
+    return plots.novelty_plot(read_novelty(novelty_evidence))
+
+
+def plot_split_sensitivity(split_sensitivity: list[dict[str, Any]] | None) -> Plot:
+    """Draw the scores of the same models on the same clips under other ways of splitting."""
+    from tiktok_virality.pipelines.reporting import plots
+
+    return plots.split_sensitivity_plot(read_split_sensitivity(split_sensitivity))
 
 
 def draw_reconstructions(reconstructions: dict[str, Any]) -> Picture:
@@ -207,85 +261,52 @@ def draw_reconstructions(reconstructions: dict[str, Any]) -> Picture:
     return pictures.reconstructions_picture(pictures.film_strips(reconstructions))
 
 
-def draw_clip_sample(clip_sample: list[SampledClip]) -> Picture:
+def draw_clip_sample(clip_sample: list[SampledClip], target: TargetParameters) -> Picture:
     """Draw the sampled clips: thumbnail, words, truth and predictions."""
     from tiktok_virality.pipelines.reporting import pictures
 
-    return pictures.clip_sample_picture(clip_sample)
+    return pictures.clip_sample_picture(clip_sample, _words(target))
 
 
 def write_report(
     verdict: dict[str, Any],
     leaderboard: list[dict[str, Any]],
+    comparisons: list[dict[str, Any]],
     corpus_summary: dict[str, Any],
     training_summary: dict[str, Any],
     clip_sample: list[SampledClip],
     reconstructions: dict[str, Any],
-    leaderboard_plot: Plot,
-    actual_vs_predicted_plot: Plot,
-    ensemble_loss_plot: Plot,
-    autoencoder_loss_plot: Plot,
+    coverage: dict[str, Any] | None,
+    novelty_evidence: dict[str, Any] | None,
+    split_sensitivity: list[dict[str, Any]] | None,
+    target: TargetParameters,
     parameters: dict[str, Any],
+    **plots: Plot,
 ) -> str:
-    """Write the report as one page of HTML that needs nothing but itself."""
+    """Write the report as one page of HTML that needs nothing but itself.
+
+    Raises:
+        DataError: What was measured of intervals, unlike clips or splits is broken.
+    """
     from tiktok_virality.pipelines.reporting import page
 
     return page.render(
         page.Results(
             verdict=verdict,
             leaderboard=leaderboard,
+            comparisons=comparisons,
             corpus=corpus_summary,
             training=training_summary,
             clips=clip_sample,
             reconstructions=reconstructions,
-            plots={
-                "leaderboard": leaderboard_plot,
-                "actual_vs_predicted": actual_vs_predicted_plot,
-                "ensemble_loss": ensemble_loss_plot,
-                "autoencoder_loss": autoencoder_loss_plot,
-            },
+            coverage=read_coverage(coverage),
+            novelty=read_novelty(novelty_evidence),
+            split_scores=read_split_sensitivity(split_sensitivity),
+            plots={name.removesuffix("_plot"): plot for name, plot in plots.items()},
+            words=_words(target),
             parameters=parameters,
         )
     )
-
-
-def _row(
-    model: str,
-    split: str,
-    part: pd.DataFrame,
-    clusters: Mapping[str, str],
-    bootstrap: ClusterBootstrap,
-) -> dict[str, Any]:
-    try:
-        metrics = regression_metrics(part["y_true"], part["y_pred"])
-    except ValueError as error:
-        raise DataError(f"Predictions of {model!r} on the {split} split: {error}") from None
-    intervals = dict.fromkeys(METRICS, NOTHING_TO_SAY)
-    if split != "train":
-        groups = [clusters[video_id] for video_id in part["video_id"]]
-        intervals = bootstrap.metric_intervals(part["y_true"], part["y_pred"], groups)
-    row: dict[str, Any] = {
-        "model": model,
-        "modality": part["modality"].iloc[0],
-        "split": split,
-        "n": metrics["n"],
-    }
-    for name in METRICS:
-        row[name] = metrics[name]
-        row[f"{name}_low"], row[f"{name}_high"] = intervals[name].low, intervals[name].high
-    return row
-
-
-def _check_same_splits(predictions: pd.DataFrame, splits: pd.DataFrame) -> None:
-    current = dict(zip(splits["video_id"], splits["split"], strict=True))
-    used = predictions[["video_id", "split"]].drop_duplicates()
-    moved = [i for i, split in used.itertuples(index=False) if current.get(i) != split]
-    if moved:
-        raise DataError(
-            f"The predictions were made with other splits than the present ones: {len(moved)} "
-            f"clips have moved, such as {moved[0]!r}. Run the modeling pipeline again: "
-            "`kedro run --pipeline modeling`."
-        )
 
 
 def _clusters(manifest: pd.DataFrame) -> dict[str, str]:
@@ -297,3 +318,7 @@ def _bootstrap(reporting: ReportingParameters, seed: int) -> ClusterBootstrap:
     return ClusterBootstrap(
         resamples=reporting.resamples, confidence=reporting.confidence, seed=seed
     )
+
+
+def _words(target: TargetParameters) -> TargetWords:
+    return TargetWords(target=Target(parameters=target))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +19,25 @@ from plotly.offline import get_plotlyjs
 from pydantic import BaseModel
 
 from tiktok_virality.pipelines.reporting import palette, pictures, wording
+from tiktok_virality.pipelines.reporting.evidence import (
+    EVERYTHING,
+    Coverage,
+    CoverageRow,
+    NoveltyEvidence,
+    SplitScore,
+)
 from tiktok_virality.pipelines.reporting.sample import SampledClip
 from tiktok_virality.pipelines.reporting.scale import ViewScale
+from tiktok_virality.pipelines.reporting.tables import (
+    CLASS_COLUMNS,
+    Column,
+    Row,
+    further_columns,
+    main_rows,
+    regime_tables,
+    score_columns,
+)
+from tiktok_virality.pipelines.reporting.target_words import TargetWords
 from tiktok_virality.schema import SPLITS
 from tiktok_virality.tracking.child_runs import flatten
 
@@ -38,51 +56,87 @@ class Results:
     Attributes:
         verdict: Of `compare_models`.
         leaderboard: Its rows.
+        comparisons: Of `compare_models`.
         corpus: Of `summarise_corpus`.
         training: Of `summarise_training`.
         clips: The sampled clips.
         reconstructions: Held-out originals and what the autoencoder made of them.
-        plots: ``leaderboard``, ``actual_vs_predicted``, ``ensemble_loss``, ``autoencoder_loss``.
+        coverage: Of intervals for single clips; ``None`` where it was not measured.
+        novelty: Evidence for the flag of unlike clips; ``None`` where there is none.
+        split_scores: By way of splitting; empty where it was not measured.
+        plots: Those of the pipeline, by name.
+        words: Of the target.
         parameters: Of the run.
     """
 
     verdict: Mapping[str, Any]
-    leaderboard: Sequence[Mapping[str, Any]]
+    leaderboard: Sequence[Row]
+    comparisons: Sequence[Row]
     corpus: Mapping[str, Any]
     training: Mapping[str, Any]
     clips: Sequence[SampledClip]
     reconstructions: Mapping[str, Any]
+    coverage: Coverage | None
+    novelty: NoveltyEvidence | None
+    split_scores: Sequence[SplitScore]
     plots: Mapping[str, go.Figure]
+    words: TargetWords
     parameters: Mapping[str, Any]
 
 
 def render(results: Results) -> str:
     """Return the page."""
     verdict = results.verdict
-    test = _rows_of(results, "test")
+    test = main_rows(results.leaderboard, "test")
+    return write_page(
+        TEMPLATE,
+        results.plots,
+        verdict=verdict,
+        corpus=results.corpus,
+        crossing=_splits_share_creators(results.corpus),
+        few_creators=verdict["creators"] < FEW_CREATORS,
+        ceiling=_ceiling(results),
+        headline=next(row for row in test if row["model"] == verdict["model"]),
+        baseline=next(row for row in test if row["model"] == verdict["baseline"]),
+        tables={split: regime_tables(results.leaderboard, split) for split in SPLITS},
+        columns=_columns(results.words),
+        comparisons=_of_one_seed(results.comparisons),
+        coverage=results.coverage,
+        covered=_covered(results.coverage),
+        novelty=results.novelty,
+        split_tables=_split_tables(results.split_scores),
+        words=results.words,
+        courses={name: _course(model) for name, model in results.training.items()},
+        spans=_spans(results),
+        strips=_strips(results.reconstructions),
+        clips=_cards(results),
+        scale=_scale(results),
+        seed=results.parameters["seed"],
+        parameters=flatten(_plain(results.parameters)),
+        versions=_versions(),
+    )
+
+
+def write_page(template: str, plots: Mapping[str, go.Figure], **context: Any) -> str:
+    """Fill a template that extends ``base.html.j2``, and give it all that a page needs.
+
+    Args:
+        template: Its name, in this folder.
+        plots: The figures that it draws, by name.
+        **context: What else it speaks of.
+
+    Raises:
+        jinja2.UndefinedError: The template needs something that is not there.
+    """
     return (
         _environment()
-        .get_template(TEMPLATE)
+        .get_template(template)
         .render(
-            verdict=verdict,
-            corpus=results.corpus,
-            few_creators=verdict["creators"] < FEW_CREATORS,
-            ceiling=_ceiling(results),
-            headline=next(row for row in test if row["model"] == verdict["model"]),
-            baseline=next(row for row in test if row["model"] == verdict["baseline"]),
-            tables={split: _rows_of(results, split) for split in SPLITS},
-            courses={name: _course(model) for name, model in results.training.items()},
-            spans=_spans(results),
-            strips=_strips(results.reconstructions),
-            clips=_cards(results),
-            scale=ViewScale.around(_views_on_cards(results.clips)),
-            plots={name: _plot_json(figure) for name, figure in results.plots.items()},
-            seed=results.parameters["seed"],
-            parameters=flatten(_plain(results.parameters)),
-            versions=_versions(),
+            plots={name: _plot_json(figure) for name, figure in plots.items()},
             written_at=datetime.now(UTC),
             plotly_js=get_plotlyjs(),
             stylesheet=Path(__file__).with_name("report.css").read_text("utf-8"),
+            **context,
         )
     )
 
@@ -101,16 +155,83 @@ def _environment() -> Environment:
         "number": wording.number,
         "percent": wording.percent,
         "clock": wording.clock,
+        "probability": wording.probability,
         "colour": palette.colour,
         "sees": lambda modality: wording.SEES.get(modality, modality),
+        "role": wording.ROLES.__getitem__,
+        "method": wording.METHODS.__getitem__,
+        "strategy": wording.STRATEGIES.__getitem__,
         "factor": lambda mae: f"\N{MULTIPLICATION SIGN}{wording.number(math.exp(mae), 1)}",
     }
-    environment.globals["plural"] = wording.plural
+    environment.globals |= {"plural": wording.plural, "part_name": wording.part_name}
     return environment
 
 
-def _rows_of(results: Results, split: str) -> list[Mapping[str, Any]]:
-    return [row for row in results.leaderboard if row["split"] == split]
+def _splits_share_creators(corpus: Mapping[str, Any]) -> bool:
+    by_split = sum(part["creators"] for part in corpus["splits"].values())
+    return bool(by_split > corpus["all"]["creators"])
+
+
+def _columns(words: TargetWords) -> dict[str, Sequence[Column]]:
+    views = words.target.has_views
+    return {
+        "scores": score_columns(counts=words.counts, views=views),
+        "further": further_columns(views=views),
+        "classes": CLASS_COLUMNS,
+    }
+
+
+def _of_one_seed(comparisons: Sequence[Row]) -> list[Row]:
+    """Return the comparisons of the main seed, which come first, the hardest to beat first."""
+    mine = [row for row in comparisons if row["seed"] == comparisons[0]["seed"]]
+    return sorted(mine, key=lambda row: row["mse_gain"])
+
+
+def _covered(coverage: Coverage | None) -> dict[str, list[CoverageRow]]:
+    """Return what was measured over all clips, and of the method in use in their parts."""
+    if coverage is None:
+        return {"overall": [], "parts": []}
+    rows = coverage.one_per_part()
+    return {
+        "overall": [row for row in rows if row.group == EVERYTHING],
+        "parts": [r for r in rows if r.group != EVERYTHING and r.method == coverage.method],
+    }
+
+
+def _split_tables(scores: Sequence[SplitScore]) -> dict[str, list[dict[str, Any]]]:
+    """Return mean and deviation over redrawings by model and strategy, a table per regime."""
+    groups: dict[tuple[str, str, str], list[SplitScore]] = {}
+    for score in scores:
+        groups.setdefault((score.regime, score.model, score.strategy), []).append(score)
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for regime in wording.REGIMES:
+        rows = [
+            {
+                "model": model,
+                "strategy": strategy,
+                "redraws": len(group),
+                "n_test": statistics.fmean(score.n_test for score in group),
+                **_mean_and_deviation(group, "r2"),
+                **_mean_and_deviation(group, "spearman"),
+                **_mean_and_deviation(group, "skill"),
+            }
+            for (found, model, strategy), group in groups.items()
+            if found == regime
+        ]
+        if rows:
+            order = list(wording.STRATEGIES)
+            tables[wording.REGIMES[regime]] = sorted(
+                rows, key=lambda row: (row["model"], order.index(row["strategy"]))
+            )
+    return tables
+
+
+def _mean_and_deviation(scores: Sequence[SplitScore], metric: str) -> dict[str, float | None]:
+    values = [value for score in scores if (value := getattr(score, metric)) is not None]
+    return {
+        metric: statistics.fmean(values) if values else None,
+        f"{metric}_seed_sd": statistics.stdev(values) if len(values) > 1 else None,
+    }
 
 
 def _ceiling(results: Results) -> list[dict[str, Any]]:
@@ -121,7 +242,7 @@ def _ceiling(results: Results) -> list[dict[str, Any]]:
     for modality, reachable in results.corpus["synthetic"]["reachable_r2"].items():
         trained = [
             row
-            for row in _rows_of(results, "test")
+            for row in main_rows(results.leaderboard, "test")
             if row["modality"] == modality and row["model"] in results.training
         ]
         if modality == "visual+audio":
@@ -149,12 +270,11 @@ def _spans(results: Results) -> dict[str, float]:
     """Return the least and the greatest count that is true and that the ensemble predicts."""
     drawn = {trace.name: trace for trace in results.plots["actual_vs_predicted"].data}
     points = drawn[wording.label(results.verdict["model"])]
-    true, predicted = np.expm1(np.asarray(points.x)), np.expm1(np.asarray(points.y))
+    ends = {"true": np.asarray(points.x), "predicted": np.asarray(points.y)}
     return {
-        "true_low": float(true.min()),
-        "true_high": float(true.max()),
-        "predicted_low": float(predicted.min()),
-        "predicted_high": float(predicted.max()),
+        f"{name}_{end}": results.words.natural(value)
+        for name, values in ends.items()
+        for end, value in (("low", values.min()), ("high", values.max()))
     }
 
 
@@ -180,15 +300,25 @@ def _cards(results: Results) -> list[dict[str, Any]]:
             else pictures.data_uri(clip.thumbnail.transpose(1, 2, 0), "jpeg"),
             "says_something": bool((clip.transcript or "").strip()),
             "transcript": pictures.spoken(clip),
-            "views": clip.views,
+            "actual": clip.actual,
             "predicted": clip.predicted,
+            "likely": clip.likely,
         }
         for clip in results.clips
     ]
 
 
-def _views_on_cards(clips: Sequence[SampledClip]) -> list[float]:
-    return [views for clip in clips for views in (clip.views, *clip.predicted.values())]
+def _scale(results: Results) -> ViewScale | None:
+    """Return the line that the cards draw; classes have none."""
+    if not results.words.counts:
+        return None
+    return ViewScale.around(
+        [
+            value
+            for clip in results.clips
+            for value in (clip.actual, *clip.predicted.values(), *(clip.likely or ()))
+        ]
+    )
 
 
 def _plot_json(figure: go.Figure) -> str:

@@ -11,8 +11,15 @@ COLOURS: Final[Mapping[str, str]] = {
     "visual": "#2a9d6f",
     "audio": "#d9822b",
     "early_fusion": "#9a6fb8",
+    "late_fusion_mean": "#9a6fb8",
+    "late_fusion_gate": "#9a6fb8",
+    "late_fusion_stacking": "#9a6fb8",
     "autoencoder": "#b0574f",
 }
+
+
+SERIES: Final = ("#2f7fc1", "#d9822b", "#2a9d6f", "#9a6fb8", "#b0574f", GREY)
+"""For series that are no models of the palette, in turn."""
 
 
 def colour(model: str) -> str:

@@ -15,7 +15,8 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from tiktok_virality.pipelines.reporting.sample import SampledClip
-from tiktok_virality.pipelines.reporting.wording import count, label, number
+from tiktok_virality.pipelines.reporting.target_words import TargetWords
+from tiktok_virality.pipelines.reporting.wording import label, number
 
 FRAMES_PER_STRIP: Final = 6
 CARDS_PER_ROW: Final = 4
@@ -84,7 +85,7 @@ def reconstructions_picture(strips: Sequence[FilmStrip]) -> Figure:
     return figure
 
 
-def clip_sample_picture(clips: Sequence[SampledClip]) -> Figure:
+def clip_sample_picture(clips: Sequence[SampledClip], words: TargetWords) -> Figure:
     """Draw a card per clip: thumbnail, truth and predictions, words."""
     rows = -(-len(clips) // CARDS_PER_ROW)
     figure = Figure(figsize=(12, max(1.5, 5.2 * rows)), layout="constrained")
@@ -98,10 +99,10 @@ def clip_sample_picture(clips: Sequence[SampledClip]) -> Figure:
         _without_axes(axes)
         if clip.thumbnail is not None:
             axes.imshow(clip.thumbnail.transpose(1, 2, 0))
-        predicted = [f"{label(name)} {count(views)}" for name, views in clip.predicted.items()]
-        axes.set_title("\n".join([f"actual {count(clip.views)}", *predicted]), fontsize=10)
-        words = textwrap.shorten(spoken(clip), LONGEST_WORDS, placeholder=" …")
-        axes.set_xlabel(textwrap.fill(words, WORDS_WIDTH), fontsize=8, parse_math=False)
+        predicted = [f"{label(name)} {words.written(v)}" for name, v in clip.predicted.items()]
+        axes.set_title("\n".join([f"actual {words.written(clip.actual)}", *predicted]), fontsize=10)
+        speech = textwrap.shorten(spoken(clip), LONGEST_WORDS, placeholder=" …")
+        axes.set_xlabel(textwrap.fill(speech, WORDS_WIDTH), fontsize=8, parse_math=False)
     return figure
 
 

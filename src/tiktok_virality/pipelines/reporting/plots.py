@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
-from tiktok_virality.pipelines.reporting.palette import GREY, colour, faint
-from tiktok_virality.pipelines.reporting.wording import count, label, number
+from tiktok_virality.pipelines.reporting.evidence import (
+    Coverage,
+    CoverageRow,
+    Flagged,
+    NoveltyEvidence,
+    SplitScore,
+)
+from tiktok_virality.pipelines.reporting.palette import GREY, SERIES, colour, faint
+from tiktok_virality.pipelines.reporting.tables import Row, regime_tables
+from tiktok_virality.pipelines.reporting.target_words import TargetWords
+from tiktok_virality.pipelines.reporting.wording import (
+    METHODS,
+    REGIMES,
+    STRATEGIES,
+    count,
+    label,
+    number,
+    part_name,
+    percent,
+    probability,
+)
 
 TEXT: Final = "#737a83"
 CLEAR: Final = "rgba(0,0,0,0)"
 GRID: Final = "rgba(128,134,142,0.22)"
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+
+MARGINS_PIXELS: Final = 110
+BETWEEN_PANELS_PIXELS: Final = 48
 
 SPOKEN: Final = {"train": "training", "validation": "validation"}
 TRAINING: Final = {"dash": "dot", "width": 1.5}
@@ -50,43 +76,178 @@ def loss_plot(
 
 
 def leaderboard_plot(
-    rows: Sequence[Mapping[str, Any]], challenger: str, baseline: str
+    rows: Sequence[Row], challenger: str, baseline: str, scale: str = "log views"
 ) -> go.Figure:
-    """Draw the MSE of every model with its interval, the best on top.
+    """Draw the MSE of every model with its interval and its seeds, the best on top.
+
+    Models that may know different things stand in different panels.
 
     Args:
-        rows: Of the leaderboard, of one split.
+        rows: Of the leaderboard, of one split; the main seed of a model comes first.
         challenger: The model that stands out.
-        baseline: Its error is a line for comparison.
+        baseline: Its error is a line for comparison, in the panel in which it stands.
+        scale: Of the errors.
     """
-    best_last = sorted(rows, key=lambda row: -row["mse"])
+    tables = [table for split in _splits(rows) for table in regime_tables(rows, split)]
+    sizes = [len(table.rows) for table in tables]
+    height = MARGINS_PIXELS + BETWEEN_PANELS_PIXELS * (len(tables) - 1) + 28 * sum(sizes)
+    figure = _panels([table.title for table in tables], sizes, height)
+    for at, table in enumerate(tables, start=1):
+        best_last = sorted(table.rows, key=lambda row: -row["mse"])
+        figure.add_trace(_bars(best_last, challenger), row=at, col=1)
+        others = [row for row in rows if row["regime"] == table.regime]
+        figure.add_trace(_other_seeds(others), row=at, col=1)
+        for row in best_last:
+            if row["model"] == baseline:
+                line = {"color": GREY, "width": 1, "dash": "dash"}
+                figure.add_vline(x=row["mse"], line=line, row=at, col=1)
+    figure.update_xaxes(rangemode="tozero")
+    figure.update_xaxes(title=f"mean squared error of {scale}", row=len(tables), col=1)
+    figure.update_yaxes(automargin=True, showgrid=False, ticksuffix="  ")
+    return _plain(figure, height=height, bargap=0.4, showlegend=False)
+
+
+def comparisons_plot(rows: Sequence[Row]) -> go.Figure:
+    """Draw the share of every model's squared error that the ensemble does away with.
+
+    Args:
+        rows: Comparisons; those of the main seed come first.
+    """
+    drawn = [row for row in rows if row["seed"] == rows[0]["seed"] and row["skill"] is not None]
+    drawn = sorted(drawn, key=lambda row: row["skill"], reverse=True)
+    figure = go.Figure(
+        go.Scatter(
+            mode="markers",
+            y=[label(row["reference"]) for row in drawn],
+            x=[row["skill"] for row in drawn],
+            marker={
+                "size": 11,
+                "color": [colour(row["reference"]) for row in drawn],
+                "symbol": ["circle" if row["significant"] else "circle-open" for row in drawn],
+                "line": {"width": 2, "color": [colour(row["reference"]) for row in drawn]},
+            },
+            error_x=_error_bars(drawn, "skill"),
+            customdata=[
+                [_span(row, "skill"), probability(row["p_adjusted"]), row["outcome"]]
+                for row in drawn
+            ],
+            hovertemplate="ensemble %{customdata[2]}: %{x:.3f}<br>%{customdata[0]}"
+            "<br>p after correction: %{customdata[1]}<extra>%{y}</extra>",
+        )
+    )
+    figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dash"})
+    figure.update_xaxes(title="share of the squared error that the ensemble does away with")
+    figure.update_xaxes(tickformat=".0%")
+    figure.update_yaxes(automargin=True, ticksuffix="  ")
+    return _plain(figure, height=110 + 26 * len(drawn), showlegend=False)
+
+
+def coverage_plot(coverage: Coverage | None) -> go.Figure:
+    """Draw how often intervals held the truth, by level and part of the clips.
+
+    Filled marks are of the method that the predictions have, open ones of the other.
+    """
+    rows = [row for row in coverage.one_per_part() if row.coverage is not None] if coverage else []
+    if coverage is None or not rows:
+        return _saying("No intervals were measured.")
+    parts = list(dict.fromkeys((row.group, row.value) for row in rows))
+    place = {part: len(parts) - index for index, part in enumerate(parts)}
+    figure = go.Figure()
+    for level, shade in zip(sorted({row.level for row in rows}), SERIES, strict=False):
+        figure.add_vline(x=level, line={"color": shade, "width": 1.2, "dash": "dash"})
+        for method in dict.fromkeys((coverage.method, *METHODS)):
+            mine = [row for row in rows if (row.level, row.method) == (level, method)]
+            if mine:
+                used = method == coverage.method
+                shift = 0.14 if used else -0.14
+                y = [place[row.group, row.value] + shift for row in mine]
+                figure.add_trace(_covered(mine, y, shade, used=used))
+    figure.update_yaxes(
+        tickvals=list(place.values()),
+        ticktext=[part_name(*part) for part in place],
+        range=[0.4, len(parts) + 0.6],
+        automargin=True,
+        ticksuffix="  ",
+    )
+    figure.update_xaxes(title="share of test clips whose interval held the truth", tickformat=".0%")
+    return _plain(figure, height=140 + 44 * len(parts))
+
+
+def novelty_plot(evidence: NoveltyEvidence | None) -> go.Figure:
+    """Draw the share that was flagged, of ordinary test clips and of every unlike kind."""
+    if evidence is None:
+        return _saying("No unlike clips were tried.")
+    alarms = evidence.false_alarms
+    rows: list[tuple[str, Flagged, str]] = [("test clips as they are", alarms, GREY)]
+    rows += [(row.alteration, row, SERIES[0]) for row in evidence.unlike]
+    shown = [row for row in rows if row[1].flagged is not None][::-1]
+    shares = [float(row.flagged or 0) for _, row, _ in shown]
     figure = go.Figure(
         go.Bar(
             orientation="h",
-            y=[label(row["model"]) for row in best_last],
-            x=[row["mse"] for row in best_last],
-            marker={
-                "color": [_bar_colour(row["model"], challenger) for row in best_last],
-                "line": {"width": 0},
-            },
-            error_x=_error_bars(best_last),
-            customdata=[_span(row, "mse") for row in best_last],
-            hovertemplate="%{y}: %{x:.3f}<br>%{customdata}<extra></extra>",
+            y=[name for name, _, _ in shown],
+            x=shares,
+            marker={"color": [faint(shade, 0.75) for _, _, shade in shown], "line": {"width": 0}},
+            error_x=_bars_of_error(
+                shares, [row.low for _, row, _ in shown], [row.high for _, row, _ in shown], TEXT
+            ),
+            customdata=[row.n for _, row, _ in shown],
+            hovertemplate="%{y}: %{x:.0%} of %{customdata} clips<extra></extra>",
         )
     )
-    reference = next(row["mse"] for row in rows if row["model"] == baseline)
-    figure.add_vline(x=reference, line={"color": GREY, "width": 1, "dash": "dash"})
-    figure.update_xaxes(title="mean squared error of log views", rangemode="tozero")
+    figure.add_vline(x=evidence.alpha, line={"color": GREY, "width": 1.2, "dash": "dash"})
+    figure.update_xaxes(title="share of clips that was flagged", tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(automargin=True, showgrid=False, ticksuffix="  ")
-    return _plain(figure, height=110 + 30 * len(rows), bargap=0.4, showlegend=False)
+    return _plain(figure, height=110 + 30 * len(shown), bargap=0.4, showlegend=False)
 
 
-def actual_vs_predicted_plot(test: pd.DataFrame, models: Sequence[str]) -> go.Figure:
-    """Draw true and predicted log views, with the line on which they are equal.
+def split_sensitivity_plot(scores: Sequence[SplitScore]) -> go.Figure:
+    """Draw R² on the test split by way of splitting: a small dot per redrawing, a large mean.
+
+    Models that may know different things stand in different panels.
+    """
+    known = [score for score in scores if score.r2 is not None]
+    if not known:
+        return _saying("The clips were split in one way only.")
+    strategies = [name for name in STRATEGIES if any(score.strategy == name for score in known)]
+    regimes = [name for name in REGIMES if any(score.regime == name for score in known)]
+    sizes = [len(strategies)] * len(regimes)
+    height = MARGINS_PIXELS + BETWEEN_PANELS_PIXELS * len(regimes) + 46 * sum(sizes)
+    figure = _panels([REGIMES[name] for name in regimes], sizes, height)
+    models = list(dict.fromkeys(score.model for score in known))
+    shades = dict(zip(models, itertools.cycle(SERIES), strict=False))
+    for at, regime in enumerate(regimes, start=1):
+        mine = [score for score in known if score.regime == regime]
+        here = list(dict.fromkeys(score.model for score in mine))
+        for order, model in enumerate(here):
+            shift = 0.22 * (order - (len(here) - 1) / 2)
+            drawn = [score for score in mine if score.model == model]
+            for trace in _redrawn(drawn, strategies, shift, shades[model]):
+                figure.add_trace(trace, row=at, col=1)
+    figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dash"})
+    figure.update_yaxes(
+        tickvals=[-index for index in range(len(strategies))],
+        ticktext=[STRATEGIES[name] for name in strategies],
+        range=[0.6 - len(strategies), 0.6],
+        automargin=True,
+        ticksuffix="  ",
+    )
+    figure.update_xaxes(title="R² on the test split", row=len(regimes), col=1)
+    _plain(figure, height=height)
+    if len(regimes) > 1:  # the legend stands above the title of the first panel
+        figure.update_layout(legend_y=1 + 26 / (height - MARGINS_PIXELS))
+    return figure
+
+
+def actual_vs_predicted_plot(
+    test: pd.DataFrame, models: Sequence[str], words: TargetWords
+) -> go.Figure:
+    """Draw truth and prediction of every clip, with the line on which they are equal.
 
     Args:
-        test: ``video_id``, ``model``, ``y_true`` and ``y_pred`` (log1p views) of the test split.
+        test: ``video_id``, ``model``, ``y_true`` and ``y_pred`` of the test split, one seed.
         models: Which to draw, the last on top.
+        words: Of the target.
     """
     rows = test[test["model"].isin(models)]
     limits = _limits(rows[["y_true", "y_pred"]].to_numpy())
@@ -101,16 +262,14 @@ def actual_vs_predicted_plot(test: pd.DataFrame, models: Sequence[str]) -> go.Fi
         )
     )
     for model, symbol in zip(models, ("diamond-open", "circle"), strict=True):
-        figure.add_trace(_points(rows[rows["model"] == model], model, symbol))
-    ticks = _decades(*limits)
-    axis = {
-        "range": limits,
-        "tickvals": [math.log1p(views) for views in ticks],
-        "ticktext": [count(views) for views in ticks],
-        "constrain": "domain",
-    }
-    figure.update_xaxes(title="actual views", **axis)
-    figure.update_yaxes(title="predicted views", scaleanchor="x", **axis)
+        figure.add_trace(_points(rows[rows["model"] == model], model, symbol, words))
+    axis: dict[str, Any] = {"range": limits, "constrain": "domain"}
+    if words.counts:
+        ticks = _decades(*limits)
+        axis["tickvals"] = [math.log1p(views) for views in ticks]
+        axis["ticktext"] = [count(views) for views in ticks]
+    figure.update_xaxes(title=f"actual {words.name}", **axis)
+    figure.update_yaxes(title=f"predicted {words.name}", scaleanchor="x", **axis)
     return _plain(figure, height=520)
 
 
@@ -129,8 +288,8 @@ def _course(
     )
 
 
-def _points(rows: pd.DataFrame, model: str, symbol: str) -> go.Scatter:
-    views = np.expm1(rows[["y_true", "y_pred"]].to_numpy())
+def _points(rows: pd.DataFrame, model: str, symbol: str, words: TargetWords) -> go.Scatter:
+    pairs = rows[["y_true", "y_pred"]].to_numpy()
     return go.Scatter(
         x=rows["y_true"],
         y=rows["y_pred"],
@@ -143,7 +302,7 @@ def _points(rows: pd.DataFrame, model: str, symbol: str) -> go.Scatter:
             "line": {"width": 1.3 if symbol.endswith("open") else 0, "color": colour(model)},
         },
         text=rows["video_id"],
-        customdata=[[count(true), count(predicted)] for true, predicted in views],
+        customdata=[[words.written(words.natural(value)) for value in pair] for pair in pairs],
         hovertemplate="%{text}<br>actual %{customdata[0]}, predicted %{customdata[1]}",
     )
 
@@ -163,23 +322,150 @@ def _decades(low: float, high: float) -> list[float]:
     return [views for views in ticks if low <= math.log1p(views) <= high]
 
 
+def _splits(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row["split"] for row in rows))
+
+
+def _panels(titles: Sequence[str], sizes: Sequence[int], height: int) -> go.Figure:
+    """Return panels below each other on one x axis, as high as what they hold.
+
+    Args:
+        titles: Of the panels; a single one goes without.
+        sizes: How many rows each holds.
+        height: Of the whole figure, in pixels.
+    """
+    several = len(titles) > 1
+    figure = make_subplots(
+        rows=len(titles),
+        cols=1,
+        shared_xaxes=True,
+        row_heights=[size + 0.6 for size in sizes],
+        vertical_spacing=BETWEEN_PANELS_PIXELS / (height - MARGINS_PIXELS) if several else 0,
+        subplot_titles=list(titles) if several else None,
+    )
+    return figure.update_annotations(
+        x=0, xanchor="left", yshift=2, font={"family": FONT, "size": 13, "color": TEXT}
+    )
+
+
+def _bars(rows: Sequence[Row], challenger: str) -> go.Bar:
+    return go.Bar(
+        orientation="h",
+        y=[label(row["model"]) for row in rows],
+        x=[row["mse"] for row in rows],
+        marker={
+            "color": [_bar_colour(row["model"], challenger) for row in rows],
+            "line": {"width": 0},
+        },
+        error_x=_error_bars(rows, "mse"),
+        customdata=[_span(row, "mse") for row in rows],
+        hovertemplate="%{y}: %{x:.3f}<br>%{customdata}<extra></extra>",
+    )
+
+
+def _other_seeds(rows: Sequence[Row]) -> go.Scatter:
+    """Return a dot for every seed of every model that was trained with several."""
+    counts = Counter(row["model"] for row in rows)
+    repeated = [row for row in rows if counts[row["model"]] > 1]
+    return go.Scatter(
+        mode="markers",
+        y=[label(row["model"]) for row in repeated],
+        x=[row["mse"] for row in repeated],
+        marker={"color": TEXT, "size": 6, "line": {"color": "#fff", "width": 0.8}},
+        customdata=[row["seed"] for row in repeated],
+        hovertemplate="%{y}, seed %{customdata}: %{x:.3f}<extra></extra>",
+    )
+
+
+def _covered(
+    rows: Sequence[CoverageRow], y: Sequence[float], shade: str, *, used: bool
+) -> go.Scatter:
+    name = f"{percent(rows[0].level)}, {METHODS[rows[0].method]}"
+    values = [float(row.coverage or 0) for row in rows]
+    lows, highs = [row.low for row in rows], [row.high for row in rows]
+    return go.Scatter(
+        mode="markers",
+        x=values,
+        y=list(y),
+        name=name,
+        marker={
+            "color": shade,
+            "size": 9,
+            "symbol": "circle" if used else "diamond-open",
+            "line": {"width": 0 if used else 1.6, "color": shade},
+        },
+        error_x=_bars_of_error(values, lows, highs, shade),
+        customdata=[[part_name(row.group, row.value), row.n] for row in rows],
+        hovertemplate=f"{name}<br>%{{customdata[0]}}: %{{x:.1%}} of %{{customdata[1]}} clips"
+        "<extra></extra>",
+    )
+
+
+def _redrawn(
+    scores: Sequence[SplitScore], strategies: Sequence[str], shift: float, shade: str
+) -> list[go.Scatter]:
+    """Return the dots of one model's redrawings, and the large dots of their means."""
+    by_strategy = {
+        name: [float(score.r2 or 0) for score in scores if score.strategy == name]
+        for name in strategies
+    }
+    model = scores[0].model
+    small = [(value, name) for name, values in by_strategy.items() for value in values]
+    large = [(statistics.fmean(values), name) for name, values in by_strategy.items() if values]
+    traces = []
+    for points, size, opacity in ((small, 6, 0.45), (large, 13, 1)):
+        traces.append(
+            go.Scatter(
+                mode="markers",
+                x=[value for value, _ in points],
+                y=[-strategies.index(name) - shift for _, name in points],
+                name=label(model),
+                legendgroup=model,
+                showlegend=size > 10,
+                marker={"color": faint(shade, opacity), "size": size, "line": {"width": 0}},
+                text=[STRATEGIES[name] for _, name in points],
+                hovertemplate=f"{label(model)}, %{{text}}: %{{x:.3f}}<extra></extra>",
+            )
+        )
+    return traces
+
+
+def _saying(words: str) -> go.Figure:
+    figure = go.Figure()
+    figure.add_annotation(text=words, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return _plain(figure, height=160)
+
+
 def _bar_colour(model: str, challenger: str) -> str:
     return colour(model) if model == challenger else faint(colour(model), 0.55)
 
 
-def _error_bars(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _error_bars(rows: Sequence[Row], metric: str) -> dict[str, Any]:
     """Return the intervals as Plotly wants them: distances from the value, never below 0."""
+    values = [row[metric] for row in rows]
+    lows = [row[f"{metric}_low"] for row in rows]
+    highs = [row[f"{metric}_high"] for row in rows]
+    return _bars_of_error(values, lows, highs, TEXT)
 
-    def distances(end: str, sign: int) -> list[float]:
-        ends = [row["mse"] if row[f"mse_{end}"] is None else row[f"mse_{end}"] for row in rows]
-        return [max(0.0, sign * (e - row["mse"])) for e, row in zip(ends, rows, strict=True)]
+
+def _bars_of_error(
+    values: Sequence[float],
+    lows: Sequence[float | None],
+    highs: Sequence[float | None],
+    shade: str,
+) -> dict[str, Any]:
+    def distances(ends: Sequence[float | None], sign: int) -> list[float | None]:
+        pairs = zip(values, ends, strict=True)
+        return [None if end is None else max(0.0, sign * (end - value)) for value, end in pairs]
 
     return {
         "type": "data",
         "symmetric": False,
-        "array": distances("high", 1),
-        "arrayminus": distances("low", -1),
-        "color": TEXT,
+        "array": distances(highs, 1),
+        "arrayminus": distances(lows, -1),
+        "color": shade,
         "thickness": 1.4,
         "width": 4,
     }

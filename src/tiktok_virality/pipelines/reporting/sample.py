@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ import pandas as pd
 
 from tiktok_virality.media.clip import EncodedVideo
 from tiktok_virality.media.frames import FrameSampling, sample_frames
+from tiktok_virality.pipelines.reporting.target_words import TargetWords
 from tiktok_virality.schema import MediaError
 
 logger = logging.getLogger(__name__)
@@ -29,25 +31,39 @@ class SampledClip:
             cannot be decoded.
         transcript: What is said; ``None`` where there is nothing to listen to.
         duration_seconds: Its length.
-        views: The true count.
-        predicted: The counts that models predicted, by model.
+        actual: What is true: a count, or a class where classes are predicted.
+        predicted: What models predicted of it, by model.
+        likely: The interval that the ensemble gives; ``None`` where it gives none.
     """
 
     video_id: str
     thumbnail: np.ndarray | None
     transcript: str | None
     duration_seconds: float
-    views: float
+    actual: float
     predicted: Mapping[str, float]
+    likely: tuple[float, float] | None = None
 
 
-def choose_ids(predictions: pd.DataFrame, wanted: int, seed: int) -> list[str]:
-    """Return a random few ids of the test split, from the least to the most watched."""
-    test = predictions[predictions["split"] == "test"].drop_duplicates("video_id")
-    test = test.sort_values("video_id")
+def choose_ids(test: pd.DataFrame, wanted: int, seed: int) -> list[str]:
+    """Return a random few ids, from the least to the most watched.
+
+    Args:
+        test: ``video_id`` and ``y_true`` of the test split; a clip may have several rows.
+        wanted: How many, if there are so many.
+        seed: Of the choice.
+    """
+    test = test.drop_duplicates("video_id").sort_values("video_id")
     size = min(wanted, len(test))
     chosen = np.random.default_rng(seed).choice(len(test), size, replace=False)
     return test.iloc[chosen].sort_values(["y_true", "video_id"])["video_id"].tolist()
+
+
+def likely(lower: float, upper: float, words: TargetWords) -> tuple[float, float] | None:
+    """Return an interval as what its ends stand for; ``None`` where an end is missing."""
+    if math.isnan(lower) or math.isnan(upper):
+        return None
+    return words.natural(lower), words.natural(upper)
 
 
 def thumbnail(video: EncodedVideo) -> np.ndarray | None:

@@ -1,18 +1,20 @@
-"""Whether the ensemble is better than what it must beat, in numbers and in one sentence."""
+"""Whether the ensemble is better than what it must beat, in numbers and in sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import pandas as pd
-
-from tiktok_virality.evaluation.intervals import ClusterBootstrap, Comparison
-from tiktok_virality.pipelines.reporting.wording import label, percent, plural
+from tiktok_virality.evaluation.significance import least_p_value
+from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
+from tiktok_virality.pipelines.reporting.wording import label, number, percent, plural, probability
 from tiktok_virality.schema import DataError
 
-CHALLENGER: Final = "ensemble"
+Row = Mapping[str, Any]
+
 CONSTANT: Final = "training_median"
+TO_BEAT: Final = ("constant", "baseline")
 RELATIONS: Final = {
     "better": "better than",
     "worse": "worse than",
@@ -21,108 +23,183 @@ RELATIONS: Final = {
 
 
 def reach_verdict(
-    predictions: pd.DataFrame,
-    baselines: Mapping[str, float],
-    clusters: Mapping[str, str],
-    bootstrap: ClusterBootstrap,
+    leaderboard: Sequence[Row], comparisons: Sequence[Row], confidence: float
 ) -> dict[str, Any]:
-    """Compare the ensemble on the test split with the baseline that validation calls the best.
+    """Say how the ensemble compares with the baseline that validation calls the best.
+
+    The test split is not asked which baseline is best: that choice would flatter the baseline.
 
     Args:
-        predictions: ``video_id``, ``split``, ``model``, ``y_true``, ``y_pred``.
-        baselines: MSE on the validation split of every baseline.
-        clusters: Creator of each video.
-        bootstrap: Of the intervals.
+        leaderboard: Its rows; those of the main seed come first for each model.
+        comparisons: Rows of `PairedTests.compare_all`, the main seed first.
+        confidence: Of the intervals.
 
     Returns:
-        ``sentence``, ``outcome`` (better, worse or not distinguishable), ``baseline``, the numbers
-        behind them, and under ``versus_constant`` the same beside the training median.
+        ``sentence``, ``test_sentence``, ``seed_sentence``, ``outcome`` (better, worse or not
+        distinguishable), ``baseline``, the numbers behind them, ``seeds``, and under
+        ``versus_constant`` the same beside the training median.
 
     Raises:
-        DataError: There is no baseline, or no prediction of the ensemble.
+        DataError: There is no baseline, or no comparison with it.
     """
-    test = predictions[predictions["split"] == "test"]
-    by_model = {str(name): part.set_index("video_id") for name, part in test.groupby("model")}
-    missing = {CHALLENGER, CONSTANT} - set(by_model)
-    if missing or not baselines:
-        raise DataError(
-            f"No test predictions of {', '.join(sorted(missing)) or 'any baseline'}: there is "
-            "nothing to compare. Run the modeling pipeline again."
-        )
-    challenger = by_model[CHALLENGER]
-    groups = [clusters[video_id] for video_id in challenger.index]
-    best = min(baselines, key=lambda name: baselines[name])
-
-    def beside(reference: str) -> dict[str, Any]:
-        predicted = by_model[reference].loc[challenger.index, "y_pred"]
-        compared = bootstrap.compare(challenger["y_true"], challenger["y_pred"], predicted, groups)
-        return _numbers(reference, compared)
-
-    against_best, against_constant = beside(best), beside(CONSTANT)
-    held_out = {"clips": len(challenger), "creators": len(set(groups))}
+    best = _best_baseline(leaderboard)
+    against_best = _comparisons_with(comparisons, str(best["model"]))
+    main = against_best[0]
+    of_main_seed = [row for row in comparisons if row["seed"] == main["seed"]]
+    against_constant = _comparisons_with(of_main_seed, CONSTANT)[0]
+    seeds = _over_seeds(against_best)
     return {
-        "sentence": _sentence(against_best, held_out, bootstrap.confidence),
-        "constant_sentence": _constant_sentence(against_constant, bootstrap.confidence),
+        "sentence": _sentence(main, confidence),
+        "test_sentence": _test_sentence(main, len(of_main_seed), confidence),
+        "seed_sentence": _seed_sentence(main, seeds),
+        "constant_sentence": _constant_sentence(against_constant, confidence),
         "model": CHALLENGER,
         "split": "test",
-        "confidence": bootstrap.confidence,
-        "baseline_validation_mse": baselines[best],
-        **held_out,
-        **against_best,
-        "versus_constant": against_constant,
+        "confidence": confidence,
+        "baseline_validation_mse": best["mse"],
+        "clips": main["n"],
+        "creators": main["clusters"],
+        "comparisons": len(of_main_seed),
+        **_numbers(main),
+        "seeds": seeds,
+        "versus_constant": _numbers(against_constant),
     }
 
 
-def _numbers(reference: str, compared: Comparison) -> dict[str, Any]:
-    gain, skill = compared.gain_interval, compared.skill_interval
+def _best_baseline(leaderboard: Sequence[Row]) -> Row:
+    """Return the row on validation of the best content-only baseline or constant."""
+    ours = [row for row in leaderboard if row["model"] == CHALLENGER]
+    candidates: dict[str, Row] = {}
+    for row in leaderboard:
+        eligible = row["role"] in TO_BEAT and any(row["regime"] == our["regime"] for our in ours)
+        if row["split"] == "validation" and eligible:
+            candidates.setdefault(row["model"], row)  # the main seed comes first
+    if not candidates:
+        raise DataError(
+            "The leaderboard has no baseline of the ensemble's regime on the validation split: "
+            "there is nothing to beat. Run the modeling pipeline again."
+        )
+    return min(candidates.values(), key=lambda row: row["mse"])
+
+
+def _comparisons_with(comparisons: Sequence[Row], reference: str) -> list[Row]:
+    found = [row for row in comparisons if row["reference"] == reference]
+    if not found:
+        raise DataError(
+            f"The ensemble was not compared with {reference!r} on the test split. Run the "
+            "modeling and the reporting pipeline again."
+        )
+    return found
+
+
+def _numbers(row: Row) -> dict[str, Any]:
     return {
-        "baseline": reference,
-        "outcome": _outcome(compared),
-        "mse_gain": compared.gain,
-        "mse_gain_low": gain.low,
-        "mse_gain_high": gain.high,
-        "skill": compared.skill,
-        "skill_low": skill.low,
-        "skill_high": skill.high,
+        "baseline": row["reference"],
+        "outcome": row["outcome"],
+        "mse_gain": row["mse_gain"],
+        "mse_gain_low": row["low"],
+        "mse_gain_high": row["high"],
+        **{name: row[name] for name in ("skill", "skill_low", "skill_high")},
+        **{name: row[name] for name in ("p_value", "p_adjusted", "significant")},
     }
 
 
-def _outcome(compared: Comparison) -> str:
-    if compared.gain_interval.low > 0:
-        return "better"
-    if compared.gain_interval.high < 0:
-        return "worse"
-    return "not distinguishable"
+def _over_seeds(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return in how many seeds the outcome is that of the main seed, and the spread of the skill.
+
+    Args:
+        rows: Comparisons with one baseline, the main seed first.
+    """
+    skills = [row["skill"] for row in rows if row["skill"] is not None]
+    return {
+        "count": len(rows),
+        "agreeing": sum(row["outcome"] == rows[0]["outcome"] for row in rows),
+        "skill_least": min(skills, default=None),
+        "skill_most": max(skills, default=None),
+        "skill_sd": statistics.stdev(skills) if len(skills) > 1 else None,
+        "rows": [
+            {name: row[name] for name in ("seed", "outcome", "skill", "mse_gain", "p_adjusted")}
+            for row in rows
+        ],
+    }
 
 
-def _sentence(numbers: Mapping[str, Any], held_out: Mapping[str, int], confidence: float) -> str:
-    clips, creators = (plural(held_out[f"{noun}s"], noun) for noun in ("clip", "creator"))
+def _sentence(row: Row, confidence: float) -> str:
+    clips, creators = plural(row["n"], "clip"), plural(row["clusters"], "creator")
+    baseline = f"the best baseline ({label(row['reference'])})"
     return (
         f"On {clips} by {creators} that no model has seen, the ensemble is "
-        f"{RELATIONS[numbers['outcome']]} the best baseline ({label(numbers['baseline'])}): "
-        f"{_measured(numbers, confidence)}."
+        f"{_beside(row, baseline, confidence)}."
     )
 
 
-def _constant_sentence(numbers: Mapping[str, Any], confidence: float) -> str:
-    return (
-        f"It is {RELATIONS[numbers['outcome']]} always saying the training median: "
-        f"{_measured(numbers, confidence)}."
-    )
+def _constant_sentence(row: Row, confidence: float) -> str:
+    return f"It is {_beside(row, 'always saying the training median', confidence)}."
 
 
-def _measured(numbers: Mapping[str, Any], confidence: float) -> str:
-    if pd.isna(numbers["skill"]):
-        return "the baseline makes no error here"
-    return f"its squared error is {_change(numbers['skill'])} ({_interval(numbers, confidence)})"
+def _beside(row: Row, reference: str, confidence: float) -> str:
+    relation = f"{RELATIONS[row['outcome']]} {reference}"
+    if row["skill"] is None:
+        return f"{relation}, which makes no error here"
+    if row["outcome"] == "not distinguishable":
+        measured = f"its squared error is {_change(row['skill'])}"
+        return f"{relation}: {measured} ({_interval(row, confidence)})"
+    amount = percent(row["skill"])
+    return f"{relation} by {amount} of its squared error ({_interval(row, confidence)})"
 
 
-def _interval(numbers: Mapping[str, Any], confidence: float) -> str:
-    if pd.isna(numbers["skill_low"]):
+def _interval(row: Row, confidence: float) -> str:
+    low, high = row["skill_low"], row["skill_high"]
+    if low is None:
         return "too few creators for an interval"
-    best, worst = _change(numbers["skill_high"]), _change(numbers["skill_low"])
-    return f"{percent(confidence)} interval: from {worst} to {best}"
+    if row["outcome"] == "not distinguishable":
+        ends = f"from {_change(low)} to {_change(high)}"
+    else:
+        least, most = sorted((low, high), key=abs)
+        ends = f"{percent(least)} to {percent(most)}"
+    return f"{percent(confidence)} interval: {ends}"
 
 
 def _change(skill: float) -> str:
     return f"{percent(skill)} {'lower' if skill >= 0 else 'higher'}"
+
+
+def _test_sentence(row: Row, comparisons: int, confidence: float) -> str:
+    level = 1 - confidence
+    least = min(1.0, comparisons * least_p_value(row["clusters"]))
+    if least > level:
+        return (
+            f"{plural(row['clusters'], 'test creator')} can never be enough to be sure: no p-value "
+            f"of {plural(comparisons, 'comparison')} can be below {probability(least)} after "
+            "correction."
+        )
+    return (
+        f"A paired test by creator gives p\u00a0{_equals(row['p_value'])}, and "
+        f"p\u00a0{_equals(row['p_adjusted'])} after the correction for "
+        f"{plural(comparisons, 'comparison')}; “better” and “worse” need "
+        f"p\u00a0≤\u00a0{probability(level)} and an interval without zero."
+    )
+
+
+def _equals(p_value: float) -> str:
+    written = probability(p_value)
+    return written.replace("<", "<\u00a0") if written.startswith("<") else f"=\u00a0{written}"
+
+
+def _seed_sentence(row: Row, seeds: Mapping[str, Any]) -> str:
+    if seeds["count"] < 2:
+        return f"All of this is of one training, with the seed {row['seed']}."
+    relation = f"{RELATIONS[row['outcome']]} the best baseline"
+    said = f"Trained with {seeds['count']} seeds, the ensemble is {relation} "
+    said += (
+        "in all of them"
+        if seeds["agreeing"] == seeds["count"]
+        else f"in {seeds['agreeing']} of them"
+    )
+    if seeds["skill_sd"] is None:
+        return f"{said}."
+    return (
+        f"{said}: the share of its squared error that the ensemble does away with lies between "
+        f"{number(seeds['skill_least'])} and {number(seeds['skill_most'])} (standard deviation "
+        f"{number(seeds['skill_sd'], 3)})."
+    )

@@ -9,7 +9,16 @@ LABELS: Final[Mapping[str, str]] = {
     "ridge": "ridge, both",
     "ridge_visual": "ridge, visual",
     "ridge_audio": "ridge, audio",
+    "boosting_visual": "gradient boosting, visual",
+    "boosting_audio": "gradient boosting, audio",
+    "gradient_boosting": "gradient boosting, both",
+    "metadata_boosting": "gradient boosting, metadata",
+    "mlp": "small neural network",
     "duration": "duration alone",
+    "creator_history": "history of the creator",
+    "late_fusion_mean": "late fusion, mean",
+    "late_fusion_gate": "late fusion, gate",
+    "late_fusion_stacking": "late fusion, stacking",
     "visual": "visual Transformer",
     "audio": "audio Transformer",
 }
@@ -22,12 +31,44 @@ SEES: Final[Mapping[str, str]] = {
     "visual+audio": "picture and sound",
 }
 
+REGIMES: Final[Mapping[str, str]] = {
+    "content": "Models that know only the clip",
+    "creator": "Models that know who posts",
+    "planted": "Models that are shown what was planted",
+}
+
+ROLES: Final[Mapping[str, str]] = {
+    "constant": "constant",
+    "baseline": "baseline",
+    "modality": "one modality",
+    "variant": "other fusion",
+    "ensemble": "the ensemble",
+    "planted": "shown the truth",
+}
+
+METHODS: Final[Mapping[str, str]] = {
+    "split": "split conformal",
+    "quantile": "conformalised quantile regression",
+}
+
+STRATEGIES: Final[Mapping[str, str]] = {
+    "random": "random",
+    "group": "by creator",
+    "chronological": "by time",
+    "group_chronological": "by creator and time",
+}
+
 UNITS: Final = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
 
 
 def label(model: str) -> str:
     """Return what people call a model: ``gradient_boosting`` is ``gradient boosting``."""
     return LABELS.get(model, model.replace("_", " "))
+
+
+def part_name(group: str, value: str) -> str:
+    """Return what people call a part of the clips: ``all clips``, or ``duration: low``."""
+    return group if group == value else f"{group}: {value}"
 
 
 def count(value: float) -> str:
@@ -56,6 +97,11 @@ def percent(share: float) -> str:
     """Write a share in whole percent; one decimal below ten."""
     value = abs(share) * 100
     return f"{value:.1f}%" if 0.05 <= value < 9.95 else f"{value:.0f}%"
+
+
+def probability(p_value: float) -> str:
+    """Write a p-value in three digits; those below a thousandth only as that."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3g}"
 
 
 def clock(seconds: float) -> str:

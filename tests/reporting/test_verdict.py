@@ -1,0 +1,191 @@
+"""The verdict compares on clips that chose nothing, and claims no more than chance leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.reporting.conftest import MODALITIES, SEED, SEEDS
+from tests.reporting.test_leaderboard import row_of
+from tiktok_virality.pipelines.reporting import nodes
+from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
+from tiktok_virality.pipelines.reporting.verdict import reach_verdict
+from tiktok_virality.schema import DataError
+
+
+@pytest.fixture
+def judge(manifest, splits, target, reporting):
+    """Run all that leads to a verdict."""
+
+    def judge(predictions, manifest=manifest):
+        rows = nodes.build_leaderboard(predictions, manifest, splits, target, reporting, SEED)
+        compared = nodes.compare_models(predictions, manifest, reporting, SEED)
+        return nodes.judge_ensemble(rows, compared, reporting)
+
+    return judge
+
+
+def ensemble_says(predictions: pd.DataFrame, predict, seeds=SEEDS) -> pd.DataFrame:
+    """Return predictions in which the ensemble makes something of what ridge says."""
+    changed = predictions.copy()
+    ridge = changed.loc[changed["model"] == "ridge", "y_pred"].to_numpy()
+    for seed in seeds:
+        mine = (changed["model"] == CHALLENGER) & (changed["seed"] == seed)
+        changed.loc[mine, "y_pred"] = predict(ridge, changed.loc[mine, "y_true"].to_numpy())
+    return changed
+
+
+def test_the_best_baseline_is_chosen_on_validation_and_not_on_test(leaderboard, verdict):
+    ridge, boosting = (row_of(leaderboard, name) for name in ("ridge", "gradient_boosting"))
+    assert boosting["mse"] < ridge["mse"]
+    assert verdict["baseline"] == "ridge"
+    assert verdict["baseline_validation_mse"] == row_of(leaderboard, "ridge", "validation")["mse"]
+
+
+@pytest.mark.parametrize("model", ["visual", "late_fusion_gate", "creator_history"])
+def test_neither_a_part_nor_a_variant_nor_who_knows_the_creator_is_a_baseline(
+    model, predictions, judge
+):
+    perfect = predictions.copy()
+    perfect.loc[perfect["model"] == model, "y_pred"] = perfect["y_true"]
+    assert judge(perfect)["baseline"] == "ridge"
+
+
+def test_the_ensemble_is_compared_with_all_others_of_its_regime_and_every_seed(comparisons):
+    expected = set(MODALITIES) - {"ensemble", "creator_history"}
+    for seed in SEEDS:
+        rows = [row for row in comparisons if row["seed"] == seed]
+        assert {row["reference"] for row in rows} == expected
+        assert len(rows) == len(expected)
+        assert {row["regime"] for row in rows} == {"content"}
+    assert comparisons[0]["seed"] == SEED
+
+
+def test_a_comparison_says_what_the_leaderboard_says(comparisons, leaderboard):
+    for row in comparisons:
+        if row["seed"] == SEED:
+            reference, ours = (row_of(leaderboard, m) for m in (row["reference"], "ensemble"))
+            assert row["mse_gain"] == pytest.approx(reference["mse"] - ours["mse"])
+            assert row["role"] == reference["role"]
+            assert row["p_value"] <= row["p_adjusted"] <= 1
+
+
+def test_an_ensemble_that_is_better_is_called_better(verdict, leaderboard):
+    assert verdict["outcome"] == "better"
+    assert verdict["significant"] and verdict["p_adjusted"] <= 0.1
+    assert 0 < verdict["mse_gain_low"] < verdict["mse_gain"] < verdict["mse_gain_high"]
+    gain = row_of(leaderboard, "ridge")["mse"] - row_of(leaderboard, "ensemble")["mse"]
+    assert verdict["mse_gain"] == pytest.approx(gain)
+    assert verdict["sentence"].startswith(
+        "On 40 clips by 10 creators that no model has seen, the ensemble is better than the best "
+        "baseline (ridge, both) by 9"
+    )
+    assert "is better than always saying the training median" in verdict["constant_sentence"]
+    assert "correction for 9 comparisons" in verdict["test_sentence"]
+
+
+@pytest.mark.parametrize(
+    ("predict", "outcome"),
+    [
+        (lambda ridge, truth: ridge, "not distinguishable"),
+        (lambda ridge, truth: 2 * truth - ridge, "not distinguishable"),
+        (lambda ridge, truth: truth + 2 * (ridge - truth), "worse"),
+    ],
+)
+def test_an_ensemble_that_is_not_better_is_not_called_better(predict, outcome, predictions, judge):
+    found = judge(ensemble_says(predictions, predict))
+    assert found["outcome"] == outcome
+    assert f"the ensemble is {outcome}" in found["sentence"]
+
+
+def test_what_holms_correction_takes_away_is_not_claimed(leaderboard, comparisons, reporting):
+    """The interval excludes zero and p alone would do; after the correction it does not."""
+    rows = [dict(row) for row in comparisons]
+    with_ridge = [row for row in rows if row["reference"] == "ridge"]
+    claimed = reach_verdict(leaderboard, rows, reporting.confidence)
+    assert claimed["outcome"] == "better"
+    for row in with_ridge:
+        row |= {"p_value": 0.04, "p_adjusted": 0.36, "significant": False}
+        row["outcome"] = "not distinguishable"
+    found = reach_verdict(leaderboard, rows, reporting.confidence)
+    assert found["mse_gain_low"] > 0
+    assert "is not distinguishable from the best baseline (ridge, both)" in found["sentence"]
+    assert "0.36 after the correction" in found["test_sentence"]
+
+
+def test_a_gain_that_hangs_on_few_creators_loses_its_significance_to_the_correction(
+    predictions, manifest, reporting
+):
+    """Better on all of six creators: the interval is clear, and p = 2 / 64 is not below 0.1 / 9."""
+    test = predictions[predictions["split"] == "test"]
+    few = sorted(test["video_id"].unique())[:24]
+    kept = predictions[(predictions["split"] != "test") | predictions["video_id"].isin(few)]
+    better = ensemble_says(kept, lambda ridge, truth: truth + 0.5 * (ridge - truth))
+    for name in ("late_fusion_gate", "early_fusion", "visual", "audio", "gradient_boosting"):
+        better.loc[better["model"] == name, "y_pred"] = better["y_true"] + 1.0
+    rows = nodes.compare_models(better, manifest, reporting, SEED)
+    row = next(row for row in rows if row["reference"] == "ridge")
+    assert row["low"] > 0
+    assert row["p_value"] == pytest.approx(2 / 64)
+    assert not row["significant"]
+    assert row["outcome"] == "not distinguishable"
+
+
+def test_it_is_said_in_how_many_seeds_the_same_holds(predictions, judge, verdict):
+    assert verdict["seeds"]["count"] == verdict["seeds"]["agreeing"] == len(SEEDS)
+    assert "is better than the best baseline in all of them" in verdict["seed_sentence"]
+    skills = [row["skill"] for row in verdict["seeds"]["rows"]]
+    assert verdict["seeds"]["skill_sd"] == pytest.approx(np.std(skills, ddof=1))
+    lucky = judge(ensemble_says(predictions, lambda ridge, truth: ridge, SEEDS[1:]))
+    assert lucky["outcome"] == "better"
+    assert lucky["seeds"]["agreeing"] == 1
+    assert "is better than the best baseline in 1 of them" in lucky["seed_sentence"]
+
+
+def test_a_single_seed_is_said_to_be_one(predictions, judge):
+    found = judge(predictions[predictions["seed"] == SEED])
+    assert found["seeds"]["count"] == 1 and found["seeds"]["skill_sd"] is None
+    assert "of one training, with the seed 3" in found["seed_sentence"]
+
+
+def test_one_test_creator_is_too_few_for_a_claim(predictions, manifest, splits, judge):
+    alone = manifest.assign(
+        creator_id=manifest["creator_id"].where(splits["split"] != "test", "one")
+    )
+    found = judge(predictions, alone)
+    assert found["outcome"] == "not distinguishable"
+    assert "too few creators for an interval" in found["sentence"]
+    assert "1 test creator can never be enough" in found["test_sentence"]
+    assert found["mse_gain_low"] is None
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda p: p[p["model"] != "ensemble"], "no predictions of 'ensemble' with the seed 3"),
+        (lambda p: p[(p["model"] != "ensemble") | (p["seed"] != SEED)], "only with 4, 5"),
+        (lambda p: p[p["model"].isin(["ensemble", "creator_history"])], "nothing to compare"),
+        (
+            lambda p: p[(p["model"] != "ridge") | (p["video_id"] != "clip100")],
+            "'ridge' has not predicted 1 of the test clips.*'clip100'",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_says_why(broken, message, predictions, manifest, reporting):
+    with pytest.raises(DataError, match=message):
+        nodes.compare_models(broken(predictions), manifest, reporting, SEED)
+
+
+def test_without_a_baseline_on_validation_there_is_no_verdict(leaderboard, comparisons, reporting):
+    rows = [row for row in leaderboard if row["role"] not in ("constant", "baseline")]
+    with pytest.raises(DataError, match="nothing to beat"):
+        nodes.judge_ensemble(rows, comparisons, reporting)
+
+
+def test_without_its_comparison_the_best_baseline_cannot_be_judged(
+    leaderboard, comparisons, reporting
+):
+    rows = [row for row in comparisons if row["reference"] != "ridge"]
+    with pytest.raises(DataError, match="not compared with 'ridge'"):
+        nodes.judge_ensemble(leaderboard, rows, reporting)
