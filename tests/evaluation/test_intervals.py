@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tiktok_virality.evaluation.intervals import ClusterBootstrap, expanded_tail
-from tiktok_virality.evaluation.metrics import METRICS, regression_metrics
+from tiktok_virality.evaluation.metrics import METRICS, Yardstick, regression_metrics
 
 BOOTSTRAP = ClusterBootstrap(resamples=300, confidence=0.9, seed=1)
 
@@ -67,8 +67,10 @@ def test_many_clips_of_few_creators_are_few_facts():
 def test_copies_of_every_clip_within_its_creator_add_no_certainty():
     rng = np.random.default_rng(3)
     truth, predicted, creators = simulate(rng, 12, 3)
-    once = BOOTSTRAP.metric_intervals(truth, predicted, creators)
-    thrice = BOOTSTRAP.metric_intervals(*(np.repeat(a, 3) for a in (truth, predicted, creators)))
+    yardstick = Yardstick.of(truth + 0.3)
+    once = BOOTSTRAP.metric_intervals(truth, predicted, creators, yardstick)
+    copies = (np.repeat(values, 3) for values in (truth, predicted, creators))
+    thrice = BOOTSTRAP.metric_intervals(*copies, yardstick)
     for name in METRICS:
         assert (thrice[name].low, thrice[name].high) == pytest.approx(
             (once[name].low, once[name].high)

@@ -14,13 +14,23 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines
+from tiktok_virality.evaluation.targets import TargetParameters
+from tiktok_virality.models.baselines import FEATURES_OF
 from tiktok_virality.models.configs import TransformerConfig
+from tiktok_virality.models.roles import ROLES
 from tiktok_virality.pipelines.modeling import create_pipeline
-from tiktok_virality.pipelines.modeling.nodes import assemble_clips
+from tiktok_virality.pipelines.modeling.nodes import (
+    assemble_clips,
+    repeat_with_other_seeds,
+    train_visual_model,
+)
 from tiktok_virality.schema import DataError
+from tiktok_virality.tracking import child_runs
+from tiktok_virality.training.corpus import metadata_features
 from tiktok_virality.training.parameters import TrainingParameters
 
 COUNTS = {"train": 40, "validation": 12, "calibration": 8, "test": 12}
+SEED = 5
 TRAINING = TrainingParameters(epochs=3, batch_size=8, learning_rate=0.003)
 DEEP = ("visual_model", "audio_model", "early_fusion", "ensemble")
 SILENT = {"train-0", "validation-0", "test-0"}
@@ -61,6 +71,13 @@ def corpus() -> dict[str, Any]:
                     "split": split,
                     "creator_id": None if index == 1 else f"{split}-{index // 3}",
                     "duration_seconds": 4.0 + index % 5,
+                    "width": 720,
+                    "height": 1280,
+                    "fps": 30.0,
+                    "has_audio": video_id not in SILENT,
+                    "caption": None if index % 7 == 0 else "word " * (index % 5),
+                    "hashtags": "fyp cats"[: 4 * (index % 3)],
+                    "posted_at": pd.Timestamp("2024-03-01", tz="UTC") + pd.Timedelta(hours=index),
                     "views": int(np.exp(9 + seen + heard)),
                 }
             )
@@ -73,14 +90,21 @@ def corpus() -> dict[str, Any]:
     }
 
 
-def run(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
+def run(
+    inputs: dict[str, Any],
+    folder: Path,
+    repeats: int = 1,
+    target: TargetParameters | None = None,
+) -> dict[str, Any]:
     parameters = {
         "params:modeling.transformer": TransformerConfig(
             width=16, layers=1, heads=2, feedforward=32
         ),
         "params:modeling.training": TRAINING,
         "params:modeling.fine_tuning": TRAINING,
-        "params:seed": 5,
+        "params:modeling.target": target or TargetParameters(),
+        "params:modeling.repeats": repeats,
+        "params:seed": SEED,
         "params:device": "cpu",
         "checkpoints": folder / "checkpoints",
     }
@@ -99,22 +123,58 @@ def run(inputs: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory) -> dict[str, Any]:
-    return run(corpus(), tmp_path_factory.mktemp("checkpoints"))
+    return run(corpus(), tmp_path_factory.mktemp("checkpoints"), repeats=2)
+
+
+def of_main_seed(predictions: pd.DataFrame) -> pd.DataFrame:
+    return predictions[predictions["seed"] == SEED]
 
 
 def test_every_model_predicts_every_clip_of_every_split(result):
-    predictions = result["predictions"]
+    predictions = of_main_seed(result["predictions"])
     counts = predictions.pivot_table("video_id", "model", "split", aggfunc="nunique")
     assert (counts[list(COUNTS)] == list(COUNTS.values())).all(axis=None)
-    assert set(counts.index) == {
-        *result["baselines"],
-        "visual",
-        "audio",
-        "early_fusion",
-        "ensemble",
-    }
+    assert not predictions.duplicated(["video_id", "model"]).any()
+    assert set(counts.index) == set(ROLES)
+    assert set(result["baselines"]) == set(FEATURES_OF)
     assert np.isfinite(predictions["y_pred"]).all()
     assert predictions[["lower", "upper"]].isna().all(axis=None)
+
+
+def test_only_the_creators_history_knows_the_creator(result):
+    regimes = result["predictions"].groupby("model")["regime"].unique()
+    assert {name for name, values in regimes.items() if values.tolist() == ["creator"]} == {
+        "creator_history"
+    }
+    assert all(values.tolist() == ["content"] for values in regimes.drop("creator_history"))
+
+
+def test_what_a_seed_decides_is_trained_again_and_the_rest_is_not(result):
+    predictions = result["predictions"]
+    again = predictions[predictions["seed"] == SEED + 1]
+    assert set(predictions["seed"]) == {SEED, SEED + 1}
+    variants = {name for name, role in ROLES.items() if role in ("modality", "variant")}
+    assert set(again["model"]) == {"mlp", "ensemble", *variants}
+    main = of_main_seed(predictions).set_index(["model", "video_id"])["y_pred"]
+    for name, part in again[again["model"] != "late_fusion_mean"].groupby("model"):
+        assert not np.allclose(part["y_pred"], main[name].loc[part["video_id"]]), name
+
+
+def test_one_repeat_is_the_main_seed_alone(result, tmp_path):
+    once = run(corpus(), tmp_path)["predictions"]
+    pd.testing.assert_frame_equal(once, of_main_seed(result["predictions"]))
+
+
+def test_repeats_log_no_history_to_the_runs_of_the_models(tmp_path, monkeypatch):
+    heard = []
+    monkeypatch.setattr(child_runs, "_active_run", lambda: heard.append("asked"))
+    inputs = corpus()
+    shape = TransformerConfig(width=8, layers=1, heads=2, feedforward=8)
+    settings = (SEED, "cpu", tmp_path)
+    repeat_with_other_seeds(assemble_clips(**inputs), shape, TRAINING, TRAINING, 2, *settings)
+    assert heard == []
+    train_visual_model(assemble_clips(**inputs), shape, TRAINING, *settings)
+    assert heard
 
 
 def test_the_truth_is_log_views_of_the_manifest(result):
@@ -125,12 +185,77 @@ def test_the_truth_is_log_views_of_the_manifest(result):
     )
 
 
+def test_quartiles_are_learned_as_a_score(tmp_path):
+    predictions = run(corpus(), tmp_path, target=TargetParameters(kind="quartile"))["predictions"]
+    truth = predictions[predictions["model"] == "ridge"]
+    in_training = truth.loc[truth["split"] == "train", "y_true"]
+    assert in_training.value_counts().to_dict() == {0.0: 10, 1.0: 10, 2.0: 10, 3.0: 10}
+    constant = predictions[predictions["model"] == "training_mean"]
+    assert constant["y_pred"].to_numpy() == pytest.approx(1.5)
+
+
+def test_clips_without_an_age_are_left_out_and_counted(caplog):
+    inputs = corpus()
+    captured = inputs["manifest"]["posted_at"] + pd.Timedelta(days=10)
+    inputs["manifest"] = inputs["manifest"].assign(captured_at=captured)
+    inputs["manifest"].loc[[2, 3, 45], "captured_at"] = pd.NaT
+    target = TargetParameters(kind="log_views_per_day")
+    clips = assemble_clips(**inputs, target=target)
+    assert {split: len(part) for split, part in clips.splits.items()} == {
+        **COUNTS,
+        "train": 38,
+        "validation": 11,
+    }
+    per_day = np.log1p(inputs["manifest"].set_index("video_id")["views"] / 10)
+    test = clips.splits["test"]
+    np.testing.assert_allclose(test.log_views, per_day[test.ids])
+    assert "3 of 72 clips are left out of modelling" in caplog.text
+    inputs["manifest"].loc[:, "captured_at"] = pd.NaT
+    with pytest.raises(DataError, match=r"None of the 72 clips.*captured_at"):
+        assemble_clips(**inputs, target=target)
+
+
+def test_when_a_clip_was_captured_moves_no_feature():
+    inputs = corpus()
+    features = metadata_features(inputs["manifest"])
+    for days in (1, 400):
+        captured = inputs["manifest"]["posted_at"] + pd.Timedelta(days=days)
+        changed = inputs["manifest"].assign(captured_at=captured, likes=days, views=days)
+        np.testing.assert_array_equal(metadata_features(changed), features)
+
+
+def test_metadata_of_a_clip_are_what_is_known_before_posting():
+    clip = {
+        "duration_seconds": [np.e],
+        "width": [720],
+        "height": [1280],
+        "fps": [30.0],
+        "has_audio": [True],
+        "caption": ["a cat"],
+        "hashtags": ["cats fyp"],
+        "posted_at": [pd.Timestamp("2024-03-05 18:00", tz="UTC")],  # a Tuesday
+    }
+    day = 2 * np.pi / 7
+    np.testing.assert_allclose(
+        metadata_features(pd.DataFrame(clip)),
+        [[1, 720, 1280, 30, 1, 5, 2, -1, 0, np.sin(day), np.cos(day)]],
+        atol=1e-12,
+    )
+    unknown = pd.DataFrame({**clip, "caption": [None], "posted_at": [pd.NaT]})
+    assert (
+        np.isnan(metadata_features(unknown)[0]).tolist() == [False] * 5 + [True, False] + [True] * 4
+    )
+
+
 def test_a_clip_without_audio_is_given_the_training_mean_by_the_audio_model(result):
-    predictions = result["predictions"].set_index(["model", "video_id"])["y_pred"]
+    predictions = of_main_seed(result["predictions"]).set_index(["model", "video_id"])["y_pred"]
     mean = predictions["training_mean", "test-0"]
     assert predictions["audio", "test-0"] == pytest.approx(mean)
     assert predictions["visual", "test-0"] != pytest.approx(mean)
     assert predictions["ensemble", "test-0"] != pytest.approx(mean)
+    for fusion in ("late_fusion_mean", "late_fusion_gate", "late_fusion_stacking"):
+        assert predictions[fusion, "test-0"] == pytest.approx(predictions["visual", "test-0"])
+        assert predictions[fusion, "test-1"] != pytest.approx(predictions["visual", "test-1"])
 
 
 def test_nothing_that_is_learned_depends_on_the_test_split(result, tmp_path):
@@ -144,9 +269,10 @@ def test_nothing_that_is_learned_depends_on_the_test_split(result, tmp_path):
     other = run(changed, tmp_path)
     for name in DEEP:
         assert other[name].digest == result[name].digest, name
-    held_in = result["predictions"]["split"] != "test"
+    before = of_main_seed(result["predictions"])
+    held_in = before["split"] != "test"
     pd.testing.assert_series_equal(
-        other["predictions"]["y_pred"][held_in], result["predictions"]["y_pred"][held_in]
+        other["predictions"]["y_pred"][held_in], before["y_pred"][held_in]
     )
 
 

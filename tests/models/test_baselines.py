@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tiktok_virality.models.baseline_estimators import PRIOR_CLIPS
 from tiktok_virality.models.baselines import (
     FEATURES_OF,
+    SEEDED,
     PooledClips,
+    fit_baseline,
     fit_baselines,
     load_baselines,
     pool_tokens,
@@ -15,6 +18,7 @@ from tiktok_virality.models.baselines import (
 )
 
 CLIPS = 60
+CREATORS = np.array([f"creator {index // 3}" for index in range(CLIPS)])
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +27,15 @@ def clips() -> PooledClips:
     visual = rng.normal(size=(CLIPS, 10))
     audio = rng.normal(size=(CLIPS, 6))
     audio[::9] = np.nan
-    return PooledClips(duration=rng.normal(size=(CLIPS, 1)), visual=visual, audio=audio)
+    metadata = rng.normal(size=(CLIPS, 4))
+    metadata[::7, 2] = np.nan
+    return PooledClips(
+        duration=rng.normal(size=(CLIPS, 1)),
+        visual=visual,
+        audio=audio,
+        metadata=metadata,
+        creator=CREATORS,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +46,7 @@ def log_views(clips) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def fitted(clips, log_views):
-    return fit_baselines(clips, log_views, np.arange(CLIPS) // 3, seed=0)
+    return fit_baselines(clips, log_views, CREATORS, seed=0)
 
 
 def mse(baseline, clips, log_views) -> float:
@@ -56,6 +68,68 @@ def test_a_ridge_finds_a_linear_effect_and_both_modalities_find_more(fitted, cli
     constant = mse(fitted["training_mean"], clips, log_views)
     assert mse(fitted["ridge_visual"], clips, log_views) < 0.5 * constant
     assert mse(fitted["ridge"], clips, log_views) < mse(fitted["ridge_visual"], clips, log_views)
+
+
+@pytest.mark.parametrize("name", ["boosting_visual", "gradient_boosting", "mlp"])
+def test_boosting_and_the_mlp_find_the_effect_of_the_picture_on_other_clips(name):
+    rng = np.random.default_rng(7)
+    visual, audio = rng.normal(size=(300, 8)), rng.normal(size=(300, 4))
+    y = 10 + 2 * visual[:, 0] + 0.3 * rng.normal(size=300)
+    train, test = (
+        PooledClips(duration=np.zeros((150, 1)), visual=visual[part], audio=audio[part])
+        for part in (slice(0, 150), slice(150, 300))
+    )
+    baseline = fit_baseline(name, train, y[:150], np.arange(150) // 3, seed=0)
+    assert mse(baseline, test, y[150:]) < 0.6 * np.var(y[150:])
+
+
+def test_a_creators_history_is_the_mean_of_their_clips_drawn_towards_the_mean_of_all():
+    rng = np.random.default_rng(2)
+    counts = np.array([1, 2, 4, 8, 16, 16, 16, 16])
+    creators = np.repeat([f"creator {i}" for i in range(8)], counts)
+    y = np.repeat(rng.normal(10, 2, 8), counts) + rng.normal(0, 1, counts.sum())
+    model = fit_baseline("creator_history", of_creators(creators), y, creators, seed=0)
+    asked = of_creators(np.array([f"creator {i}" for i in range(8)] + ["a stranger"]))
+    means = np.array([y[creators == f"creator {i}"].mean() for i in range(8)])
+    ridge = model.estimator.regressor_[-1]
+    drawn = (counts * means + ridge.alpha * y.mean()) / (counts + ridge.alpha)
+    np.testing.assert_allclose(model.predict(asked), [*drawn, y.mean()], rtol=1e-6)
+    assert ridge.alpha in PRIOR_CLIPS
+    assert ridge.alpha < 10  # creators differ twice as much as their clips do
+
+
+def test_creators_who_do_not_differ_have_no_history():
+    creators = np.repeat([f"creator {i}" for i in range(30)], 4)
+    y = np.random.default_rng(4).normal(10, 1, 120)
+    model = fit_baseline("creator_history", of_creators(creators), y, creators, seed=0)
+    assert model.predict(of_creators(creators)).std() < 0.1
+
+
+def of_creators(creators: np.ndarray) -> PooledClips:
+    nothing = np.zeros((len(creators), 1))
+    return PooledClips(duration=nothing, visual=nothing, audio=nothing, creator=creators)
+
+
+def test_a_modality_that_no_clip_has_and_few_clips_stop_no_baseline():
+    rng = np.random.default_rng(1)
+    clips = PooledClips(
+        duration=rng.normal(size=(6, 1)),
+        visual=rng.normal(size=(6, 10)),
+        audio=np.full((6, 2), np.nan),
+    )
+    for baseline in fit_baselines(clips, rng.normal(size=6), np.arange(6) // 3, seed=0).values():
+        assert np.isfinite(baseline.predict(clips)).all(), baseline.name
+
+
+def test_fitting_twice_gives_the_same_predictions_and_only_the_mlp_follows_the_seed(
+    fitted, clips, log_views
+):
+    again, other = (fit_baselines(clips, log_views, CREATORS, seed=seed) for seed in (0, 1))
+    for name, baseline in fitted.items():
+        before = baseline.predict(clips)
+        np.testing.assert_array_equal(again[name].predict(clips), before)
+        if name != "creator_history":  # its folds are drawn
+            assert np.array_equal(other[name].predict(clips), before) == (name not in SEEDED)
 
 
 def test_saved_baselines_predict_the_same_and_hold_no_pickle(fitted, clips, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mlflow
 import pytest
 
-from tiktok_virality.tracking import child_run, log_epoch
+from tiktok_virality.tracking import child_run, log_epoch, untracked
 from tiktok_virality.tracking.child_runs import flatten
 
 
@@ -32,6 +32,16 @@ def test_epochs_of_one_model_land_in_one_nested_run(active_run):
     assert [(entry.step, entry.value) for entry in history] == [(0, 3.0), (1, 2.0), (2, 1.0)]
     tags = run.client.get_run(run.run_id).data.tags
     assert tags["mlflow.parentRunId"] == active_run.info.run_id
+
+
+def test_what_is_trained_untracked_leaves_no_trace(active_run):
+    with untracked():
+        log_epoch("visual", 0, {"train_loss": 9.0})
+        assert child_run("visual") is None
+    log_epoch("visual", 0, {"train_loss": 1.0})
+    run = child_run("visual")
+    history = run.client.get_metric_history(run.run_id, "train_loss")
+    assert [entry.value for entry in history] == [1.0]
 
 
 def test_each_model_has_a_run_of_its_own(active_run):

@@ -14,7 +14,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tiktok_virality.evaluation.metrics import METRICS, Floats, as_pair, resampled_metrics
+from tiktok_virality.evaluation.metrics import (
+    METRICS,
+    Floats,
+    Yardstick,
+    as_pair,
+    resampled_metrics,
+)
 
 CELLS_AT_ONCE: Final = 1_000_000
 """Resamples times clips that are worked on together, to bound memory."""
@@ -73,7 +79,11 @@ class ClusterBootstrap:
     seed: int
 
     def metric_intervals(
-        self, y_true: ArrayLike, y_pred: ArrayLike, clusters: ArrayLike
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        clusters: ArrayLike,
+        yardstick: Yardstick | None = None,
     ) -> dict[str, Interval]:
         """Return an interval for each of the `METRICS`.
 
@@ -81,13 +91,17 @@ class ClusterBootstrap:
             y_true: log1p(views), [N].
             y_pred: Predicted log1p(views), [N].
             clusters: What belongs together, such as creators, [N].
+            yardstick: Of the training split; without it, nothing is said of skill and classes.
 
         Raises:
             ValueError: The arrays are empty, differ in length, or hold NaN or infinity.
         """
         truth, predicted = as_pair(y_true, y_pred)
         labels = _numbered(clusters, len(truth))
-        drawn = [resampled_metrics(truth, predicted, counts) for counts in self._counts(labels)]
+        drawn = [
+            resampled_metrics(truth, predicted, counts, yardstick)
+            for counts in self._counts(labels)
+        ]
         return {
             name: self._interval(np.concatenate([part[name] for part in drawn]), labels)
             for name in METRICS

@@ -10,12 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tiktok_virality.models import baseline_estimators
+from tiktok_virality.models.baseline_estimators import fit_ridge
+
 if TYPE_CHECKING:
     from sklearn.base import RegressorMixin
-    from sklearn.pipeline import Pipeline
 
-RIDGE_ALPHAS = tuple(float(alpha) for alpha in np.logspace(0, 6, 13))
-FOLDS = 5
+__all__ = [
+    "FEATURES_OF",
+    "SEEDED",
+    "FittedBaseline",
+    "PooledClips",
+    "fit_baseline",
+    "fit_baselines",
+    "fit_ridge",
+    "load_baselines",
+    "pool_tokens",
+    "save_baselines",
+]
+
 DESCRIPTION_NAME = "baselines.json"
 TRUSTED_TYPES = (
     "numpy.dtype",
@@ -27,22 +40,33 @@ TRUSTED_TYPES = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
 
+EMBEDDINGS = ("visual", "audio")
+
 FEATURES_OF: Mapping[str, tuple[str, ...]] = {
     "training_mean": (),
     "training_median": (),
+    "creator_history": ("creator",),
     "duration": ("duration",),
+    "metadata_boosting": ("metadata",),
     "ridge_visual": ("visual",),
     "ridge_audio": ("audio",),
-    "ridge": ("visual", "audio"),
-    "gradient_boosting": ("visual", "audio"),
+    "ridge": EMBEDDINGS,
+    "boosting_visual": ("visual",),
+    "boosting_audio": ("audio",),
+    "gradient_boosting": EMBEDDINGS,
+    "mlp": EMBEDDINGS,
 }
 MODALITY_OF: Mapping[tuple[str, ...], str] = {
     (): "none",
+    ("creator",): "metadata",
     ("duration",): "metadata",
+    ("metadata",): "metadata",
     ("visual",): "visual",
     ("audio",): "audio",
-    ("visual", "audio"): "visual+audio",
+    EMBEDDINGS: "visual+audio",
 }
+SEEDED = ("mlp",)
+"""Baselines that another seed changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +77,44 @@ class PooledClips:
         duration: Logarithm of the seconds, [N, 1].
         visual: Mean and deviation of the visual tokens, [N, 2 D]; NaN for a clip without any.
         audio: The same of the audio tokens.
+        metadata: What else is known before posting, [N, M]; NaN where it is not known.
+        creator: Who posts, str [N]; ``None`` where nobody asks.
     """
 
     duration: np.ndarray
     visual: np.ndarray
     audio: np.ndarray
+    metadata: np.ndarray | None = None
+    creator: np.ndarray | None = None
 
     def features(self, names: Sequence[str]) -> np.ndarray:
-        """Return the named groups side by side, float64 [N, F], and which of them a clip has."""
-        groups = [getattr(self, name) for name in names]
+        """Return the named groups side by side, and which of them a clip has.
+
+        Returns:
+            float64 [N, F]; of ``("creator",)`` str [N, 1].
+        """
+        if "creator" in names:
+            unknown = np.full(len(self.duration), "")
+            creator = unknown if self.creator is None else self.creator
+            return np.asarray(creator).astype(str)[:, None]
+        groups = [self._group(name) for name in names]
         present = [~np.isnan(group).any(axis=1, keepdims=True) for group in groups]
         empty = np.empty((len(self.duration), 0))
         return np.concatenate([empty, *groups, *present], axis=1)
+
+    def modality_columns(self, names: Sequence[str]) -> dict[str, slice]:
+        """Return where `features` of these names holds each modality; nothing for other names."""
+        columns, begin = {}, 0
+        for name in names:
+            if name in EMBEDDINGS:
+                end = begin + self._group(name).shape[1]
+                columns[name] = slice(begin, end)
+                begin = end
+        return columns
+
+    def _group(self, name: str) -> np.ndarray:
+        group = getattr(self, name)
+        return np.full((len(self.duration), 1), np.nan) if group is None else np.asarray(group)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +123,7 @@ class FittedBaseline:
 
     Attributes:
         name: As the leaderboard calls it.
-        estimator: A fitted scikit-learn regressor of log1p(views).
+        estimator: A fitted scikit-learn regressor of the target.
     """
 
     name: str
@@ -90,7 +140,7 @@ class FittedBaseline:
         return MODALITY_OF[self.features]
 
     def predict(self, clips: PooledClips) -> np.ndarray:
-        """Return predicted log1p(views), float64 [N]."""
+        """Return predictions on the scale of the target, float64 [N]."""
         return np.asarray(self.estimator.predict(clips.features(self.features)), dtype=np.float64)
 
     def description(self) -> dict[str, Any]:
@@ -103,10 +153,14 @@ class FittedBaseline:
 
     @property
     def parameter_count(self) -> int:
-        """Number of fitted weights: coefficients, or leaves of trees."""
-        last = self.estimator[-1] if hasattr(self.estimator, "steps") else self.estimator
+        """Number of fitted weights, those of a reduction left out: coefficients, or leaves."""
+        last = self.estimator
+        while hasattr(last, "steps") or hasattr(last, "regressor_"):
+            last = last[-1] if hasattr(last, "steps") else last.regressor_
         if hasattr(last, "_predictors"):
             return sum(tree.get_n_leaf_nodes() for stage in last._predictors for tree in stage)
+        if hasattr(last, "coefs_"):
+            return sum(np.size(part) for part in (*last.coefs_, *last.intercepts_))
         return int(np.size(getattr(last, "coef_", ()))) + 1
 
 
@@ -118,68 +172,54 @@ def pool_tokens(tokens: Sequence[np.ndarray | None], size: int) -> np.ndarray:
 
 
 def fit_baselines(
-    clips: PooledClips, log_views: np.ndarray, groups: np.ndarray, seed: int
+    clips: PooledClips, y: np.ndarray, groups: np.ndarray, seed: int
 ) -> dict[str, FittedBaseline]:
     """Fit every baseline on the training split.
 
     Args:
         clips: The training clips.
-        log_views: log1p(views), [N].
-        groups: Creator of each clip: folds that choose a ridge penalty never divide one.
-        seed: Of the gradient boosting.
+        y: What is true of each, on the scale of the target, [N].
+        groups: Creator of each clip: folds that choose a setting never divide one.
+        seed: Of the MLP and of the folds of the creators' history.
     """
-    fitted = {}
-    for name, read in FEATURES_OF.items():
-        features = clips.features(read)
-        if name.startswith("ridge"):
-            estimator = fit_ridge(features, log_views, groups)
-        else:
-            estimator = _estimator(name, seed).fit(features, log_views)
-        fitted[name] = FittedBaseline(name=name, estimator=estimator)
-    return fitted
+    return {name: fit_baseline(name, clips, y, groups, seed) for name in FEATURES_OF}
 
 
-def _estimator(name: str, seed: int) -> Any:
+def fit_baseline(
+    name: str, clips: PooledClips, y: np.ndarray, groups: np.ndarray, seed: int
+) -> FittedBaseline:
+    """Fit one baseline; see `fit_baselines`."""
+    from threadpoolctl import threadpool_limits
+
+    read = FEATURES_OF[name]
+    # Models this small lose by a second thread, much where cores are shared.
+    with threadpool_limits(1):
+        estimator = _fit(name, clips.features(read), y, groups, clips.modality_columns(read), seed)
+    return FittedBaseline(name=name, estimator=estimator)
+
+
+def _fit(
+    name: str,
+    features: np.ndarray,
+    y: np.ndarray,
+    groups: np.ndarray,
+    modalities: Mapping[str, slice],
+    seed: int,
+) -> Any:
     from sklearn.dummy import DummyRegressor
-    from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.linear_model import LinearRegression
 
     if name.startswith("training_"):
-        return DummyRegressor(strategy=name.removeprefix("training_"))
+        return DummyRegressor(strategy=name.removeprefix("training_")).fit(features, y)
+    if name == "creator_history":
+        return baseline_estimators.fit_creator_history(features, y, seed)
     if name == "duration":
-        return LinearRegression()
-    return HistGradientBoostingRegressor(
-        max_iter=150, learning_rate=0.05, min_samples_leaf=5, random_state=seed
-    )
-
-
-def fit_ridge(features: np.ndarray, target: np.ndarray, groups: np.ndarray) -> Pipeline:
-    """Fit a ridge whose penalty is chosen by folds of whole creators of the training split.
-
-    Args:
-        features: [N, F]; NaN counts as the training mean.
-        target: [N].
-        groups: Creator of each row.
-
-    Returns:
-        The steps ``simpleimputer``, ``standardscaler`` and ``ridge``, fitted.
-    """
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import Ridge
-    from sklearn.model_selection import GridSearchCV, GroupKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    imputer = SimpleImputer(keep_empty_features=True)
-    model = make_pipeline(imputer, StandardScaler(), Ridge(alpha=float(len(target))))
-    folds = min(FOLDS, len(np.unique(groups)))
-    if folds < 2:
-        return model.fit(features, target)
-    divided = list(GroupKFold(folds).split(target, groups=groups))
-    search = GridSearchCV(
-        model, {"ridge__alpha": RIDGE_ALPHAS}, cv=divided, scoring="neg_mean_squared_error"
-    )
-    return search.fit(features, target).best_estimator_
+        return LinearRegression().fit(features, y)
+    if name.startswith("ridge"):
+        return fit_ridge(features, y, groups)
+    if name == "mlp":
+        return baseline_estimators.fit_mlp(features, y, groups, modalities, seed)
+    return baseline_estimators.fit_boosting(features, y, groups, modalities)
 
 
 def save_baselines(baselines: Mapping[str, FittedBaseline], folder: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 MODEL_TAG = "tiktok_virality.model"
 LONGEST_PARAM = 500
+
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,10 @@ def child_run(name: str) -> ChildRun | None:
     """Open the nested run of model ``name`` under the active run, or find it again.
 
     Returns:
-        The run, or ``None`` when no run is active: in a notebook or a test without tracking.
+        The run, or ``None`` when no run is active: in a notebook or a test without tracking, and
+        inside `untracked`.
     """
-    parent = _active_run()
+    parent = None if _silent.get() else _active_run()
     if parent is None:
         return None
     from mlflow.tracking import MlflowClient
@@ -105,6 +110,16 @@ def child_run(name: str) -> ChildRun | None:
     tags = {"mlflow.parentRunId": parent.info.run_id, MODEL_TAG: name}
     run = client.create_run(experiment, tags=tags, run_name=name)
     return ChildRun(run.info.run_id, client)
+
+
+@contextmanager
+def untracked() -> Iterator[None]:
+    """Keep what is trained inside out of the runs of models, such as repeats under other seeds."""
+    before = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(before)
 
 
 def log_epoch(name: str, step: int, metrics: Mapping[str, float]) -> None:

@@ -1,24 +1,41 @@
-"""What the models are trained and tested on: every clip's tokens, its creator and its views.
+"""What the models are trained and tested on: every clip's tokens, its creator and its truth.
 
 Loads no torch: the nodes name these types.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
 
 from tiktok_virality.evaluation.leakage import check_features, check_no_leak
+from tiktok_virality.evaluation.targets import Target, TargetParameters
 from tiktok_virality.models.baselines import PooledClips, pool_tokens
 from tiktok_virality.models.configs import MODALITIES
 from tiktok_virality.schema import SPLITS, DataError, Split, digest
 
-METADATA_FEATURES: Final = ("duration_seconds",)
+METADATA_FEATURES: Final = (
+    "duration_seconds",
+    "width",
+    "height",
+    "fps",
+    "has_audio",
+    "caption",
+    "hashtags",
+    "posted_at",
+)
 """Columns of the manifest that models may read; the leak check looks at them."""
+
+TRUTH: Final = "y_true"
+HOURS_PER_DAY: Final = 24
+DAYS_PER_WEEK: Final = 7
+
+logger = logging.getLogger(__name__)
 
 
 class Rows(Protocol):
@@ -73,7 +90,9 @@ class LabelledClips:
         groups: Creators; a clip whose creator is unknown is a group of its own.
         log_duration: Logarithm of the seconds, [N].
         tokens: What the models know of each.
-        log_views: log1p(views), [N].
+        log_views: What is true of each, on the scale of the target: log1p(views), unless another
+            was chosen, [N].
+        metadata: What `metadata_features` says of each, [N, M]; ``None`` where nobody asks.
     """
 
     ids: Sequence[str]
@@ -81,6 +100,7 @@ class LabelledClips:
     log_duration: np.ndarray
     tokens: Sequence[ClipTokens]
     log_views: np.ndarray
+    metadata: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -93,12 +113,14 @@ class ModelInput:
     Attributes:
         splits: Clips by split.
         token_sizes: Size of a token by modality; 1 for a modality that no clip has.
-        fingerprint: Digest of the clips, their splits, their views and their embeddings.
+        fingerprint: Digest of the clips, their splits, their truth and their embeddings.
+        target: What the models predict.
     """
 
     splits: Mapping[Split, LabelledClips]
     token_sizes: dict[str, int]
     fingerprint: str
+    target: Target = field(default_factory=Target)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{split} {len(clips)}" for split, clips in self.splits.items())
@@ -106,29 +128,93 @@ class ModelInput:
 
 
 def assemble(
-    manifest: pd.DataFrame, splits: pd.DataFrame, visual: StoredTokens, audio: StoredTokens
+    manifest: pd.DataFrame,
+    splits: pd.DataFrame,
+    visual: StoredTokens,
+    audio: StoredTokens,
+    target: TargetParameters | None = None,
 ) -> ModelInput:
-    """Read every clip's tokens, by split.
+    """Read every clip's tokens and what is true of it, by split.
+
+    Args:
+        manifest: The clips; those of which the target is not known are left out.
+        splits: ``video_id`` and ``split``.
+        visual: Visual tokens of clips.
+        audio: Audio tokens of clips.
+        target: What the models predict; log1p(views) by default.
 
     Raises:
         DataError: A split is empty, or shares a creator or a duplicate with another.
     """
     check_features(METADATA_FEATURES)
     check_no_leak(manifest, splits)
-    rows = manifest.merge(splits, on="video_id", validate="one_to_one").sort_values("video_id")
+    chosen = Target(parameters=target or TargetParameters())
+    rows = _with_truth(
+        manifest.merge(splits, on="video_id", validate="one_to_one").sort_values("video_id"), chosen
+    )
     by_split: dict[Split, LabelledClips] = {}
     for split in SPLITS:
         part = rows[rows["split"] == split]
         if part.empty:
-            raise DataError(f"The {split} split is empty; see ingestion.splits.")
+            raise DataError(
+                f"The {split} split is empty; see ingestion.splits, and modeling.target, which "
+                f"needs {chosen.needs}."
+            )
         by_split[split] = _labelled(part, visual, audio)
     every_clip = [clip for clips in by_split.values() for clip in clips.tokens]
-    labels = rows[["video_id", "split", "views"]].astype("str").to_numpy().tolist()
+    labels = [rows[name].tolist() for name in ("video_id", "split", TRUTH)]
     return ModelInput(
         splits=by_split,
         token_sizes=_token_sizes(every_clip),
         fingerprint=digest([labels, [[t.fingerprint, dict(t.digests)] for t in (visual, audio)]]),
+        target=chosen,
     )
+
+
+def metadata_features(manifest: pd.DataFrame) -> np.ndarray:
+    """Return what is known of clips before posting, besides picture, sound and creator, [N, 11].
+
+    Log seconds, width, height, frames per second, whether there is sound, characters of the
+    caption, number of hashtags, and hour and weekday of posting (UTC) as points of a circle.
+    NaN where something is not known.
+    """
+    known = manifest.reindex(columns=list(METADATA_FEATURES))
+    posted = pd.to_datetime(known["posted_at"], utc=True).dt
+    hour = (posted.hour + posted.minute / 60) / HOURS_PER_DAY
+    columns: list[pd.Series] = [
+        np.log(known["duration_seconds"].astype(float)),
+        *(known[name].astype(float) for name in ("width", "height", "fps", "has_audio")),
+        known["caption"].astype("string").str.len(),
+        known["hashtags"].astype("string").str.count(r"\S+"),
+        *_on_a_circle(hour),
+        *_on_a_circle(posted.dayofweek / DAYS_PER_WEEK),
+    ]
+    numbers = [column.to_numpy(dtype=np.float64, na_value=np.nan) for column in columns]
+    return np.stack(numbers, axis=1)
+
+
+def _on_a_circle(turns: pd.Series) -> tuple[pd.Series, pd.Series]:
+    return np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)
+
+
+def _with_truth(rows: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """Return the clips of which the target is known, with the column `TRUTH`."""
+    truth = target.truth(rows, rows["split"] == "train")
+    known = ~np.isnan(truth)
+    if not known.any():
+        raise DataError(
+            f"None of the {len(rows)} clips can be used to predict {target.name}: each lacks "
+            f"{target.needs}. Add it to the metadata, or choose another modeling.target.kind."
+        )
+    if not known.all():
+        logger.warning(
+            "%d of %d clips are left out of modelling: to predict %s, a clip needs %s.",
+            int((~known).sum()),
+            len(rows),
+            target.name,
+            target.needs,
+        )
+    return rows.assign(**{TRUTH: truth})[known]
 
 
 def pooled(clips: LabelledClips, token_sizes: Mapping[str, int]) -> PooledClips:
@@ -137,7 +223,13 @@ def pooled(clips: LabelledClips, token_sizes: Mapping[str, int]) -> PooledClips:
         pool_tokens([getattr(clip, name) for clip in clips.tokens], token_sizes[name])
         for name in MODALITIES
     )
-    return PooledClips(duration=clips.log_duration[:, None], visual=visual, audio=audio)
+    return PooledClips(
+        duration=clips.log_duration[:, None],
+        visual=visual,
+        audio=audio,
+        metadata=clips.metadata,
+        creator=clips.groups.astype(str),
+    )
 
 
 def _labelled(rows: pd.DataFrame, visual: StoredTokens, audio: StoredTokens) -> LabelledClips:
@@ -145,9 +237,10 @@ def _labelled(rows: pd.DataFrame, visual: StoredTokens, audio: StoredTokens) -> 
     return LabelledClips(
         ids=ids,
         groups=rows["creator_id"].fillna(rows["video_id"]).to_numpy(dtype=object),
-        log_duration=np.log(rows[METADATA_FEATURES[0]].to_numpy(dtype=np.float64)),
+        log_duration=np.log(rows["duration_seconds"].to_numpy(dtype=np.float64)),
         tokens=read_tokens(ids, visual, audio),
-        log_views=np.log1p(rows["views"].to_numpy(dtype=np.float64)),
+        log_views=rows[TRUTH].to_numpy(dtype=np.float64),
+        metadata=metadata_features(rows),
     )
 
 

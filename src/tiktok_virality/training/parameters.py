@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
 from tiktok_virality.schema import Config
@@ -70,8 +71,12 @@ class ModelingParameters(Config):
         transformer: Shape of every Transformer.
         training: How each is trained.
         fine_tuning: How the late-fusion ensemble is trained on from the two modality models.
+        target: What is predicted.
+        repeats: Under how many seeds, from the main one on, everything random is trained.
     """
 
     transformer: TransformerConfig
     training: TrainingParameters
     fine_tuning: TrainingParameters
+    target: TargetParameters = TargetParameters()
+    repeats: int = Field(default=3, ge=1)

@@ -1,17 +1,19 @@
-"""Baselines, the two modality Transformers, the ensemble, its ablation, and what they predict."""
+"""Baselines, the modality Transformers, the fusions, and what all of them predict."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.models import baselines as baseline_models
 from tiktok_virality.models.baselines import FittedBaseline
 from tiktok_virality.models.configs import TransformerConfig
-from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
-from tiktok_virality.schema import SPLITS
+from tiktok_virality.models.decision_fusion import DecisionFusion
+from tiktok_virality.models.trained import ModelKind, TrainedModel
 from tiktok_virality.training.corpus import ModelInput, assemble, pooled
 from tiktok_virality.training.parameters import TrainingParameters
 
@@ -21,13 +23,14 @@ def assemble_clips(
     splits: pd.DataFrame,
     visual_embeddings: StageTable,
     audio_embeddings: StageTable,
+    target: TargetParameters | None = None,
 ) -> ModelInput:
-    """Bring together what the models may know of each clip, and its views.
+    """Bring together what the models may know of each clip, and what is true of it.
 
     Raises:
-        DataError: A split would be empty.
+        DataError: A split would be empty, or the manifest does not say what the target needs.
     """
-    return assemble(manifest, splits, visual_embeddings, audio_embeddings)
+    return assemble(manifest, splits, visual_embeddings, audio_embeddings, target)
 
 
 def fit_baselines(model_input: ModelInput, seed: int) -> dict[str, FittedBaseline]:
@@ -47,7 +50,7 @@ def train_visual_model(
     checkpoints: Path,
 ) -> TrainedModel:
     """Train the visual Transformer alone."""
-    return _train("visual", model_input, transformer, training, seed, device, checkpoints)
+    return _train_alone("visual", model_input, transformer, training, seed, device, checkpoints)
 
 
 def train_audio_model(
@@ -59,7 +62,7 @@ def train_audio_model(
     checkpoints: Path,
 ) -> TrainedModel:
     """Train the audio Transformer alone."""
-    return _train("audio", model_input, transformer, training, seed, device, checkpoints)
+    return _train_alone("audio", model_input, transformer, training, seed, device, checkpoints)
 
 
 def train_early_fusion(
@@ -71,7 +74,9 @@ def train_early_fusion(
     checkpoints: Path,
 ) -> TrainedModel:
     """Train the ablation: one Transformer over the tokens of both modalities."""
-    return _train("early_fusion", model_input, transformer, training, seed, device, checkpoints)
+    return _train_alone(
+        "early_fusion", model_input, transformer, training, seed, device, checkpoints
+    )
 
 
 def train_ensemble(
@@ -85,10 +90,51 @@ def train_ensemble(
     checkpoints: Path,
 ) -> TrainedModel:
     """Train the late fusion end to end, from the two modality models."""
+    from tiktok_virality.training.lineup import Setting, train_model
+
+    setting = Setting(seed=seed, device=device, checkpoints=checkpoints)
     start = {"visual": visual_model, "audio": audio_model}
-    return _train(
-        "late_fusion", model_input, transformer, fine_tuning, seed, device, checkpoints, start
-    )
+    return train_model("late_fusion", model_input, transformer, fine_tuning, setting, start)
+
+
+def fit_late_fusions(
+    model_input: ModelInput, visual_model: TrainedModel, audio_model: TrainedModel
+) -> dict[str, Any]:
+    """Fit the fusions of the two modality models' decisions: by mean, by gate, by stacking.
+
+    Returns:
+        Each as JSON, by name.
+    """
+    from tiktok_virality.training import lineup
+
+    fusions = lineup.fit_late_fusions(model_input, visual_model, audio_model)
+    return {name: fusion.model_dump(mode="json") for name, fusion in fusions.items()}
+
+
+def repeat_with_other_seeds(
+    model_input: ModelInput,
+    transformer: TransformerConfig,
+    training: TrainingParameters,
+    fine_tuning: TrainingParameters,
+    repeats: int,
+    seed: int,
+    device: str,
+    checkpoints: Path,
+) -> pd.DataFrame:
+    """Train all that a seed decides with the seeds after the main one, and let it predict.
+
+    Returns:
+        As `predict`, of the seeds ``seed`` + 1 to ``seed`` + ``repeats`` - 1; no rows for one
+        repeat.
+    """
+    from tiktok_virality.training.lineup import Recipe, Setting, repeat
+
+    recipe = Recipe(transformer=transformer, training=training, fine_tuning=fine_tuning)
+    settings = [
+        Setting(seed=seed + offset, device=device, checkpoints=checkpoints)
+        for offset in range(1, repeats)
+    ]
+    return repeat(model_input, recipe, settings)
 
 
 def predict(
@@ -98,44 +144,31 @@ def predict(
     audio_model: TrainedModel,
     early_fusion: TrainedModel,
     ensemble: TrainedModel,
+    late_fusions: dict[str, Any],
+    repeated_predictions: pd.DataFrame,
+    seed: int,
 ) -> pd.DataFrame:
     """Let every model predict every clip of every split.
 
     Returns:
-        ``video_id``, ``split``, ``model``, ``modality``, ``y_true`` and ``y_pred`` (log1p views),
-        ``lower`` and ``upper`` (missing until intervals are calibrated).
+        ``video_id``, ``split``, ``model``, ``modality``, ``regime`` (what a model may know),
+        ``seed``, ``y_true`` and ``y_pred`` (on the scale of the target): the rows of the main seed,
+        then those of the repeats.
     """
-    from tiktok_virality.training.predictors import predict_log_views
+    from tiktok_virality.training.lineup import predict_all
 
-    tables = []
-    for split in SPLITS:
-        clips = model_input.splits[split]
-        features = pooled(clips, model_input.token_sizes)
-        predicted = {
-            (name, baseline.modality): baseline.predict(features)
-            for name, baseline in baselines.items()
-        }
-        for model in (visual_model, audio_model, early_fusion, ensemble):
-            predicted[model.name, model.modality] = predict_log_views(model, clips.tokens)
-        for (name, modality), y_pred in predicted.items():
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "video_id": clips.ids,
-                        "split": split,
-                        "model": name,
-                        "modality": modality,
-                        "y_true": clips.log_views,
-                        "y_pred": y_pred,
-                        "lower": float("nan"),
-                        "upper": float("nan"),
-                    }
-                )
-            )
-    return pd.concat(tables, ignore_index=True)
+    fusions = {name: DecisionFusion.model_validate(value) for name, value in late_fusions.items()}
+    models = (visual_model, audio_model, early_fusion, ensemble)
+    of_main_seed = predict_all(model_input, baselines, models, fusions, seed)
+    return pd.concat([of_main_seed, repeated_predictions], ignore_index=True)
 
 
-def _train(
+def leave_intervals_open(point_predictions: pd.DataFrame) -> pd.DataFrame:
+    """Add ``lower`` and ``upper``, missing: nothing calibrates them."""
+    return point_predictions.assign(lower=float("nan"), upper=float("nan"))
+
+
+def _train_alone(
     kind: ModelKind,
     model_input: ModelInput,
     transformer: TransformerConfig,
@@ -143,23 +176,8 @@ def _train(
     seed: int,
     device: str,
     checkpoints: Path,
-    start: dict[str, TrainedModel] | None = None,
 ) -> TrainedModel:
-    from tiktok_virality.training.launcher import TrainingRun
-    from tiktok_virality.training.predictors import train_predictor
+    from tiktok_virality.training.lineup import Setting, train_model
 
-    spec = ModelSpec(kind=kind, transformer=transformer, token_sizes=model_input.token_sizes)
-    run = TrainingRun.of(
-        spec.name,
-        [
-            model_input.fingerprint,
-            spec.model_dump(mode="json"),
-            training.model_dump(mode="json"),
-            {name: model.digest for name, model in (start or {}).items()},
-        ],
-        checkpoints=checkpoints,
-        seed=seed,
-        device=device,
-    )
-    train, validation = model_input.splits["train"], model_input.splits["validation"]
-    return train_predictor(spec, train, validation, training, run, start)
+    setting = Setting(seed=seed, device=device, checkpoints=checkpoints)
+    return train_model(kind, model_input, transformer, training, setting)

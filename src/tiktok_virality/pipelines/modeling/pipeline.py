@@ -12,12 +12,15 @@ RUN_INPUTS = ["params:seed", "params:device", "checkpoints"]
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``baselines``, the four models and ``predictions``."""
+    """Make ``baselines``, the four models, ``late_fusions`` and ``predictions``."""
     return pipeline(
         [
             node(
                 nodes.assemble_clips,
-                inputs=["manifest", "splits", "visual_embeddings", "audio_embeddings"],
+                inputs=[
+                    *("manifest", "splits", "visual_embeddings", "audio_embeddings"),
+                    "params:modeling.target",
+                ],
                 outputs="model_input",
                 name="assemble_clips",
                 tags=["cpu", "training"],
@@ -47,17 +50,41 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 tags=["gpu", "training"],
             ),
             node(
-                nodes.predict,
+                nodes.fit_late_fusions,
+                inputs=["model_input", "visual_model", "audio_model"],
+                outputs="late_fusions",
+                name="fit_late_fusions",
+                tags=["cpu", "training"],
+            ),
+            node(
+                nodes.repeat_with_other_seeds,
                 inputs=[
                     "model_input",
-                    "baselines",
-                    "visual_model",
-                    "audio_model",
-                    "early_fusion",
-                    "ensemble",
+                    "params:modeling.transformer",
+                    "params:modeling.training",
+                    "params:modeling.fine_tuning",
+                    "params:modeling.repeats",
+                    *RUN_INPUTS,
                 ],
-                outputs="predictions",
+                outputs="repeated_predictions",
+                name="repeat_with_other_seeds",
+                tags=["gpu", "training"],
+            ),
+            node(
+                nodes.predict,
+                inputs=[
+                    *("model_input", "baselines", "visual_model", "audio_model", "early_fusion"),
+                    *("ensemble", "late_fusions", "repeated_predictions", "params:seed"),
+                ],
+                outputs="point_predictions",
                 name="predict",
+                tags="cpu",
+            ),
+            node(
+                nodes.leave_intervals_open,
+                inputs="point_predictions",
+                outputs="predictions",
+                name="leave_intervals_open",
                 tags="cpu",
             ),
         ],

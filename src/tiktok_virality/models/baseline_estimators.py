@@ -1,0 +1,210 @@
+"""The regressors behind the baselines; what they leave open is chosen inside the training split."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sklearn.base import RegressorMixin
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+
+FOLDS: Final = 5
+RIDGE_ALPHAS: Final = tuple(float(alpha) for alpha in np.logspace(0, 6, 13))
+PRIOR_CLIPS: Final = tuple(float(clips) for clips in np.logspace(-1, 4, 16))
+"""Strengths of the prior of a creator's history, in clips."""
+
+COMPONENTS: Final = 30
+"""Most principal components that a modality is reduced to."""
+
+CLIPS_PER_COMPONENT: Final = 4
+UNKNOWN: Final = -10.0
+"""Stands for metadata that are not known: no feature has this value, so trees can set it apart."""
+
+BOOSTING_STEPS: Final = (10, 40, 160)
+MLP_ALPHAS: Final = (1.0, 10.0, 100.0, 1000.0)
+MLP_WIDTH: Final = 32
+
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+def folds_of_creators(groups: np.ndarray) -> Folds:
+    """Return rows to learn from and to be asked about, a creator's on one side; none for one."""
+    from sklearn.model_selection import GroupKFold
+
+    folds = min(FOLDS, len(np.unique(groups)))
+    return [] if folds < 2 else list(GroupKFold(folds).split(groups, groups=groups))
+
+
+def fit_ridge(features: np.ndarray, target: np.ndarray, groups: np.ndarray) -> Pipeline:
+    """Fit a ridge whose penalty is chosen by folds of whole creators of the training split.
+
+    Args:
+        features: [N, F]; NaN counts as the training mean.
+        target: [N].
+        groups: Creator of each row.
+
+    Returns:
+        The steps ``simpleimputer``, ``standardscaler`` and ``ridge``, fitted.
+    """
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    imputer = SimpleImputer(keep_empty_features=True)
+    model = make_pipeline(imputer, StandardScaler(), Ridge(alpha=float(len(target))))
+    return _choose(
+        model, {"ridge__alpha": RIDGE_ALPHAS}, features, target, folds_of_creators(groups)
+    )
+
+
+def fit_creator_history(creators: np.ndarray, target: np.ndarray, seed: int) -> RegressorMixin:
+    """Fit the mean of a creator's training clips, drawn towards the mean of all.
+
+    With n clips of mean m and a prior worth k clips of the overall mean M, a creator is given
+    (n m + k M) / (n + k), and one without training clips M: the best linear unbiased prediction of
+    a random effect (Robinson 1991, That BLUP is a good thing), which is a ridge over indicators of
+    the creators. k is chosen by folds of clips, so that creators stand on both sides.
+
+    Args:
+        creators: Their names, str [N, 1].
+        target: [N].
+        seed: Of the folds.
+    """
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import KFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    ridge = Ridge(fit_intercept=False, solver="sparse_cg", tol=1e-10)
+    effects = make_pipeline(OneHotEncoder(handle_unknown="ignore"), ridge)
+    model = TransformedTargetRegressor(regressor=effects, transformer=StandardScaler())
+    count = min(FOLDS, len(target))
+    shuffled = KFold(count, shuffle=True, random_state=seed) if count > 1 else None
+    folds = list(shuffled.split(creators)) if shuffled else []
+    return _choose(model, {"regressor__ridge__alpha": PRIOR_CLIPS}, creators, target, folds)
+
+
+def fit_boosting(
+    features: np.ndarray,
+    target: np.ndarray,
+    groups: np.ndarray,
+    modalities: Mapping[str, slice],
+) -> RegressorMixin:
+    """Fit gradient boosting whose number of trees is chosen by folds of whole creators.
+
+    Boosting on 1,500 features of 420 clips takes minutes and finds chance splits, so each modality
+    is reduced to its principal components first.
+
+    Args:
+        features: [N, F]; NaN is a value of its own, and in modalities their mean.
+        target: [N].
+        groups: Creator of each row.
+        modalities: Columns of the embeddings, by modality; none for metadata.
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+
+    boosting = HistGradientBoostingRegressor(
+        learning_rate=0.05,
+        max_leaf_nodes=8,
+        min_samples_leaf=min(10, max(1, len(target) // 10)),
+        early_stopping=False,
+        random_state=0,
+    )
+    # The trees would take NaN as it is, but not a column that holds nothing else.
+    filled = SimpleImputer(strategy="constant", fill_value=UNKNOWN, keep_empty_features=True)
+    known = fit_reduction(features, modalities) if modalities else filled.fit(features)
+    folds = folds_of_creators(groups)
+    chosen = _choose(
+        boosting, {"max_iter": BOOSTING_STEPS}, known.transform(features), target, folds
+    )
+    return Pipeline([("known", known), ("boosting", chosen)])
+
+
+def fit_mlp(
+    features: np.ndarray,
+    target: np.ndarray,
+    groups: np.ndarray,
+    modalities: Mapping[str, slice],
+    seed: int,
+) -> RegressorMixin:
+    """Fit a small MLP on principal components; its weight decay is chosen by folds of creators.
+
+    Args:
+        features: [N, F].
+        target: [N].
+        groups: Creator of each row.
+        modalities: Columns of the embeddings, by modality.
+        seed: Of the first weights.
+    """
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPRegressor
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    network = MLPRegressor(
+        hidden_layer_sizes=(MLP_WIDTH,), solver="lbfgs", max_iter=200, random_state=seed
+    )
+    model = TransformedTargetRegressor(regressor=network, transformer=StandardScaler())
+    reduction = fit_reduction(features, modalities)
+    reduced = reduction.transform(features)
+    folds = folds_of_creators(groups)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is a bound, not a goal
+        chosen = _choose(model, {"regressor__alpha": MLP_ALPHAS}, reduced, target, folds)
+    return Pipeline([("reduction", reduction), ("mlp", chosen)])
+
+
+def fit_reduction(features: np.ndarray, modalities: Mapping[str, slice]) -> ColumnTransformer:
+    """Fit whitened principal components of each modality, of the clips that have it.
+
+    Needs no target. A clip without a modality has the components zero; other columns pass.
+
+    Args:
+        features: [N, F]; NaN where a clip lacks a modality.
+        modalities: Columns of the embeddings, by modality.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.decomposition import PCA
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    parts = []
+    for name, columns in modalities.items():
+        width = columns.stop - columns.start
+        components = max(1, min(COMPONENTS, width, len(features) // CLIPS_PER_COMPONENT))
+        reduce = make_pipeline(
+            SimpleImputer(keep_empty_features=True),
+            StandardScaler(),
+            PCA(components, whiten=True, svd_solver="full"),
+        )
+        parts.append((name, reduce, columns))
+    return ColumnTransformer(parts, remainder="passthrough").fit(features)
+
+
+def _choose(
+    model: Any,
+    grid: Mapping[str, Sequence[float]],
+    features: np.ndarray,
+    target: np.ndarray,
+    folds: Folds,
+) -> Any:
+    """Return the model of the grid with the least squared error over the folds, fitted on all."""
+    from sklearn.model_selection import GridSearchCV
+
+    if not folds:
+        return model.fit(features, target)
+    search = GridSearchCV(
+        model, dict(grid), cv=folds, scoring="neg_mean_squared_error", error_score="raise"
+    )
+    return search.fit(features, target).best_estimator_

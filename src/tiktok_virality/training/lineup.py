@@ -1,0 +1,241 @@
+"""Every model of the leaderboard: how one is trained under a seed, and what all of them predict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from tiktok_virality.models.baselines import SEEDED, FittedBaseline, fit_baseline
+from tiktok_virality.models.configs import MODALITIES, TransformerConfig
+from tiktok_virality.models.decision_fusion import DecisionFusion, Decisions, fit_fusions
+from tiktok_virality.models.roles import regime_of
+from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
+from tiktok_virality.schema import SPLITS, Split
+from tiktok_virality.tracking import untracked
+from tiktok_virality.training.corpus import ClipTokens, ModelInput, pooled
+from tiktok_virality.training.launcher import TrainingRun
+from tiktok_virality.training.parameters import TrainingParameters
+from tiktok_virality.training.predictors import predict_log_views, train_predictor
+
+SMALLEST_DEVIATION: Final = 1e-6
+COLUMNS: Final[Mapping[str, str]] = {
+    "video_id": "str",
+    "split": "str",
+    "model": "str",
+    "modality": "str",
+    "regime": "str",
+    "seed": "int64",
+    "y_true": "float64",
+    "y_pred": "float64",
+}
+"""Of a table of predictions, with their types."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Where, on what and under which seed a model is trained.
+
+    Attributes:
+        seed: Of weights, dropout and the order of batches.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        checkpoints: Folder of all trainings.
+    """
+
+    seed: int
+    device: str
+    checkpoints: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How the Transformers are trained.
+
+    Attributes:
+        transformer: Shape of every Transformer.
+        training: How each is trained alone.
+        fine_tuning: How the ensemble goes on from the two modality models.
+    """
+
+    transformer: TransformerConfig
+    training: TrainingParameters
+    fine_tuning: TrainingParameters
+
+
+class Predicted(NamedTuple):
+    """What one model says of the clips of one split: its name, what it knows, [N] predictions."""
+
+    model: str
+    modality: str
+    y_pred: np.ndarray
+
+
+def train_model(
+    kind: ModelKind,
+    model_input: ModelInput,
+    transformer: TransformerConfig,
+    training: TrainingParameters,
+    setting: Setting,
+    start: Mapping[str, TrainedModel] | None = None,
+    name: str | None = None,
+) -> TrainedModel:
+    """Train one model, or take what an earlier run has finished.
+
+    Args:
+        kind: Which architecture.
+        model_input: Of which the training and the validation split are read.
+        transformer: Its shape.
+        training: How long and how fast.
+        setting: Where, on what and under which seed.
+        start: Trained modality models, by modality, that the late fusion begins from.
+        name: Of the training, in the log and of its checkpoints; that of the model by default.
+    """
+    spec = ModelSpec(kind=kind, transformer=transformer, token_sizes=model_input.token_sizes)
+    run = TrainingRun.of(
+        name or spec.name,
+        [
+            model_input.fingerprint,
+            spec.model_dump(mode="json"),
+            training.model_dump(mode="json"),
+            {modality: model.digest for modality, model in (start or {}).items()},
+        ],
+        checkpoints=setting.checkpoints,
+        seed=setting.seed,
+        device=setting.device,
+    )
+    train, validation = model_input.splits["train"], model_input.splits["validation"]
+    return train_predictor(spec, train, validation, training, run, start)
+
+
+def fit_late_fusions(
+    model_input: ModelInput, visual: TrainedModel, audio: TrainedModel
+) -> dict[str, DecisionFusion]:
+    """Fit the fusions of two decisions on the validation split."""
+    validation, truth = model_input.splits["validation"], model_input.splits["train"].log_views
+    return fit_fusions(
+        decide(validation.tokens, visual, audio),
+        validation.log_views,
+        mean=float(truth.mean()),
+        deviation=max(float(truth.std()), SMALLEST_DEVIATION),
+    )
+
+
+def decide(clips: Sequence[ClipTokens], visual: TrainedModel, audio: TrainedModel) -> Decisions:
+    """Let the two modality models decide each clip."""
+    return Decisions(
+        values=np.stack([predict_log_views(model, clips) for model in (visual, audio)], axis=1),
+        present=np.array(
+            [[getattr(clip, name) is not None for name in MODALITIES] for clip in clips]
+        ).reshape(-1, len(MODALITIES)),
+    )
+
+
+def predict_all(
+    model_input: ModelInput,
+    baselines: Mapping[str, FittedBaseline],
+    models: Sequence[TrainedModel],
+    fusions: Mapping[str, DecisionFusion],
+    seed: int,
+) -> pd.DataFrame:
+    """Let models predict every clip of every split.
+
+    Args:
+        model_input: The clips.
+        baselines: By name.
+        models: The trained models; the fusions read those of the kinds ``visual`` and ``audio``.
+        fusions: Of decisions, by name.
+        seed: Under which all of them were trained.
+
+    Returns:
+        The `COLUMNS`, a row per clip and model.
+    """
+    tables = []
+    for split in SPLITS:
+        clips = model_input.splits[split]
+        for name, modality, y_pred in [
+            *_baselines_say(model_input, split, baselines),
+            *_models_say(clips.tokens, models, fusions),
+        ]:
+            table = pd.DataFrame({"video_id": clips.ids, "y_true": clips.log_views})
+            tables.append(
+                table.assign(
+                    split=split,
+                    model=name,
+                    modality=modality,
+                    regime=regime_of(name),
+                    seed=seed,
+                    y_pred=y_pred,
+                )[list(COLUMNS)]
+            )
+    return pd.concat(tables, ignore_index=True)
+
+
+def repeat(model_input: ModelInput, recipe: Recipe, settings: Sequence[Setting]) -> pd.DataFrame:
+    """Train all that a seed decides under other seeds, and let it predict.
+
+    MLflow hears nothing of it: its models are those of the main seed.
+
+    Returns:
+        As `predict_all`; no rows for no setting.
+    """
+    nothing = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in COLUMNS.items()})
+    with untracked():
+        tables = [_predictions_under(setting, model_input, recipe) for setting in settings]
+    return pd.concat([nothing, *tables], ignore_index=True)
+
+
+def _predictions_under(setting: Setting, model_input: ModelInput, recipe: Recipe) -> pd.DataFrame:
+    def train(kind: ModelKind) -> TrainedModel:
+        name = f"{kind}_seed_{setting.seed}"
+        shape, training = recipe.transformer, recipe.training
+        return train_model(kind, model_input, shape, training, setting, name=name)
+
+    visual, audio, early_fusion = train("visual"), train("audio"), train("early_fusion")
+    ensemble = train_model(
+        "late_fusion",
+        model_input,
+        recipe.transformer,
+        recipe.fine_tuning,
+        setting,
+        start={"visual": visual, "audio": audio},
+        name=f"ensemble_seed_{setting.seed}",
+    )
+    return predict_all(
+        model_input,
+        _seeded_baselines(model_input, setting.seed),
+        (visual, audio, early_fusion, ensemble),
+        fit_late_fusions(model_input, visual, audio),
+        setting.seed,
+    )
+
+
+def _seeded_baselines(model_input: ModelInput, seed: int) -> dict[str, FittedBaseline]:
+    train = model_input.splits["train"]
+    known = pooled(train, model_input.token_sizes)
+    return {name: fit_baseline(name, known, train.log_views, train.groups, seed) for name in SEEDED}
+
+
+def _baselines_say(
+    model_input: ModelInput, split: Split, baselines: Mapping[str, FittedBaseline]
+) -> Iterator[Predicted]:
+    known = pooled(model_input.splits[split], model_input.token_sizes)
+    for name, baseline in baselines.items():
+        yield Predicted(name, baseline.modality, baseline.predict(known))
+
+
+def _models_say(
+    clips: Sequence[ClipTokens],
+    models: Sequence[TrainedModel],
+    fusions: Mapping[str, DecisionFusion],
+) -> Iterator[Predicted]:
+    for model in models:
+        yield Predicted(model.name, model.modality, predict_log_views(model, clips))
+    if fusions:
+        by_name = {model.name: model for model in models}
+        decisions = decide(clips, by_name["visual"], by_name["audio"])
+        for name, fusion in fusions.items():
+            yield Predicted(name, "visual+audio", fusion.predict(decisions))
