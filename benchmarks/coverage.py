@@ -14,7 +14,13 @@ import sys
 
 import numpy as np
 
-from tiktok_virality.evaluation.conformal import FEATURES, LEVELS, METHODS, Predicted, calibrate
+from tiktok_virality.evaluation.conformal import (
+    FEATURES,
+    LEVELS,
+    METHODS,
+    PredictedClips,
+    calibrate,
+)
 
 CLIPS_EACH = 6
 TEST_CREATORS = 200
@@ -30,7 +36,7 @@ SETTINGS = (  # fitting and calibration creators, creators' share of the error, 
 
 def simulate(
     rng: np.random.Generator, creators: int, creator_share: float, grows: bool
-) -> Predicted:
+) -> PredictedClips:
     """Return clips whose error is of variance 1 on average, `creator_share` of it by creator."""
     count = creators * CLIPS_EACH
     disagreement = np.abs(rng.normal(0, 1, count))
@@ -42,14 +48,14 @@ def simulate(
         "prediction": rng.normal(9, 1, count),
         "log_duration": rng.normal(2, 0.3, count),
         "has_audio": (rng.random(count) > 0.05).astype(float),
-        "distance": rng.lognormal(0, 0.3, count),
+        "log_distance": rng.normal(0, 0.3, count),
         "disagreement": disagreement,
     }
     features = np.stack([columns[name] for name in FEATURES], axis=1)
-    return Predicted(features=features, truth=features[:, 0] + error)
+    return PredictedClips(features=features, truth=features[:, 0] + error)
 
 
-def most_disagreed(clips: Predicted) -> np.ndarray:
+def most_disagreed(clips: PredictedClips) -> np.ndarray:
     """Return which clips are the third with the largest disagreement, [N]."""
     disagreement = clips.features[:, FEATURES.index("disagreement")]
     return disagreement >= np.quantile(disagreement, 2 / 3)

@@ -17,7 +17,7 @@ from tiktok_virality.evaluation.conformal import (
     ClipIntervals,
     LevelIntervals,
     LinearQuantile,
-    Predicted,
+    PredictedClips,
     QuantileBand,
     calibrate,
     clips_needed,
@@ -26,7 +26,7 @@ from tiktok_virality.evaluation.conformal import (
 )
 
 
-def clips(rng, creators: int, clips_each: int = 5, of_creator: float = 0.4) -> Predicted:
+def clips(rng, creators: int, clips_each: int = 5, of_creator: float = 0.4) -> PredictedClips:
     """Return clips whose errors grow with the disagreement of the modalities."""
     count = creators * clips_each
     disagreement = np.abs(rng.normal(0, 1, count))
@@ -37,14 +37,14 @@ def clips(rng, creators: int, clips_each: int = 5, of_creator: float = 0.4) -> P
         prediction,
         rng.normal(2, 0.3, count),
         (rng.random(count) > 0.1).astype(float),
-        rng.lognormal(0, 0.3, count),
+        rng.normal(0, 0.3, count),
         disagreement,
     ]
-    return Predicted(features=np.stack(columns, axis=1), truth=prediction + error)
+    return PredictedClips(features=np.stack(columns, axis=1), truth=prediction + error)
 
 
-def part(examples: Predicted, size: int) -> Predicted:
-    return Predicted(features=examples.features[:size], truth=examples.truth[:size])
+def part(examples: PredictedClips, size: int) -> PredictedClips:
+    return PredictedClips(features=examples.features[:size], truth=examples.truth[:size])
 
 
 class Function(RegressorMixin, BaseEstimator):
@@ -62,7 +62,7 @@ class Function(RegressorMixin, BaseEstimator):
 
 
 @pytest.fixture(scope="module")
-def corpus() -> tuple[Predicted, Predicted, Predicted]:
+def corpus() -> tuple[PredictedClips, PredictedClips, PredictedClips]:
     rng = np.random.default_rng(1)
     return clips(rng, 30), clips(rng, 20), clips(rng, 40)
 
@@ -130,7 +130,7 @@ def test_quantile_intervals_are_wider_where_errors_are_larger(corpus, stored_and
 def test_features_without_meaning_leave_the_band_nearly_as_wide_for_every_clip():
     rng = np.random.default_rng(3)
     features = clips(rng, 60).features
-    alike = Predicted(features=features, truth=features[:, 0] + rng.normal(size=len(features)))
+    alike = PredictedClips(features=features, truth=features[:, 0] + rng.normal(size=len(features)))
     quantile = fit_quantile(alike, 0.9)
     spread = (quantile.predict(features) - features[:, 0]).std()
     assert spread < 0.2
@@ -186,10 +186,10 @@ def test_an_unknown_level_is_named(stored_and_loaded):
 
 def test_wrong_columns_and_missing_values_are_refused(corpus):
     fitting, calibration, _ = corpus
-    narrow = Predicted(features=calibration.features[:, :3], truth=calibration.truth)
+    narrow = PredictedClips(features=calibration.features[:, :3], truth=calibration.truth)
     with pytest.raises(ValueError, match=r"calibration features have the shape \[100, 3\]"):
         calibrate(fitting, narrow)
-    broken = Predicted(features=fitting.features.copy(), truth=fitting.truth)
+    broken = PredictedClips(features=fitting.features.copy(), truth=fitting.truth)
     broken.features[0, 0] = np.nan
     with pytest.raises(ValueError, match="fitting clips must be at least one, and every value"):
         calibrate(broken, calibration)

@@ -32,12 +32,13 @@ LEVELS: Final = (0.5, 0.8, 0.9)
 SHOWN_LEVEL: Final = 0.8
 """The level of ``lower`` and ``upper`` in the table of predictions."""
 
-FEATURES: Final = ("prediction", "log_duration", "has_audio", "distance", "disagreement")
-"""What the width of an interval may depend on; the first is what the interval is around."""
+FEATURES: Final = ("prediction", "log_duration", "has_audio", "log_distance", "disagreement")
+"""What the width of an interval may depend on; the first is what the interval is around. Distance
+is from the training clips, disagreement is that of the decisions from picture and from sound."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Predicted:
+class PredictedClips:
     """Clips with predictions, in one order.
 
     Attributes:
@@ -148,6 +149,42 @@ class ClipIntervals(Config):
         raise KeyError(f"There are no intervals of the level {level:g}; there are {known}.")
 
 
+class SeedIntervals(Config):
+    """The calibrated intervals of a model that was trained under one seed."""
+
+    seed: int
+    intervals: ClipIntervals
+
+
+class IntervalModel(Config):
+    """The calibrated intervals of a model, for every seed that it was trained under.
+
+    Attributes:
+        model: Its name.
+        method: Whose intervals are shown.
+        main_seed: Whose model is kept and served.
+        by_seed: The main seed first.
+    """
+
+    model: str
+    method: Method
+    main_seed: int
+    by_seed: tuple[SeedIntervals, ...]
+
+    def intervals(self, seed: int | None = None) -> ClipIntervals:
+        """Return the intervals of a seed, by default of the main one.
+
+        Raises:
+            KeyError: The model was not trained under this seed.
+        """
+        wanted = self.main_seed if seed is None else seed
+        for each in self.by_seed:
+            if each.seed == wanted:
+                return each.intervals
+        known = ", ".join(str(each.seed) for each in self.by_seed)
+        raise KeyError(f"There are no intervals for the seed {wanted}; there are for {known}.")
+
+
 def clips_needed(level: float) -> int:
     """Return how many calibration clips MAPIE asks for: 1 / (1 - level).
 
@@ -156,7 +193,7 @@ def clips_needed(level: float) -> int:
     return math.ceil(round(1 / (1 - level), 6))
 
 
-def calibrate(fitting: Predicted, calibration: Predicted) -> ClipIntervals:
+def calibrate(fitting: PredictedClips, calibration: PredictedClips) -> ClipIntervals:
     """Calibrate both methods at all `LEVELS`.
 
     Args:
@@ -180,7 +217,9 @@ def calibrate(fitting: Predicted, calibration: Predicted) -> ClipIntervals:
     )
 
 
-def _calibrate_level(level: float, fitting: Predicted, calibration: Predicted) -> LevelIntervals:
+def _calibrate_level(
+    level: float, fitting: PredictedClips, calibration: PredictedClips
+) -> LevelIntervals:
     if len(calibration) < clips_needed(level):
         return LevelIntervals(level=level, radius=None, band=None)
     return LevelIntervals(
@@ -190,7 +229,7 @@ def _calibrate_level(level: float, fitting: Predicted, calibration: Predicted) -
     )
 
 
-def _radius(level: float, calibration: Predicted) -> float:
+def _radius(level: float, calibration: PredictedClips) -> float:
     """Let MAPIE choose the radius: it is the upper end for a prediction of zero."""
     from mapie.regression import SplitConformalRegressor
 
@@ -202,7 +241,7 @@ def _radius(level: float, calibration: Predicted) -> float:
     return float(bounds[0, 1, 0])
 
 
-def _band(level: float, fitting: Predicted, calibration: Predicted) -> QuantileBand:
+def _band(level: float, fitting: PredictedClips, calibration: PredictedClips) -> QuantileBand:
     """Fit the two quantiles, and let MAPIE choose the margin."""
     from mapie.regression import ConformalizedQuantileRegressor
 
@@ -223,7 +262,7 @@ def _band(level: float, fitting: Predicted, calibration: Predicted) -> QuantileB
     return QuantileBand(lower=lower, upper=upper, margin=margin)
 
 
-def fit_quantile(clips: Predicted, quantile: float) -> LinearQuantile:
+def fit_quantile(clips: PredictedClips, quantile: float) -> LinearQuantile:
     r"""Fit a quantile of the error, as a linear function of the features, around the prediction.
 
     An L1 penalty of :math:`\sqrt{q (1 - q) / n}` on standardised features keeps a feature out
@@ -309,7 +348,7 @@ def _independent_clips(held: Floats, clusters: NDArray[Any], confidence: float) 
     return float(max(1.0, worth * few))
 
 
-def _check(clips: Predicted, name: str) -> None:
+def _check(clips: PredictedClips, name: str) -> None:
     wanted = (len(clips), len(FEATURES))
     if clips.features.shape != wanted or clips.truth.ndim != 1:
         raise ValueError(
