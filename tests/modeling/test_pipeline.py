@@ -14,6 +14,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines
+from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.models.baselines import FEATURES_OF
 from tiktok_virality.models.configs import TransformerConfig
@@ -104,6 +105,7 @@ def run(
         "params:modeling.fine_tuning": TRAINING,
         "params:modeling.target": target or TargetParameters(),
         "params:modeling.repeats": repeats,
+        "params:certainty": CertaintyParameters(),
         "params:seed": SEED,
         "params:device": "cpu",
         "checkpoints": folder / "checkpoints",
@@ -117,7 +119,7 @@ def run(
             "predictions": MemoryDataset(),
         }
     )
-    SequentialRunner().run(create_pipeline(), catalog)
+    SequentialRunner().run(create_pipeline().to_outputs("predictions"), catalog)
     return {name: catalog.load(name) for name in ("predictions", "baselines", *DEEP)}
 
 
@@ -138,7 +140,8 @@ def test_every_model_predicts_every_clip_of_every_split(result):
     assert set(counts.index) == set(ROLES)
     assert set(result["baselines"]) == set(FEATURES_OF)
     assert np.isfinite(predictions["y_pred"]).all()
-    assert predictions[["lower", "upper"]].isna().all(axis=None)
+    with_interval = predictions[["lower", "upper"]].notna().all(axis=1)
+    assert set(predictions.loc[with_interval, "model"]) == {"ensemble"}
 
 
 def test_only_the_creators_history_knows_the_creator(result):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -153,16 +154,16 @@ def _coverage_rows(
     level: float,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one method and level: of every seed, then of the mean over seeds."""
-    held, widths = {}, {}
+    held: dict[int | None, np.ndarray] = {}
+    widths: dict[int | None, np.ndarray] = {}
     for seed, clips in found.items():
         lower, upper = model.intervals(seed).apply(clips.features, level, method)
         inside = (lower <= clips.truth) & (clips.truth <= upper)
         held[seed] = np.where(np.isnan(lower), np.nan, inside)
         widths[seed] = upper - lower
-    means = {None: np.mean(list(held.values()), axis=0)}
-    mean_widths = {None: np.mean(list(widths.values()), axis=0)}
-    for seed, inside in (held | means).items():
-        width = (widths | mean_widths)[seed]
+    held[None] = np.mean(list(held.values()), axis=0)
+    widths[None] = np.mean(list(widths.values()), axis=0)
+    for seed, held_by_clip in held.items():
         for (group, value), chosen in groups.items():
             yield {
                 "seed": seed,
@@ -172,7 +173,7 @@ def _coverage_rows(
                 "value": value,
                 "n": int(chosen.sum()),
                 "creators": len(np.unique(creators[chosen].astype(str))),
-                **_coverage(inside[chosen], width[chosen], creators[chosen]),
+                **_coverage(held_by_clip[chosen], widths[seed][chosen], creators[chosen]),
             }
 
 
@@ -219,8 +220,8 @@ def _in_order(part: str) -> tuple[int, str]:
 
 def _terciles(values: pd.Series) -> pd.Series:
     """Return to which third each value belongs; ties go apart in the order of rows."""
-    thirds = np.ceil(values.rank(method="first") / len(values) * len(TERCILES)).astype(int)
-    return thirds.map(lambda third: TERCILES[third - 1])
+    shares = values.rank(method="first") / len(values)
+    return shares.map(lambda share: TERCILES[math.ceil(share * len(TERCILES)) - 1])
 
 
 def _seeds(point_predictions: pd.DataFrame, main: int) -> list[int]:
