@@ -26,7 +26,7 @@ CREATORS = {"train": 30, "validation": 12, "calibration": 12, "test": 20}
 CLIPS_EACH = 4
 HIDDEN, GRID = 2, EmbeddingParameters(grid_height=2, grid_width=1)
 SEED = 7
-PARAMETERS = CertaintyParameters(altered_clips=10)
+PARAMETERS = CertaintyParameters(method="quantile", altered_clips=10)
 
 
 class Frames(dict[str, np.ndarray]):

@@ -33,7 +33,7 @@ class CertaintyParameters(Config):
         altered_clips: Test clips that are altered to see whether the flag notices.
     """
 
-    method: Method = "quantile"
+    method: Method = "split"
     neighbours: int = Field(default=5, ge=1)
     novelty_alpha: float = Field(default=0.05, gt=0, lt=1)
     altered_clips: int = Field(default=40, ge=1)

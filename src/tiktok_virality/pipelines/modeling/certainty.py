@@ -163,17 +163,17 @@ def _coverage_rows(
         widths[seed] = upper - lower
     held[None] = np.mean(list(held.values()), axis=0)
     widths[None] = np.mean(list(widths.values()), axis=0)
-    for seed, held_by_clip in held.items():
+    for each, held_by_clip in held.items():
         for (group, value), chosen in groups.items():
             yield {
-                "seed": seed,
+                "seed": each,
                 "method": method,
                 "level": level,
                 "group": group,
                 "value": value,
                 "n": int(chosen.sum()),
                 "creators": len(np.unique(creators[chosen].astype(str))),
-                **_coverage(held_by_clip[chosen], widths[seed][chosen], creators[chosen]),
+                **_coverage(held_by_clip[chosen], widths[each][chosen], creators[chosen]),
             }
 
 
