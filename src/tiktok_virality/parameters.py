@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from tiktok_virality.demo.config import DemoParameters
-from tiktok_virality.evaluation.config import ReportingParameters
+from tiktok_virality.evaluation.config import CertaintyParameters, ReportingParameters
 from tiktok_virality.media.limits import IngestionParameters
 from tiktok_virality.models.whisper_configs import AudioParameters
 from tiktok_virality.schema import Config, ParameterError
@@ -30,6 +30,7 @@ class Parameters(Config):
     audio: AudioParameters
     visual: VisualParameters
     modeling: ModelingParameters
+    certainty: CertaintyParameters
     reporting: ReportingParameters
 
 

@@ -14,6 +14,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines
+from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.models.baselines import FEATURES_OF
@@ -107,6 +108,7 @@ def run(
         "params:modeling.repeats": repeats,
         "params:ingestion.splits": SplitParameters(),
         "params:modeling.split_study": SplitStudyParameters(models=("ridge",), redraws=2),
+        "params:certainty": CertaintyParameters(),
         "params:seed": SEED,
         "params:device": "cpu",
         "checkpoints": folder / "checkpoints",
@@ -121,7 +123,8 @@ def run(
             "split_sensitivity": MemoryDataset(),
         }
     )
-    SequentialRunner().run(create_pipeline(), catalog)
+    wanted = create_pipeline().to_outputs("predictions", "split_sensitivity")
+    SequentialRunner().run(wanted, catalog)
     return {
         name: catalog.load(name)
         for name in ("predictions", "baselines", "split_sensitivity", *DEEP)
@@ -145,7 +148,8 @@ def test_every_model_predicts_every_clip_of_every_split(result):
     assert set(counts.index) == set(ROLES)
     assert set(result["baselines"]) == set(FEATURES_OF)
     assert np.isfinite(predictions["y_pred"]).all()
-    assert predictions[["lower", "upper"]].isna().all(axis=None)
+    with_interval = predictions[["lower", "upper"]].notna().all(axis=1)
+    assert set(predictions.loc[with_interval, "model"]) == {"ensemble"}
 
 
 def test_only_the_creators_history_knows_the_creator(result):

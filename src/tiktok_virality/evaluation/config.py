@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from tiktok_virality.evaluation.conformal import Method
 from tiktok_virality.schema import Config
 
 
@@ -22,3 +23,20 @@ class ReportingParameters(Config):
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     sign_flips: int = Field(default=20_000, ge=200, le=1_000_000)
     sample_clips: int = Field(default=8, ge=0, le=48)
+
+
+class CertaintyParameters(Config):
+    """Intervals for a single clip, and the flag for clips unlike those of the training split.
+
+    Attributes:
+        method: Whose intervals are shown: ``split`` gives every clip the same width, ``quantile``
+            lets it depend on the clip.
+        neighbours: Training clips that a clip is compared with.
+        novelty_alpha: A clip is flagged when its p-value is no larger: the share of false alarms.
+        altered_clips: Test clips that are altered to see whether the flag notices.
+    """
+
+    method: Method = "split"
+    neighbours: int = Field(default=5, ge=1)
+    novelty_alpha: float = Field(default=0.05, gt=0, lt=1)
+    altered_clips: int = Field(default=40, ge=1)

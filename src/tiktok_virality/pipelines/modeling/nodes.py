@@ -189,11 +189,6 @@ def predict(
     return pd.concat([of_main_seed, repeated_predictions], ignore_index=True)
 
 
-def leave_intervals_open(point_predictions: pd.DataFrame) -> pd.DataFrame:
-    """Add ``lower`` and ``upper``, missing: nothing calibrates them."""
-    return point_predictions.assign(lower=float("nan"), upper=float("nan"))
-
-
 def _train_alone(
     kind: ModelKind,
     model_input: ModelInput,

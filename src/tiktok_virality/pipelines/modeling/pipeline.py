@@ -6,13 +6,13 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
-from tiktok_virality.pipelines.modeling import nodes
+from tiktok_virality.pipelines.modeling import certainty, nodes, unlike
 
 RUN_INPUTS = ["params:seed", "params:device", "checkpoints"]
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``baselines``, the four models, ``late_fusions`` and ``predictions``."""
+    """Make ``baselines``, the models, ``predictions`` with intervals, and what these are worth."""
     return pipeline(
         [
             node(
@@ -81,13 +81,6 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 tags="cpu",
             ),
             node(
-                nodes.leave_intervals_open,
-                inputs="point_predictions",
-                outputs="predictions",
-                name="leave_intervals_open",
-                tags="cpu",
-            ),
-            node(
                 nodes.measure_split_sensitivity,
                 inputs=[
                     *("model_input", "manifest", "params:ingestion.splits"),
@@ -97,6 +90,7 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 name="measure_split_sensitivity",
                 tags="cpu",
             ),
+            *_certainty(),
         ],
         namespace="modeling",
         prefix_datasets_with_namespace=False,
@@ -117,3 +111,67 @@ def _training(function: Any, output: str) -> Node:
         name=f"train_{output}",
         tags=["gpu", "training"],
     )
+
+
+def _certainty() -> list[Node]:
+    """Intervals for a single clip, the flag for unlike clips, and the evidence for both."""
+    return [
+        node(
+            unlike.fit_novelty,
+            inputs=["model_input", "params:certainty"],
+            outputs="novelty_model",
+            name="fit_novelty",
+            tags="cpu",
+        ),
+        node(
+            unlike.flag_unlike_clips,
+            inputs=["model_input", "novelty_model", "params:certainty"],
+            outputs="novelty",
+            name="flag_unlike_clips",
+            tags="cpu",
+        ),
+        node(
+            certainty.calibrate_intervals,
+            inputs=[
+                *("point_predictions", "model_input", "novelty"),
+                *("params:certainty", "params:seed"),
+            ],
+            outputs="interval_model",
+            name="calibrate_intervals",
+            tags="cpu",
+        ),
+        node(
+            certainty.add_intervals,
+            inputs=["point_predictions", "interval_model", "model_input", "novelty"],
+            outputs="predictions",
+            name="add_intervals",
+            tags="cpu",
+        ),
+        node(
+            certainty.measure_coverage,
+            inputs=["point_predictions", "interval_model", "model_input", "novelty"],
+            outputs="coverage",
+            name="measure_coverage",
+            tags="cpu",
+        ),
+        node(
+            unlike.embed_unlike_clips,
+            inputs=[
+                *("model_input", "frames", "autoencoder", "params:visual.embedding"),
+                *("params:certainty", "params:seed", "params:device"),
+            ],
+            outputs="unlike_clips",
+            name="embed_unlike_clips",
+            tags="gpu",
+        ),
+        node(
+            unlike.gather_evidence,
+            inputs=[
+                *("model_input", "novelty_model", "novelty", "unlike_clips"),
+                *("point_predictions", "params:certainty", "params:seed"),
+            ],
+            outputs="novelty_evidence",
+            name="gather_evidence",
+            tags="cpu",
+        ),
+    ]

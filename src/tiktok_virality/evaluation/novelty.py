@@ -1,0 +1,147 @@
+"""Is a clip unlike those that the models learned from? A distance, and a p-value for it.
+
+The distance is the local outlier factor (Breunig et al., 2000, "LOF: Identifying Density-Based
+Local Outliers"): how much sparser the training clips are around a clip than around its neighbours.
+About 1 is usual. It is a ratio, so picture and sound can be compared: the larger of the two counts.
+
+The p-value is conformal (Bates et al., 2023, "Testing for outliers with conformal p-values"): the
+share of calibration clips that are at least as far away. Clips like those of the calibration split
+have one of at most 0.05 in at most 5 % of cases, whatever the distance is worth; what the distance
+is worth shows in how often it finds clips that are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+Floats = NDArray[np.float64]
+Embeddings = Mapping[str, Floats]
+"""Pooled embeddings of clips by modality, [N, D]; NaN in the rows of clips that lack it."""
+
+FEWEST_CLIPS: Final = 3
+"""A modality of fewer training clips says nothing about what is usual."""
+
+TRAINING_PREFIX: Final = "training_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoveltyModel:
+    """What is needed to say how unlike a clip is: plain arrays, no fitted objects.
+
+    Attributes:
+        training: Pooled embeddings of the training clips that have the modality, by modality.
+        neighbours: Training clips that a clip is compared with.
+        calibration: Distances of the calibration clips, in ascending order, [M].
+    """
+
+    training: Embeddings
+    neighbours: int
+    calibration: Floats = field(default_factory=lambda: np.empty(0))
+
+    def distances(self, clips: Embeddings) -> Floats:
+        """Return how unlike each clip is, [N]: about 1 and below is usual; NaN without a modality.
+
+        For clips outside the training split: a training clip is its own nearest neighbour.
+        """
+        of_modalities = [self._distances(name, clips[name]) for name in self.training]
+        return np.fmax.reduce(of_modalities)
+
+    def p_values(self, distances: Floats) -> Floats:
+        """Return the share of calibration clips that are as far away, [N]; NaN for no distance.
+
+        The clip itself counts as one of them, which makes the share a valid p-value.
+        """
+        as_far = len(self.calibration) - np.searchsorted(self.calibration, distances, side="left")
+        shares = (1 + as_far) / (1 + len(self.calibration))
+        return np.where(np.isnan(distances), np.nan, shares)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return all of it as named arrays, for an archive without pickle."""
+        return {
+            "neighbours": np.asarray(self.neighbours),
+            "calibration": self.calibration,
+            **{TRAINING_PREFIX + name: rows for name, rows in self.training.items()},
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> NoveltyModel:
+        """Read what `to_arrays` gave."""
+        return cls(
+            training={
+                name.removeprefix(TRAINING_PREFIX): rows
+                for name, rows in arrays.items()
+                if name.startswith(TRAINING_PREFIX)
+            },
+            neighbours=int(arrays["neighbours"]),
+            calibration=arrays["calibration"],
+        )
+
+    def _distances(self, name: str, rows: Floats) -> Floats:
+        present = ~np.isnan(rows).any(axis=1)
+        distances = np.full(len(rows), np.nan)
+        if present.any():
+            distances[present] = -self._detectors[name].score_samples(rows[present])
+        return distances
+
+    @cached_property
+    def _detectors(self) -> dict[str, Pipeline]:
+        from sklearn.neighbors import LocalOutlierFactor
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        return {
+            name: make_pipeline(
+                StandardScaler(),
+                LocalOutlierFactor(n_neighbors=min(self.neighbours, len(rows) - 1), novelty=True),
+            ).fit(rows)
+            for name, rows in self.training.items()
+        }
+
+
+def fit_novelty(training: Embeddings, calibration: Embeddings, neighbours: int) -> NoveltyModel:
+    """Learn what is usual from training clips, and how far usual clips are from calibration clips.
+
+    Args:
+        training: Of the training clips.
+        calibration: Of the calibration clips.
+        neighbours: Training clips that a clip is compared with.
+
+    Raises:
+        ValueError: No modality has enough training clips.
+    """
+    present = {name: rows[~np.isnan(rows).any(axis=1)] for name, rows in training.items()}
+    usable = {name: rows for name, rows in present.items() if len(rows) >= FEWEST_CLIPS}
+    if not usable:
+        counts = ", ".join(f"{name} {len(rows)}" for name, rows in present.items())
+        raise ValueError(
+            f"No modality has the {FEWEST_CLIPS} training clips that novelty needs: {counts}."
+        )
+    model = NoveltyModel(training=usable, neighbours=neighbours)
+    distances = model.distances(calibration)
+    return NoveltyModel(
+        training=usable,
+        neighbours=neighbours,
+        calibration=np.sort(distances[~np.isnan(distances)]),
+    )
+
+
+def flags_possible(calibration_clips: int, alpha: float) -> bool:
+    """Return whether any p-value can be as small as this: it takes 1 / alpha - 1 clips."""
+    return 1 / (1 + calibration_clips) <= alpha
+
+
+def separation(usual: Sequence[float] | Floats, unlike: Sequence[float] | Floats) -> float:
+    """Return how often an unlike clip is farther away than a usual one: the area under the ROC."""
+    from sklearn.metrics import roc_auc_score
+
+    is_unlike = np.concatenate([np.zeros(len(usual)), np.ones(len(unlike))])
+    return float(roc_auc_score(is_unlike, np.concatenate([usual, unlike])))

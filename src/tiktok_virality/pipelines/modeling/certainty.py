@@ -1,0 +1,289 @@
+"""Intervals for a single clip: calibrated, added to the predictions, checked on the test split."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from tiktok_virality.evaluation.config import CertaintyParameters
+from tiktok_virality.evaluation.conformal import (
+    FEATURES,
+    LEVELS,
+    METHODS,
+    SHOWN_LEVEL,
+    ClipIntervals,
+    IntervalModel,
+    Method,
+    PredictedClips,
+    SeedIntervals,
+    calibrate,
+    clips_needed,
+    share_interval,
+)
+from tiktok_virality.schema import DataError, Split
+from tiktok_virality.training.corpus import LabelledClips, ModelInput
+
+JUDGED: Final = "ensemble"
+DECISIONS: Final = ("visual", "audio")
+"""Models whose disagreement says how hard a clip is."""
+
+TERCILES: Final = ("low", "middle", "high")
+OVERALL: Final = "all clips"
+
+logger = logging.getLogger(__name__)
+
+
+def calibrate_intervals(
+    point_predictions: pd.DataFrame,
+    model_input: ModelInput,
+    novelty: pd.DataFrame,
+    certainty: CertaintyParameters,
+    seed: int,
+) -> dict[str, Any]:
+    """Calibrate the intervals of the ensemble, for every seed that it was trained under.
+
+    The validation split teaches how the width depends on the clip; the calibration split, which
+    nothing else has seen, decides how wide the intervals are.
+
+    Args:
+        point_predictions: ``video_id``, ``split``, ``model``, ``seed``, ``y_true``, ``y_pred``.
+        model_input: The clips.
+        novelty: ``video_id`` and ``distance``.
+        certainty: Whose intervals are shown.
+        seed: The main seed.
+
+    Returns:
+        An `IntervalModel` as JSON.
+
+    Raises:
+        DataError: The ensemble, or a modality model, lacks predictions.
+    """
+    by_seed = tuple(
+        SeedIntervals(
+            seed=each,
+            intervals=calibrate(
+                *(
+                    _predicted(point_predictions, model_input, novelty, split, each)
+                    for split in ("validation", "calibration")
+                )
+            ),
+        )
+        for each in _seeds(point_predictions, seed)
+    )
+    model = IntervalModel(model=JUDGED, method=certainty.method, main_seed=seed, by_seed=by_seed)
+    _say_what_is_missing(model.intervals())
+    return model.model_dump(mode="json")
+
+
+def add_intervals(
+    point_predictions: pd.DataFrame,
+    interval_model: dict[str, Any],
+    model_input: ModelInput,
+    novelty: pd.DataFrame,
+) -> pd.DataFrame:
+    """Add the 80 % interval of the ensemble under the main seed.
+
+    Returns:
+        The predictions with ``lower`` and ``upper``: missing for other models, other seeds and
+        the training split, whose errors say nothing of new clips. Only for the test split do the
+        intervals promise anything: validation and calibration clips made them.
+    """
+    model = IntervalModel.model_validate(interval_model)
+    predictions = point_predictions.assign(lower=np.nan, upper=np.nan)
+    ours = (predictions["model"] == model.model) & (predictions["seed"] == model.main_seed)
+    splits: tuple[Split, ...] = ("validation", "calibration", "test")
+    for split in splits:
+        clips = _predicted(point_predictions, model_input, novelty, split, model.main_seed)
+        lower, upper = model.intervals().apply(clips.features, SHOWN_LEVEL, model.method)
+        ends = pd.DataFrame(
+            {"lower": lower, "upper": upper}, index=pd.Index(model_input.splits[split].ids)
+        )
+        rows = ours & (predictions["split"] == split)
+        ids = predictions.loc[rows, "video_id"]
+        predictions.loc[rows, ["lower", "upper"]] = ends.loc[ids].to_numpy()
+    return predictions
+
+
+def measure_coverage(
+    point_predictions: pd.DataFrame,
+    interval_model: dict[str, Any],
+    model_input: ModelInput,
+    novelty: pd.DataFrame,
+) -> dict[str, Any]:
+    """Count how often the intervals hold the truth of test clips.
+
+    Returns:
+        ``method`` and ``level`` of the shown intervals, ``calibration_clips``, and ``rows``:
+        ``seed`` (null: the mean over all seeds), ``method``, ``level``, ``group`` and ``value``
+        (a part of the test clips, such as duration and low), ``n`` clips of ``creators``
+        creators, ``coverage`` with its 95 % interval ``low`` and ``high``, and ``mean_width``.
+        Null stands for a level that too few calibration clips can give.
+    """
+    model = IntervalModel.model_validate(interval_model)
+    test = model_input.splits["test"]
+    found = {
+        each.seed: _predicted(point_predictions, model_input, novelty, "test", each.seed)
+        for each in model.by_seed
+    }
+    groups = _groups(test, found[model.main_seed].truth, novelty)
+    rows = [
+        row
+        for method in METHODS
+        for level in LEVELS
+        for row in _coverage_rows(model, found, test.groups, groups, method, level)
+    ]
+    return {
+        "method": model.method,
+        "level": SHOWN_LEVEL,
+        "calibration_clips": model.intervals().calibration_clips,
+        "rows": rows,
+    }
+
+
+def _coverage_rows(
+    model: IntervalModel,
+    found: dict[int, PredictedClips],
+    creators: np.ndarray,
+    groups: dict[tuple[str, str], np.ndarray],
+    method: Method,
+    level: float,
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one method and level: of every seed, then of the mean over seeds."""
+    held: dict[int | None, np.ndarray] = {}
+    widths: dict[int | None, np.ndarray] = {}
+    for seed, clips in found.items():
+        lower, upper = model.intervals(seed).apply(clips.features, level, method)
+        inside = (lower <= clips.truth) & (clips.truth <= upper)
+        held[seed] = np.where(np.isnan(lower), np.nan, inside)
+        widths[seed] = upper - lower
+    held[None] = np.mean(list(held.values()), axis=0)
+    widths[None] = np.mean(list(widths.values()), axis=0)
+    for each, held_by_clip in held.items():
+        for (group, value), chosen in groups.items():
+            yield {
+                "seed": each,
+                "method": method,
+                "level": level,
+                "group": group,
+                "value": value,
+                "n": int(chosen.sum()),
+                "creators": len(np.unique(creators[chosen].astype(str))),
+                **_coverage(held_by_clip[chosen], widths[each][chosen], creators[chosen]),
+            }
+
+
+def _coverage(inside: np.ndarray, width: np.ndarray, creators: np.ndarray) -> dict[str, Any]:
+    if np.isnan(inside).any():
+        return dict.fromkeys(("coverage", "low", "high", "mean_width"))
+    share, interval = share_interval(inside, creators)
+    return {
+        "coverage": share,
+        "low": interval.low,
+        "high": interval.high,
+        "mean_width": float(width.mean()),
+    }
+
+
+def _groups(
+    clips: LabelledClips, truth: np.ndarray, novelty: pd.DataFrame
+) -> dict[tuple[str, str], np.ndarray]:
+    """Return which clips are in which part, [N] each; a division with one part is left out."""
+    creators = pd.Series(clips.groups.astype(str))
+    clips_of_creator = creators.groupby(creators).transform("size")
+    many = clips_of_creator > creators.value_counts().median()
+    flagged = novelty.set_index("video_id")["flagged"].loc[list(clips.ids)].to_numpy()
+    has_audio = np.array([each.audio is not None for each in clips.tokens])
+    divisions = {
+        "clips of the creator": np.where(many, "many", "few"),
+        "mean of the creator": creators.map(_terciles(pd.Series(truth).groupby(creators).mean())),
+        "duration": _terciles(pd.Series(clips.log_duration)),
+        "audio": np.where(has_audio, "with", "without"),
+        "flag": np.where(flagged, "unlike the training clips", "like them"),
+    }
+    groups = {(OVERALL, OVERALL): np.ones(len(clips), dtype=bool)}
+    for name, labels in divisions.items():
+        values = np.asarray(labels, dtype=str)
+        parts = sorted(set(values), key=_in_order)
+        if len(parts) > 1:
+            groups |= {(name, part): values == part for part in parts}
+    return groups
+
+
+def _in_order(part: str) -> tuple[int, str]:
+    return (TERCILES.index(part) if part in TERCILES else -1, part)
+
+
+def _terciles(values: pd.Series) -> pd.Series:
+    """Return to which third each value belongs; ties go apart in the order of rows."""
+    shares = values.rank(method="first") / len(values)
+    return shares.map(lambda share: TERCILES[math.ceil(share * len(TERCILES)) - 1])
+
+
+def _seeds(point_predictions: pd.DataFrame, main: int) -> list[int]:
+    """Return the seeds that the ensemble was trained under, the main one first."""
+    rows = point_predictions[point_predictions["model"] == JUDGED]
+    seeds = sorted({int(seed) for seed in rows["seed"]})
+    if main not in seeds:
+        raise DataError(
+            f"The {JUDGED} has no predictions under the main seed {main}; it has under "
+            f"{', '.join(map(str, seeds)) or 'none'}. Run the modeling pipeline again."
+        )
+    return [main, *(seed for seed in seeds if seed != main)]
+
+
+def _predicted(
+    point_predictions: pd.DataFrame,
+    model_input: ModelInput,
+    novelty: pd.DataFrame,
+    split: Split,
+    seed: int,
+) -> PredictedClips:
+    """Return the clips of a split in the order of the model input, with the `FEATURES`."""
+    clips = model_input.splits[split]
+    ids = list(clips.ids)
+    rows = point_predictions[
+        (point_predictions["split"] == split) & (point_predictions["seed"] == seed)
+    ]
+    judged, visual, audio = (_of_model(rows, name, ids) for name in (JUDGED, *DECISIONS))
+    has_audio = np.array([each.audio is not None for each in clips.tokens])
+    both = has_audio & np.array([each.visual is not None for each in clips.tokens])
+    distance = novelty.set_index("video_id")["distance"].reindex(ids).to_numpy(dtype=np.float64)
+    columns = {
+        "prediction": judged["y_pred"],
+        "log_duration": clips.log_duration,
+        "has_audio": has_audio,
+        "log_distance": np.nan_to_num(np.log(distance)),  # of a clip without tokens: a usual one
+        "disagreement": np.where(both, np.abs(visual["y_pred"] - audio["y_pred"]), 0.0),
+    }
+    return PredictedClips(
+        features=np.stack([np.asarray(columns[name], np.float64) for name in FEATURES], axis=1),
+        truth=judged["y_true"].to_numpy(dtype=np.float64),
+    )
+
+
+def _of_model(rows: pd.DataFrame, model: str, ids: list[str]) -> pd.DataFrame:
+    table = rows[rows["model"] == model].set_index("video_id")
+    missing = [video_id for video_id in ids if video_id not in table.index]
+    if missing:
+        raise DataError(
+            f"The model {model!r} has no prediction for {len(missing)} of {len(ids)} clips, such "
+            f"as {missing[0]!r}. Run the modeling pipeline again."
+        )
+    return table.loc[ids]
+
+
+def _say_what_is_missing(intervals: ClipIntervals) -> None:
+    for each in intervals.levels:
+        if each.radius is None:
+            logger.warning(
+                "There are no intervals of %.0f %%: they need %d calibration clips, and there are "
+                "%d. Add videos, or enlarge ingestion.splits.calibration.",
+                100 * each.level,
+                clips_needed(each.level),
+                intervals.calibration_clips,
+            )
