@@ -12,7 +12,12 @@ from tiktok_virality.evaluation.config import ReportingParameters
 from tiktok_virality.media.limits import IngestionParameters
 from tiktok_virality.models.whisper_configs import AudioParameters
 from tiktok_virality.schema import Config, ParameterError
-from tiktok_virality.training.parameters import ModelingParameters, VisualParameters
+from tiktok_virality.training.parameters import (
+    ModelingParameters,
+    StudyParameters,
+    TuningParameters,
+    VisualParameters,
+)
 
 
 class Parameters(Config):
@@ -31,6 +36,8 @@ class Parameters(Config):
     visual: VisualParameters
     modeling: ModelingParameters
     reporting: ReportingParameters
+    tuning: TuningParameters
+    study: StudyParameters
 
 
 def check_parameters(raw: Mapping[str, Any]) -> Parameters:
