@@ -31,7 +31,7 @@ def _sparser_and_denser(rows: Rows, shrink: int) -> str:
     """Compare the two largest strides, as the paper compared 200 with 100."""
     sparse, dense = sorted({row["every_nth"] for row in rows}, reverse=True)[:2]
     own, common = (
-        errors(rows, key, sparse, shrink) / errors(rows, key, dense, shrink)
+        errors(rows, key, dense, shrink) / errors(rows, key, sparse, shrink)
         for key in ("own_error", "common_error")
     )
     return (
@@ -68,9 +68,8 @@ def errors(rows: Rows, key: str, every_nth: int, shrink: int) -> NDArray[np.floa
     return np.array([row[key] for row in sorted(chosen, key=lambda row: row["seed"])])
 
 
-def _factor(sparse_over_dense: NDArray[np.float64]) -> str:
-    """Say how many times the sparse error is the dense one, and whether all seeds agree."""
-    shares = 1 / sparse_over_dense
+def _factor(shares: NDArray[np.float64]) -> str:
+    """Say how many times one error is another, and how far the seeds agree."""
     spread = "" if len(shares) < 2 else f" ({shares.min():.2f} to {shares.max():.2f} by seed)"
     return f"{shares.mean():.2f} times{spread}"
 

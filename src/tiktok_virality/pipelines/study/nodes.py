@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Plot
 else:  # Kedro resolves the annotations when it reads the registry, which loads no plotly
     Plot = Any
+
+logger = logging.getLogger(__name__)
 
 SPLITS_OF_STUDY = ("train", "validation")
 """Training clips teach and tell when to stop; validation clips are drawn again."""
@@ -75,6 +78,12 @@ def compare_frame_settings(
             quiet=True,
         )
         measured = measure_setting(dense, clips, study, every_nth=every_nth, shrink=shrink, run=run)
+        logger.info(
+            "study: %s, own error %.5f, common error %.5f",
+            setting,
+            measured["own_error"],
+            measured["common_error"],
+        )
         rows.append({**setting, **measured})
     return rows
 
