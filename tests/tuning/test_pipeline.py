@@ -19,7 +19,13 @@ from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.pipelines.tuning import create_pipeline
 from tiktok_virality.schema import SPLITS
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips, ModelInput
-from tiktok_virality.training.parameters import EnsembleSettings
+from tiktok_virality.training.parameters import EnsembleSettings, ModelingParameters
+
+MODELING = ModelingParameters(
+    transformer=TransformerConfig(width=8, layers=1, heads=2, feedforward=16),
+    training=BRIEF,
+    fine_tuning=BRIEF,
+)
 
 
 def poisoned(seed: int) -> LabelledClips:
@@ -45,11 +51,10 @@ def corpus(others: Any) -> ModelInput:
 def run(model_input: ModelInput, folder: Path) -> dict[str, Any]:
     inputs = {
         "model_input": model_input,
-        "params:modeling.transformer": TransformerConfig(
-            width=8, layers=1, heads=2, feedforward=16
-        ),
-        "params:modeling.training": BRIEF,
-        "params:modeling.fine_tuning": BRIEF,
+        "params:modeling": MODELING,
+        "params:modeling.transformer": MODELING.transformer,
+        "params:modeling.training": MODELING.training,
+        "params:modeling.fine_tuning": MODELING.fine_tuning,
         "params:tuning": TUNING.model_copy(update={"trials": 2, "folds": 2}),
         "params:seed": 7,
         "params:device": "cpu",
@@ -101,7 +106,16 @@ def test_the_settings_that_are_written_are_those_that_were_found(result):
     written = yaml.safe_load(result["tuned_settings"])
     best = result["tuned_parameters"]["ensemble"]["best"]["settings"]
     assert list(written) == ["modeling"]
-    assert EnsembleSettings.model_validate(written["modeling"]).model_dump(mode="json") == best
+    settings = {name: written["modeling"][name] for name in EnsembleSettings.model_fields}
+    assert EnsembleSettings.model_validate(settings).model_dump(mode="json") == best
+
+
+def test_the_written_file_is_a_whole_block_that_keeps_what_was_not_searched(result):
+    written = ModelingParameters.model_validate(
+        yaml.safe_load(result["tuned_settings"])["modeling"]
+    )
+    searched = set(EnsembleSettings.model_fields)
+    assert written.model_dump(exclude=searched) == MODELING.model_dump(exclude=searched)
 
 
 def test_the_clips_are_assembled_as_modeling_does():

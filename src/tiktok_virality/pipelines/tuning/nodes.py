@@ -10,6 +10,7 @@ from tiktok_virality.training.corpus import ModelInput
 from tiktok_virality.training.parameters import (
     BoostingParameters,
     EnsembleSettings,
+    ModelingParameters,
     TrainingParameters,
     TuningParameters,
 )
@@ -73,19 +74,21 @@ def set_side_by_side(
     }
 
 
-def write_settings(tuned_parameters: dict[str, Any]) -> str:
-    """Return the ensemble's best settings as YAML for ``conf/local/parameters_modeling.yml``.
+def write_settings(tuned_parameters: dict[str, Any], modeling: ModelingParameters) -> str:
+    """Return the modeling parameters with the ensemble's best settings, as a file of ``conf/``.
 
+    They are written whole: of two environments, Kedro takes one block ``modeling`` and merges none.
     Those of the gradient boosting stand below as comments: no parameter sets them.
     """
     import yaml
 
     ensemble, boosting = tuned_parameters["ensemble"], tuned_parameters["gradient_boosting"]
     remarks = yaml.safe_dump(boosting["best"]["settings"], sort_keys=False).splitlines()
+    whole = {**modeling.model_dump(mode="json"), **ensemble["best"]["settings"]}
     lines = [
         "# To use these: copy this file to conf/local/parameters_modeling.yml.",
         f"# Skill of the ensemble over folds of the training split: {_skills(ensemble)}.",
-        yaml.safe_dump({"modeling": ensemble["best"]["settings"]}, sort_keys=False),
+        yaml.safe_dump({"modeling": whole}, sort_keys=False).rstrip(),
         f"# Skill of the gradient boosting: {_skills(boosting)}, with",
         *(f"#   {line}" for line in remarks),
     ]

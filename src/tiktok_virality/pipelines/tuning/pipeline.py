@@ -47,7 +47,7 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
             ),
             node(
                 nodes.write_settings,
-                inputs="tuned_parameters",
+                inputs=["tuned_parameters", "params:modeling"],
                 outputs="tuned_settings",
                 name="write_settings",
                 tags="cpu",
