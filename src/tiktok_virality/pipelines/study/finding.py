@@ -30,14 +30,16 @@ def finding(rows: Rows) -> str:
 def _sparser_and_denser(rows: Rows, shrink: int) -> str:
     """Compare the two largest strides, as the paper compared 200 with 100."""
     sparse, dense = sorted({row["every_nth"] for row in rows}, reverse=True)[:2]
-    own, common = (
+    own, common, alone = (
         errors(rows, key, dense, shrink) / errors(rows, key, sparse, shrink)
-        for key in ("own_error", "common_error")
+        for key in ("own_error", "common_error", "alone_error")
     )
     return (
         f"At shrink {shrink}, an autoencoder that learned from every {_nth(dense)} frame has "
         f"{_factor(own)} the error of one that learned from every {_nth(sparse)} when each is "
-        f"measured on its own frames, as in the paper, and {_factor(common)} on the same frames."
+        f"measured on its own frames, as in the paper, and {_factor(common)} on the same frames, "
+        f"shown in sequence; {_factor(alone)} when these are shown one by one, so that nothing "
+        "need be remembered."
     )
 
 
@@ -47,7 +49,7 @@ def _best(rows: Rows, shrink: int) -> str:
     best = min(by_stride, key=lambda stride: by_stride[stride])
     mean = float(errors(rows, "mean_error", best, shrink).mean())
     return (
-        f"On the same frames at shrink {shrink}, every {_nth(best)} frame is the best to learn "
+        f"In sequence at shrink {shrink}, every {_nth(best)} frame is the best to learn "
         f"from: a mean squared error of {by_stride[best]:.5f}, where the mean picture has "
         f"{mean:.5f} and every {_nth(strides[0])} gives {by_stride[strides[0]]:.5f}."
     )
