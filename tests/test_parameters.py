@@ -13,7 +13,7 @@ from tiktok_virality.parameters import check_parameters
 from tiktok_virality.schema import ParameterError
 
 ROOT = Path(__file__).resolve().parents[1]
-PIPELINES = ("demo", "ingestion", "audio", "visual", "modeling", "reporting")
+PIPELINES = ("demo", "ingestion", "audio", "visual", "modeling", "reporting", "tuning", "study")
 
 
 def parameters_of(env: str) -> dict[str, Any]:

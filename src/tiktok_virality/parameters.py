@@ -12,7 +12,12 @@ from tiktok_virality.evaluation.config import CertaintyParameters, ReportingPara
 from tiktok_virality.media.limits import IngestionParameters
 from tiktok_virality.models.whisper_configs import AudioParameters
 from tiktok_virality.schema import Config, ParameterError
-from tiktok_virality.training.parameters import ModelingParameters, VisualParameters
+from tiktok_virality.training.parameters import (
+    ModelingParameters,
+    StudyParameters,
+    TuningParameters,
+    VisualParameters,
+)
 
 
 class Parameters(Config):
@@ -32,6 +37,8 @@ class Parameters(Config):
     modeling: ModelingParameters
     certainty: CertaintyParameters
     reporting: ReportingParameters
+    tuning: TuningParameters
+    study: StudyParameters
 
 
 def check_parameters(raw: Mapping[str, Any]) -> Parameters:

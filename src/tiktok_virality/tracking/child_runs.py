@@ -63,6 +63,10 @@ class ChildRun:
         else:
             self.client.log_artifact(self.run_id, str(path), "model")
 
+    def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Log rows as a JSON file."""
+        self.client.log_dict(self.run_id, {"rows": [dict(row) for row in rows]}, name)
+
     def log_served_model(self, name: str, folder: Path, code: Path) -> None:
         """Log a predictor so that ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` take it.
 

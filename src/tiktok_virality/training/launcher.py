@@ -51,6 +51,7 @@ class TrainingRun:
         fingerprint: Digest of configuration, data and seed: checkpoints of another are not used.
         seed: Of weights, dropout and the order of batches.
         device: ``auto``, ``cpu`` or ``cuda``.
+        quiet: Neither print the epochs nor tell MLflow of them: one of hundreds of trainings.
     """
 
     name: str
@@ -58,10 +59,18 @@ class TrainingRun:
     fingerprint: str
     seed: int
     device: str
+    quiet: bool = False
 
     @classmethod
     def of(
-        cls, name: str, decides: Sequence[Any], *, checkpoints: Path, seed: int, device: str
+        cls,
+        name: str,
+        decides: Sequence[Any],
+        *,
+        checkpoints: Path,
+        seed: int,
+        device: str,
+        quiet: bool = False,
     ) -> TrainingRun:
         """Name the training whose result is decided by JSON-able values and a seed."""
         return cls(
@@ -70,6 +79,7 @@ class TrainingRun:
             fingerprint=digest([VERSION, list(decides), seed]),
             seed=seed,
             device=device,
+            quiet=quiet,
         )
 
     @property
@@ -114,7 +124,7 @@ def _train(
     parameters: TrainingParameters,
     run: TrainingRun,
 ) -> list[dict[str, float]]:
-    history = History(run.name, run.seed)
+    history = History(run.name, run.seed, quiet=run.quiet)
     last = run.folder / "last.ckpt"
     if last.exists():
         done = torch.load(last, map_location="cpu", weights_only=True)["epoch"] + 1
@@ -162,9 +172,10 @@ def precision(device: str) -> Literal["bf16-mixed", "16-mixed", "32-true"]:
 class History(Callback):
     """Keeps the losses of every epoch, in checkpoints too, and tells MLflow as they come."""
 
-    def __init__(self, name: str, seed: int) -> None:
+    def __init__(self, name: str, seed: int, *, quiet: bool = False) -> None:
         self.name = name
         self.seed = seed
+        self.quiet = quiet
         self.epochs: list[dict[str, float]] = []
         self._started = 0.0
         self._logged = 0.0
@@ -180,12 +191,16 @@ class History(Callback):
         losses = {name: float(metrics[name]) for name in ("train_loss", "validation_loss")}
         seconds = time.monotonic() - self._started
         self.epochs.append({"epoch": trainer.current_epoch, **losses, "seconds": seconds})
+        if self.quiet:
+            return
         log_epoch(self.name, trainer.current_epoch, losses)
         if time.monotonic() - self._logged >= LOG_EVERY_SECONDS:
             self._log_last_epoch()
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Print how training ended."""
+        if self.quiet:
+            return
         self._log_last_epoch()
         best = min(self.epochs, key=lambda row: row["validation_loss"])
         logger.info("%s: best at epoch %d of %d", self.name, best["epoch"], len(self.epochs))

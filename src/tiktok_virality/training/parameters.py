@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.frames import FrameSampling
@@ -103,3 +105,180 @@ class ModelingParameters(Config):
     target: TargetParameters = TargetParameters()
     repeats: int = Field(default=3, ge=1)
     split_study: SplitStudyParameters = SplitStudyParameters()
+
+
+class EnsembleSettings(Config):
+    """All that a search may change of the ensemble: a part of `ModelingParameters`.
+
+    Attributes:
+        transformer: Shape of every Transformer.
+        training: How each modality is trained.
+        fine_tuning: How the late fusion is trained on from the two.
+    """
+
+    transformer: TransformerConfig
+    training: TrainingParameters
+    fine_tuning: TrainingParameters
+
+
+class BoostingParameters(Config):
+    """Gradient boosting on pooled tokens.
+
+    Attributes:
+        components: Principal components of the pooled tokens that the trees read; ``None`` gives
+            them the tokens themselves.
+        learning_rate: Weight of each tree.
+        max_iter: Number of trees.
+        max_leaf_nodes: Leaves of a tree, at most.
+        min_samples_leaf: Clips in a leaf, at least.
+        l2_regularization: Penalty on the values of leaves.
+    """
+
+    components: int | None = Field(default=None, ge=1)
+    learning_rate: float = Field(default=0.05, gt=0)
+    max_iter: int = Field(default=150, ge=1)
+    max_leaf_nodes: int = Field(default=31, ge=2)
+    min_samples_leaf: int = Field(default=5, ge=1)
+    l2_regularization: float = Field(default=0.0, ge=0)
+
+
+class Span(Config):
+    """Between which values a search may choose.
+
+    Attributes:
+        low: The least.
+        high: The greatest.
+        log: Whether equal factors are equally likely, rather than equal differences.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low={self.low:g} must not be above high={self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low={self.low:g} must be above zero where log is true")
+        return self
+
+
+class EnsembleSpace(Config):
+    """Where a search looks for better settings of the ensemble.
+
+    Attributes:
+        width: Widths of the Transformers.
+        layers: Numbers of layers.
+        heads: Numbers of heads; each divides every width.
+        feedforward: Widths of a layer's inner product, as multiples of the width.
+        dropout: Shares of activations dropped.
+        batch_size: Clips per step.
+        learning_rate: Of the two modality models.
+        fine_tuning_rate: Of the late fusion.
+        weight_decay: Of both.
+    """
+
+    width: tuple[int, ...] = Field(min_length=1)
+    layers: tuple[int, ...] = Field(min_length=1)
+    heads: tuple[int, ...] = Field(min_length=1)
+    feedforward: tuple[int, ...] = Field(min_length=1)
+    dropout: Span
+    batch_size: tuple[int, ...] = Field(min_length=1)
+    learning_rate: Span
+    fine_tuning_rate: Span
+    weight_decay: Span
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        for width in self.width:
+            for heads in self.heads:
+                if width % heads:
+                    raise ValueError(f"heads={heads} must divide width={width}")
+        return self
+
+
+class BoostingSpace(Config):
+    """Where a search looks for better settings of the gradient boosting.
+
+    Attributes:
+        components: Numbers of principal components; null is without.
+        learning_rate: Weights of a tree.
+        max_iter: Numbers of trees.
+        max_leaf_nodes: Most leaves of a tree.
+        min_samples_leaf: Fewest clips in a leaf.
+        l2_regularization: Penalties on the values of leaves.
+    """
+
+    components: tuple[int | None, ...] = Field(min_length=1)
+    learning_rate: Span
+    max_iter: tuple[int, ...] = Field(min_length=1)
+    max_leaf_nodes: tuple[int, ...] = Field(min_length=1)
+    min_samples_leaf: tuple[int, ...] = Field(min_length=1)
+    l2_regularization: Span
+
+
+class TuningParameters(Config):
+    """The parameters of the tuning pipeline.
+
+    Attributes:
+        trials: Settings that each search tries, the present ones among them.
+        max_minutes: Most time of each search, interruptions left out.
+        trial_minutes: Most time of one trial; looked at after each of its folds.
+        folds: Of whole creators of the training split.
+        stopping_share: Share of a fold's training clips that tells when training stops.
+        ensemble: Where to look for the ensemble.
+        gradient_boosting: Where to look for the gradient boosting.
+    """
+
+    trials: int = Field(ge=2)
+    max_minutes: float = Field(gt=0)
+    trial_minutes: float = Field(gt=0)
+    folds: int = Field(ge=2)
+    stopping_share: float = Field(gt=0, lt=1)
+    ensemble: EnsembleSpace
+    gradient_boosting: BoostingSpace
+
+
+class StudyParameters(Config):
+    """The parameters of the frame-skip study.
+
+    Attributes:
+        every_nth: Strides to compare; each is a multiple of the smallest.
+        shrink: Shrink factors to compare; each is a multiple of the smallest.
+        seeds: Trainings of each setting, which differ in weights and order alone.
+        steps: Optimisation steps of every training, rounded up to whole epochs.
+        batch_size: Clips per step.
+        learning_rate: Highest rate of AdamW.
+        stopping_share: Share of the training clips that tells which epoch was best.
+        autoencoder: Shape of the autoencoder.
+    """
+
+    every_nth: tuple[int, ...] = Field(min_length=2)
+    shrink: tuple[int, ...] = Field(min_length=1)
+    seeds: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    stopping_share: float = Field(gt=0, lt=1)
+    autoencoder: ConvLSTMConfig
+
+    @model_validator(mode="after")
+    def _check_multiples(self) -> Self:
+        for name in ("every_nth", "shrink"):
+            values: tuple[int, ...] = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}={list(values)} names a value twice")
+            if any(value < 1 or value % min(values) for value in values):
+                raise ValueError(
+                    f"{name}={list(values)}: each must be a multiple of the smallest, so that all "
+                    "settings share their frames"
+                )
+        return self
+
+    @property
+    def sampling(self) -> FrameSampling:
+        """The frames that hold those of every setting."""
+        return FrameSampling(
+            every_nth=min(self.every_nth), shrink=min(self.shrink), max_frames=None
+        )

@@ -1,0 +1,208 @@
+"""What a search may change, and how one choice is trained and predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
+from tiktok_virality.schema import Config
+from tiktok_virality.training.corpus import pooled
+from tiktok_virality.training.folds import Fold
+from tiktok_virality.training.parameters import (
+    BoostingParameters,
+    BoostingSpace,
+    EnsembleSettings,
+    EnsembleSpace,
+    Span,
+    TrainingParameters,
+)
+
+if TYPE_CHECKING:
+    from optuna import Trial
+    from sklearn.pipeline import Pipeline
+
+Settings = TypeVar("Settings", bound=Config)
+
+
+class Candidate(Protocol[Settings]):
+    """A model whose settings are searched."""
+
+    @property
+    def name(self) -> str:
+        """What files, tables and MLflow call it."""
+        ...
+
+    @property
+    def default(self) -> Settings:
+        """The present settings, which every search tries first."""
+        ...
+
+    @property
+    def space(self) -> Config:
+        """Where the search looks."""
+        ...
+
+    def suggest(self, trial: Trial) -> Settings:
+        """Let a trial choose settings within the space."""
+        ...
+
+    def predict(self, settings: Settings, fold: Fold, seed: int) -> np.ndarray:
+        """Train on a fold, and predict its held-out clips, float64 [N]."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleCandidate:
+    """The late-fusion ensemble: two modality models, then the fusion that begins from them.
+
+    Attributes:
+        default: The present settings; what the space does not name stays as here.
+        space: Where the search looks.
+        token_sizes: Size of a token by modality.
+        device: ``auto``, ``cpu`` or ``cuda``.
+    """
+
+    default: EnsembleSettings
+    space: EnsembleSpace
+    token_sizes: Mapping[str, int]
+    device: str
+    name: str = "ensemble"
+
+    def suggest(self, trial: Trial) -> EnsembleSettings:
+        """Choose shapes, rates and sizes of steps; epochs and patience stay."""
+        space, now = self.space, self.default
+        width = trial.suggest_categorical("width", space.width)
+        transformer = {
+            "width": width,
+            "layers": trial.suggest_categorical("layers", space.layers),
+            "heads": trial.suggest_categorical("heads", space.heads),
+            "feedforward": width * trial.suggest_categorical("feedforward", space.feedforward),
+            "dropout": _between(trial, "dropout", space.dropout),
+        }
+        steps = {
+            "batch_size": trial.suggest_categorical("batch_size", space.batch_size),
+            "weight_decay": _between(trial, "weight_decay", space.weight_decay),
+        }
+        training = {"learning_rate": _between(trial, "learning_rate", space.learning_rate)}
+        tuning = {"learning_rate": _between(trial, "fine_tuning_rate", space.fine_tuning_rate)}
+        return EnsembleSettings.model_validate(
+            {
+                "transformer": {**now.transformer.model_dump(), **transformer},
+                "training": {**now.training.model_dump(), **steps, **training},
+                "fine_tuning": {**now.fine_tuning.model_dump(), **steps, **tuning},
+            }
+        )
+
+    def predict(self, settings: EnsembleSettings, fold: Fold, seed: int) -> np.ndarray:
+        """Train the modality models and the fusion, and predict the held-out clips."""
+        from tiktok_virality.training.predictors import predict_log_views
+
+        with TemporaryDirectory(prefix="tuning-") as folder:
+            alone: dict[str, TrainedModel] = {}
+            kinds: tuple[ModelKind, ...] = ("visual", "audio")
+            for kind in kinds:
+                alone[kind] = self._train(kind, settings, fold, seed, Path(folder))
+            ensemble = self._train("late_fusion", settings, fold, seed, Path(folder), alone)
+        return predict_log_views(ensemble, fold.held_out.tokens)
+
+    def _train(
+        self,
+        kind: ModelKind,
+        settings: EnsembleSettings,
+        fold: Fold,
+        seed: int,
+        folder: Path,
+        start: Mapping[str, TrainedModel] | None = None,
+    ) -> TrainedModel:
+        from tiktok_virality.training.launcher import TrainingRun
+        from tiktok_virality.training.predictors import train_predictor
+
+        spec = ModelSpec(
+            kind=kind, transformer=settings.transformer, token_sizes=dict(self.token_sizes)
+        )
+        parameters: TrainingParameters = settings.fine_tuning if start else settings.training
+        run = TrainingRun.of(
+            spec.name, [], checkpoints=folder, seed=seed, device=self.device, quiet=True
+        )
+        return train_predictor(spec, fold.train, fold.stopping, parameters, run, start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoostingCandidate:
+    """Gradient boosting on the pooled tokens of both modalities.
+
+    It learns from the same clips as the ensemble; those that tell the ensemble when to stop teach
+    neither of them.
+
+    Attributes:
+        default: The present settings.
+        space: Where the search looks.
+        token_sizes: Size of a token by modality.
+    """
+
+    default: BoostingParameters
+    space: BoostingSpace
+    token_sizes: Mapping[str, int]
+    name: str = "gradient_boosting"
+
+    def suggest(self, trial: Trial) -> BoostingParameters:
+        """Choose the size of trees, their number and weight, and what they read."""
+        space = self.space
+        chosen: dict[str, Any] = {
+            name: trial.suggest_categorical(name, getattr(space, name))
+            for name in ("components", "max_iter", "max_leaf_nodes", "min_samples_leaf")
+        }
+        for name in ("learning_rate", "l2_regularization"):
+            chosen[name] = _between(trial, name, getattr(space, name))
+        return BoostingParameters.model_validate(chosen)
+
+    def predict(self, settings: BoostingParameters, fold: Fold, seed: int) -> np.ndarray:
+        """Fit the trees, and predict the held-out clips."""
+        read, held_out = (
+            pooled(clips, self.token_sizes).features(("visual", "audio"))
+            for clips in (fold.train, fold.held_out)
+        )
+        model = boosting_estimator(settings, shape=(len(read), read.shape[1]), seed=seed)
+        model.fit(read, fold.train.log_views)
+        return np.asarray(model.predict(held_out), dtype=np.float64)
+
+
+def boosting_estimator(
+    parameters: BoostingParameters, *, shape: tuple[int, int], seed: int
+) -> Pipeline:
+    """Return unfitted gradient boosting of pooled tokens.
+
+    Args:
+        parameters: Of the trees, and how many principal components they read.
+        shape: Clips and features that it will be fitted on: there are no more components than
+            either.
+        seed: Of the trees.
+
+    Returns:
+        ``histgradientboostingregressor``, behind ``simpleimputer``, ``standardscaler`` and ``pca``
+        where it reads components; without them it takes NaN for what is missing.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    trees = HistGradientBoostingRegressor(
+        random_state=seed, **parameters.model_dump(exclude={"components"})
+    )
+    if parameters.components is None:
+        return make_pipeline(trees)
+    components = min(parameters.components, *shape)
+    imputer = SimpleImputer(keep_empty_features=True)
+    return make_pipeline(imputer, StandardScaler(), PCA(components, random_state=seed), trees)
+
+
+def _between(trial: Trial, name: str, span: Span) -> float:
+    return trial.suggest_float(name, span.low, span.high, log=span.log)
