@@ -182,7 +182,7 @@ def metadata_features(manifest: pd.DataFrame) -> np.ndarray:
     posted = pd.to_datetime(known["posted_at"], utc=True).dt
     hour = (posted.hour + posted.minute / 60) / HOURS_PER_DAY
     columns: list[pd.Series] = [
-        np.log(known["duration_seconds"].astype(float)),
+        known["duration_seconds"].astype(float).map(np.log),
         *(known[name].astype(float) for name in ("width", "height", "fps", "has_audio")),
         known["caption"].astype("string").str.len(),
         known["hashtags"].astype("string").str.count(r"\S+"),
