@@ -52,9 +52,9 @@ def planted_rows(
             "Run the benchmark again: `kedro run --env truth`."
         )
     here = known.loc[clips["video_id"]]
-    perfect = np.logaddexp(0.0, perfect_predictions(here))  # log1p of the views
+    log_views = perfect_predictions(here)
     tables = [
-        _rows(clips, name, modality, perfect[modality].to_numpy(), seed)
+        _rows(clips, name, modality, _log1p_views(log_views[modality]), seed)
         for modality, name in CEILINGS.items()
     ]
     creators = manifest.set_index("video_id")["creator_id"].loc[clips["video_id"]]
@@ -78,6 +78,10 @@ def factors(planted_clips: pd.DataFrame) -> np.ndarray:
         *((planted_clips["theme"] == theme).to_numpy(dtype=np.float64) for theme in THEMES),
     ]
     return np.stack(columns, axis=1)
+
+
+def _log1p_views(log_views: pd.Series) -> np.ndarray:
+    return np.logaddexp(0.0, log_views.to_numpy(dtype=np.float64))
 
 
 def _boosted(clips: pd.DataFrame, known: np.ndarray, creators: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ def held_out_scores(leaderboard: Sequence[Row], world: str) -> tuple[ModelScore,
             f"The leaderboard of the world {world!r} lacks {', '.join(missing)} on the test split. "
             f"Run it again: `kedro run --env truth --pipeline truth --tags {world}`."
         )
-    ceilings = {modality: float(by_model[name][0]["r2"]) for modality, name in CEILINGS.items()}
+    ceilings = {str(each): float(by_model[name][0]["r2"]) for each, name in CEILINGS.items()}
     return tuple(_score(rows, ceilings) for rows in by_model.values())
 
 
