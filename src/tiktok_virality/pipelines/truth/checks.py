@@ -136,7 +136,7 @@ def random_split_leaks(findings: WorldFindings) -> Check:
 
 def coverage_holds(coverage: Sequence[Covered], name: str) -> Check:
     """Intervals hold as much as they promise."""
-    failing = [row for row in coverage if not _is_near(row)]
+    failing = [row for row in coverage if not is_near(row)]
     said = [f"{percent(row.level)}: {_held(row)}" for row in coverage]
     return Check(
         name=name,
@@ -145,6 +145,13 @@ def coverage_holds(coverage: Sequence[Covered], name: str) -> Check:
         measured=", ".join(said) or "not measured",
         passed=bool(coverage) and not failing,
         failing=tuple(percent(row.level) for row in failing),
+    )
+
+
+def is_near(row: Covered) -> bool:
+    """Return whether intervals hold as much as they promise, within `COVERAGE_TOLERANCE`."""
+    return row.coverage is not None and (
+        abs(row.coverage - row.level) <= COVERAGE_TOLERANCE + math.ulp(1.0)
     )
 
 
@@ -180,12 +187,6 @@ def _stay_low(findings: WorldFindings, modalities: Sequence[str], name: str) -> 
 def _is_low(score: ModelScore) -> bool:
     holds_zero = score.r2_low is not None and score.r2_low <= 0
     return score.r2 < NEXT_TO_NOTHING or holds_zero
-
-
-def _is_near(row: Covered) -> bool:
-    return row.coverage is not None and (
-        abs(row.coverage - row.level) <= COVERAGE_TOLERANCE + math.ulp(1.0)
-    )
 
 
 def _leaks_visibly(leak: Leak) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -17,6 +17,11 @@ from tiktok_virality.pipelines.truth import checks, planted, scores
 from tiktok_virality.pipelines.truth.findings import TruthFindings, WorldFindings, read_findings
 from tiktok_virality.schema import DataError
 from tiktok_virality.training.corpus import ModelInput
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as Plot
+else:  # Kedro resolves the annotations when it reads the registry, which loads no plotly
+    Plot = Any
 
 
 def planting(world: World) -> Callable[[pd.DataFrame, int], pd.DataFrame]:
@@ -140,3 +145,28 @@ def summarise_truth(**worlds: Mapping[str, Any] | None) -> dict[str, Any]:
         checks=(checks.coverage_holds(coverage, "Intervals of single clips, over all worlds"),),
     )
     return together.model_dump(mode="json")
+
+
+def plot_reached(truth: dict[str, Any]) -> Plot:
+    """Draw what every model reached in every world beside what was reachable."""
+    from tiktok_virality.pipelines.truth import figures
+
+    return figures.reached_plot(_read(truth).worlds)
+
+
+def plot_leak(truth: dict[str, Any]) -> Plot:
+    """Draw what a random split would add to the scores in every world."""
+    from tiktok_virality.pipelines.truth import figures
+
+    return figures.leak_plot(_read(truth).worlds)
+
+
+def write_truth_page(truth: dict[str, Any], reached_plot: Plot, leak_plot: Plot) -> str:
+    """Write the benchmark as one page of HTML that needs nothing but itself."""
+    from tiktok_virality.pipelines.truth import page
+
+    return page.render(_read(truth), {"reached": reached_plot, "leak": leak_plot})
+
+
+def _read(truth: dict[str, Any]) -> TruthFindings:
+    return read_findings(TruthFindings, truth, "truth")

@@ -106,12 +106,22 @@ def _world(name: World) -> Pipeline:
 
 
 def _conclusion() -> list[Node]:
+    """Return what brings the worlds together, ending in the page."""
     return [
         node(
             nodes.summarise_truth,
             inputs={name: f"{name}_findings" for name in TRUTH_WORLDS},
             outputs="truth",
             name="summarise_truth",
+            tags="cpu",
+        ),
+        node(nodes.plot_reached, inputs="truth", outputs="reached_plot", tags="cpu"),
+        node(nodes.plot_leak, inputs="truth", outputs="leak_plot", tags="cpu"),
+        node(
+            nodes.write_truth_page,
+            inputs=["truth", "reached_plot", "leak_plot"],
+            outputs="truth_page",
+            name="write_truth_page",
             tags="cpu",
         ),
     ]
