@@ -118,6 +118,11 @@ class Blended(nn.Module):
         return self.readout(batch).lerp(self.deep(batch), self.trust)
 
 
+def _linear_kernel(features: np.ndarray) -> np.ndarray:
+    """Return [N, N] of features [N, D]; its diagonal is about 1 where they are standardised."""
+    return features @ features.T / features.shape[1]
+
+
 def block_sizes(token_sizes: Mapping[str, int]) -> dict[str, int]:
     """Return how many features each block of a readout has."""
     sizes = dict(token_sizes)
