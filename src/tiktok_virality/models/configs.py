@@ -38,6 +38,27 @@ class ConvLSTMConfig(Config):
         return self
 
 
+class BoostingConfig(Config):
+    """Gradient boosting on pooled tokens; as it stands here it is the baseline.
+
+    Attributes:
+        components: Principal components of each modality that the trees read, at most; ``None``
+            gives them the pooled tokens themselves.
+        learning_rate: Weight of each tree.
+        max_iter: Number of trees; ``None`` chooses it by folds of the training creators.
+        max_leaf_nodes: Leaves of a tree, at most.
+        min_samples_leaf: Clips in a leaf, at least; a tenth of the clips where they are few.
+        l2_regularization: Penalty on the values of leaves.
+    """
+
+    components: int | None = Field(default=30, ge=1)
+    learning_rate: float = Field(default=0.05, gt=0)
+    max_iter: int | None = Field(default=None, ge=1)
+    max_leaf_nodes: int = Field(default=8, ge=2)
+    min_samples_leaf: int = Field(default=10, ge=1)
+    l2_regularization: float = Field(default=0.0, ge=0)
+
+
 class TransformerConfig(Config):
     """Shape of a modality Transformer.
 
