@@ -66,7 +66,7 @@ def weigh_kernels(kernels: Sequence[Floats], target: Floats, seed: int = 0) -> E
             options={"maxiter": STEPS},
         )
         weights = np.exp(found.x)
-        dual = np.linalg.solve(_covariance(weights, parts), target)
+        dual: Floats = np.linalg.solve(_covariance(weights, parts), target).astype(np.float64)
     return Evidence(weights=weights[:-1], noise=float(weights[-1]), dual=dual)
 
 

@@ -36,10 +36,8 @@ class BilinearReadout(nn.Module):
         sizes = block_sizes(token_sizes)
         self.scales = nn.ModuleDict({name: Standardise(n) for name, n in token_sizes.items()})
         self.weights = nn.ParameterDict({name: torch.zeros(n) for name, n in sizes.items()})
-        if {"pace", "audio"} <= sizes.keys():
-            self.product = nn.Parameter(torch.zeros(sizes["pace"], sizes["audio"]))
-        else:
-            self.product = None
+        both = {"pace", "audio"} <= sizes.keys()
+        self.product = nn.Parameter(torch.zeros(sizes["pace"], sizes["audio"])) if both else None
         self.requires_grad_(False)
 
     def features(self, batch: TokenBatch) -> dict[str, Tensor]:
@@ -74,28 +72,29 @@ class BilinearReadout(nn.Module):
         """
         from tiktok_virality.models.evidence import weigh_kernels
 
+        self._fit_scales(batch)
+        features = {name: x.double().numpy() for name, x in self.features(batch).items()}
+        blocks = [name for name in self.weights if features[name].shape[1]]
+        kernels = [_linear_kernel(features[name]) for name in blocks]
+        if self.product is not None:
+            kernels.append(_linear_kernel(features["pace"]) * _linear_kernel(features["audio"]))
+        of_one_creator = groups[:, None] == groups[None, :]
+        found = weigh_kernels([*kernels, of_one_creator.astype(float)], target - target.mean())
+        for name, weight in zip(blocks, found.weights, strict=False):
+            size = features[name].shape[1]
+            fitted = features[name].T @ found.dual / size
+            self.weights[name].copy_(torch.from_numpy(weight * fitted))
+        if self.product is not None:
+            pace, audio = features["pace"], features["audio"]
+            fitted = pace.T @ (found.dual[:, None] * audio) / (pace.shape[1] * audio.shape[1])
+            self.product.copy_(torch.from_numpy(found.weights[len(blocks)] * fitted))
+
+    def _fit_scales(self, batch: TokenBatch) -> None:
         for name, scale in self.scales.items():
+            assert isinstance(scale, Standardise)
             present = batch.present(name)
             if present.any():
                 scale.fit(masked_mean(batch.tokens[name], batch.padding[name])[present])
-        features = {name: x.double().numpy() for name, x in self.features(batch).items()}
-        blocks = [name for name in self.weights if features[name].shape[1]]
-        linear = {
-            name: features[name] @ features[name].T / features[name].shape[1] for name in blocks
-        }
-        kernels = [linear[name] for name in blocks]
-        if self.product is not None:
-            kernels.append(linear["pace"] * linear["audio"])
-        kernels.append((groups[:, None] == groups[None, :]).astype(float))
-        found = weigh_kernels(kernels, target - target.mean())
-        for name, weight in zip(blocks, found.weights, strict=False):
-            size = features[name].shape[1]
-            fitted = weight * (features[name].T @ found.dual) / size
-            self.weights[name].copy_(torch.from_numpy(fitted))
-        if self.product is not None:
-            pace, audio = features["pace"], features["audio"]
-            fitted = found.weights[len(blocks)] * (pace.T @ (found.dual[:, None] * audio))
-            self.product.copy_(torch.from_numpy(fitted / (pace.shape[1] * audio.shape[1])))
 
 
 class Blended(nn.Module):
