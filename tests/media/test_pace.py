@@ -42,11 +42,10 @@ def test_the_mean_over_frames_is_the_number_of_cuts_per_second(plans):
     np.testing.assert_allclose(measured, [plan.cuts_per_second for plan in plans], rtol=0.2)
 
 
-def test_faster_shapes_move_more(plans):
+def test_faster_shapes_are_displaced_more(plans):
     speeds = [plan.motion_speed for plan in plans]
-    for column in PACE[1:]:
-        motion = [pace_of(plan)[:, PACE.index(column)].mean() for plan in plans]
-        assert np.corrcoef(speeds, motion)[0, 1] > 0.8, column
+    motion = [pace_of(plan)[:, 1].mean() for plan in plans]
+    assert np.corrcoef(speeds, motion)[0, 1] > 0.9
 
 
 def test_sampling_twice_as_densely_finds_the_same_cuts(plans):
@@ -65,5 +64,5 @@ def test_a_cut_is_no_motion():
     frames = np.zeros((6, 3, 8, 6), np.uint8)
     frames[3:] = 255
     pace = clip_pace(frames, np.arange(6) / 2)
-    assert pace[3].tolist() == [2.0, 0.0, 0.0, 0.0]
+    assert pace[3].tolist() == [2.0, 0.0]
     assert pace[:, 0].mean() == pytest.approx(2 / 5)

@@ -21,9 +21,9 @@ def drawn_from(kernel: np.ndarray, noise: float, seed: int) -> np.ndarray:
 
 def test_a_kernel_that_explains_nothing_is_given_next_to_nothing():
     useful, useless = linear(0, 200), linear(1, 200)
-    found = weigh_kernels([useful, useless], drawn_from(useful, 0.2, seed=2))
-    assert found.weights[0] > 20 * found.weights[1]
-    assert 0.1 < found.noise < 0.4
+    weights, noise = weigh_kernels([useful, useless], drawn_from(useful, 0.2, seed=2))
+    assert weights[0] > 20 * weights[1]
+    assert 0.1 < noise < 0.4
 
 
 def test_the_slope_is_that_of_the_likelihood():
@@ -37,11 +37,11 @@ def test_the_slope_is_that_of_the_likelihood():
     assert error < 1e-3
 
 
-def test_many_clips_are_weighed_by_a_few_and_all_take_part(monkeypatch):
+def test_many_clips_are_weighed_by_a_few(monkeypatch):
     kernel = linear(0, 120)
     target = drawn_from(kernel, 0.2, seed=4)
+    everyone = weigh_kernels([kernel], target)
     monkeypatch.setattr(evidence, "CLIPS_FOR_WEIGHTS", 60)
-    found = weigh_kernels([kernel], target)
-    fitted = found.weights[0] * kernel @ found.dual
-    assert np.corrcoef(fitted, target)[0, 1] > 0.8
-    assert (found.dual != 0).all()
+    few = weigh_kernels([kernel], target)
+    assert few != everyone
+    np.testing.assert_allclose(few[1], everyone[1], rtol=0.5)

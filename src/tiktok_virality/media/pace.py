@@ -11,14 +11,12 @@ from typing import Final
 
 import numpy as np
 
-PACE: Final = ("cuts", "change", "moving_share", "displacement")
-"""The columns of `clip_pace`, each per second; the last three leave cuts out."""
+PACE: Final = ("cuts", "displacement")
+"""The columns of `clip_pace`, each per second."""
 
 CUT_QUANTILE: Final = 0.25
 CUT_CHANGE: Final = 0.12
 """A cut changes nearly the whole picture: three quarters of the pixels by more than this."""
-MOVING_CHANGE: Final = 0.1
-"""A pixel moves when a channel changes by more than this, between 0 and 1."""
 FLAT: Final = 0.01
 """Least gradient, in grey levels between 0 and 1 per pixel, that displacements are read from."""
 
@@ -31,10 +29,9 @@ def clip_pace(pixels: np.ndarray, timestamps_seconds: np.ndarray) -> np.ndarray:
         timestamps_seconds: When each frame is shown, ascending, [T].
 
     Returns:
-        float32 [T, 4], the columns of `PACE`: whether the picture was cut since the frame before;
-        how much it changed, as the mean over pixels and channels in [0, 1]; the share of pixels
-        that changed visibly; and the change divided by the mean gradient, which is about how many
-        pixels things moved. The first frame has no frame before it and is given the mean of the
+        float32 [T, 2], the columns of `PACE`: whether the picture was cut since the frame before;
+        and, where it was not, about how many pixels things moved: the mean change divided by the
+        mean gradient. The first frame has no frame before it and is given the mean of the
         others, so that means over frames are means over steps; a single frame has zeros.
     """
     pace = np.zeros((len(pixels), len(PACE)), np.float32)
@@ -44,17 +41,10 @@ def clip_pace(pixels: np.ndarray, timestamps_seconds: np.ndarray) -> np.ndarray:
     change = np.abs(np.diff(frames, axis=0))  # [T - 1, 3, H, W]
     strongest = change.max(axis=1).reshape(len(change), -1)  # [T - 1, H * W]
     cut = np.quantile(strongest, CUT_QUANTILE, axis=1) > CUT_CHANGE
-    amount = change.mean(axis=(1, 2, 3))
     gradient = _gradient(frames)
-    steps = np.stack(
-        [
-            cut,
-            ~cut * amount,
-            ~cut * (strongest > MOVING_CHANGE).mean(axis=1),
-            ~cut * amount / np.maximum((gradient[1:] + gradient[:-1]) / 2, FLAT),
-        ],
-        axis=1,
-    )
+    between = np.maximum((gradient[1:] + gradient[:-1]) / 2, FLAT)
+    displacement = ~cut * change.mean(axis=(1, 2, 3)) / between
+    steps = np.stack([cut, displacement], axis=1)
     apart = np.maximum(np.diff(timestamps_seconds.astype(np.float64)), 1e-3)  # [T - 1]
     pace[1:] = steps / apart[:, None]
     pace[0] = pace[1:].mean(axis=0)

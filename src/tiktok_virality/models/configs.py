@@ -10,7 +10,7 @@ from tiktok_virality.schema import Config
 
 MODALITIES: Final = ("visual", "audio")
 
-PACE_SIZE: Final = 4
+PACE_SIZE: Final = 2
 """The first columns of a visual token say how fast the clip goes: `media.pace.PACE`."""
 
 

@@ -9,45 +9,31 @@ explains nothing is given next to nothing, without folds and without held-out cl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[Any]
 
 LOG_WEIGHTS: Final = (-9.0, 3.0)
 LOG_NOISE: Final = (-5.0, 2.0)
 """Limits of the logarithms, for a target of variance 1."""
 STEPS: Final = 60
 CLIPS_FOR_WEIGHTS: Final = 1500
-"""Weights are found on a random few, since every step inverts a matrix; the rest on all."""
+"""Weights are found on a random few, since every step inverts a matrix."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What the data say of a sum of kernels.
-
-    Attributes:
-        weights: Variance that each kernel explains, [K].
-        noise: Variance that none does.
-        dual: Inverse covariance times target, [N]: the prediction at a new clip is the sum over
-            training clips of dual times weighted kernel.
-    """
-
-    weights: Floats
-    noise: float
-    dual: Floats
-
-
-def weigh_kernels(kernels: Sequence[Floats], target: Floats, seed: int = 0) -> Evidence:
+def weigh_kernels(kernels: Sequence[Floats], target: Floats, seed: int = 0) -> tuple[Floats, float]:
     """Find the weights and the noise that make the target most likely.
 
     Args:
         kernels: Symmetric, non-negative definite, with diagonals of about 1, [N, N] each.
         target: Mean 0 and variance about 1, [N].
         seed: Of the few, where there are more than `CLIPS_FOR_WEIGHTS`.
+
+    Returns:
+        The variance that each kernel explains, [K], and the variance of the noise.
     """
     from scipy.optimize import minimize
     from threadpoolctl import threadpool_limits
@@ -65,9 +51,8 @@ def weigh_kernels(kernels: Sequence[Floats], target: Floats, seed: int = 0) -> E
             bounds=[*[LOG_WEIGHTS] * len(kernels), LOG_NOISE],
             options={"maxiter": STEPS},
         )
-        weights = np.exp(found.x)
-        dual: Floats = np.linalg.solve(_covariance(weights, parts), target).astype(np.float64)
-    return Evidence(weights=weights[:-1], noise=float(weights[-1]), dual=dual)
+    weights = np.exp(found.x)
+    return weights[:-1], float(weights[-1])
 
 
 def _surprise(log_weights: Floats, parts: Sequence[Floats], target: Floats) -> tuple[float, Floats]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,22 +12,21 @@ from tiktok_virality.models.configs import PACE_SIZE
 from tiktok_virality.models.fusion import TokenBatch
 from tiktok_virality.models.transformer import Standardise, masked_mean
 
-if TYPE_CHECKING:
-    import numpy as np
-
 BLOCKS = ("pace", "visual", "audio")
+FACTORS = ("pace", "audio")
+"""The blocks that the product is of."""
 
 
 class BilinearReadout(nn.Module):
-    """The mean tokens of a clip to a decision: linear in each modality, and in their product.
+    """The mean tokens of a clip to a decision: linear in each modality, and one product of both.
 
-    decision = w_pace . pace + w_visual . visual + w_audio . audio + pace . W . audio
+    decision = w_pace . pace + w_visual . visual + w_audio . audio + (u . pace) (z . audio)
 
-    Pace is the first `PACE_SIZE` columns of the visual tokens, and visual the others. Fitted in
-    closed form, as a Gaussian process whose kernels are weighed by evidence, so that it is at its
-    best on few clips, where a Transformer is not. The product says that a lively picture makes the
-    same words work better or worse; it is with the pace alone, since a product with every visual
-    feature has more weights than most corpora have views.
+    Pace is the first `PACE_SIZE` columns of the visual tokens, and visual the others. It is fitted
+    without gradients, as a Gaussian process whose kernels are weighed by evidence, so that it is at
+    its best on few clips, where a Transformer is not. The product says that a lively picture makes
+    the same words work better or worse; it is with the pace alone, since a product with every
+    visual feature has more weights than most corpora have views.
     """
 
     def __init__(self, token_sizes: Mapping[str, int]) -> None:
@@ -36,8 +35,8 @@ class BilinearReadout(nn.Module):
         sizes = block_sizes(token_sizes)
         self.scales = nn.ModuleDict({name: Standardise(n) for name, n in token_sizes.items()})
         self.weights = nn.ParameterDict({name: torch.zeros(n) for name, n in sizes.items()})
-        both = {"pace", "audio"} <= sizes.keys()
-        self.product = nn.Parameter(torch.zeros(sizes["pace"], sizes["audio"])) if both else None
+        both = {name: sizes[name] for name in FACTORS if set(FACTORS) <= sizes.keys()}
+        self.factors = nn.ParameterDict({name: torch.zeros(n) for name, n in both.items()})
         self.requires_grad_(False)
 
     def features(self, batch: TokenBatch) -> dict[str, Tensor]:
@@ -54,9 +53,10 @@ class BilinearReadout(nn.Module):
     def forward(self, batch: TokenBatch) -> Tensor:
         """Return standardised log views, [B]; a missing modality counts as the training mean."""
         features = self.features(batch)
-        decision = sum(features[name] @ weight for name, weight in self.weights.items())
-        if self.product is not None:
-            decision = decision + ((features["pace"] @ self.product) * features["audio"]).sum(1)
+        decision = torch.stack([features[n] @ w for n, w in self.weights.items()]).sum(0)  # [B]
+        if self.factors:
+            pace, audio = (features[name] @ factor for name, factor in self.factors.items())
+            decision = decision + pace * audio  # [B]
         return decision
 
     def fit(self, batch: TokenBatch, target: np.ndarray, groups: np.ndarray) -> None:
@@ -70,24 +70,40 @@ class BilinearReadout(nn.Module):
             target: Standardised log views, [N].
             groups: Creator of each clip, [N].
         """
-        from tiktok_virality.models.evidence import weigh_kernels
+        from threadpoolctl import threadpool_limits
 
         self._fit_scales(batch)
-        features = {name: x.double().numpy() for name, x in self.features(batch).items()}
-        blocks = [name for name in self.weights if features[name].shape[1]]
-        kernels = [_linear_kernel(features[name]) for name in blocks]
-        if self.product is not None:
-            kernels.append(_linear_kernel(features["pace"]) * _linear_kernel(features["audio"]))
-        of_one_creator = groups[:, None] == groups[None, :]
-        found = weigh_kernels([*kernels, of_one_creator.astype(float)], target - target.mean())
-        for name, weight in zip(blocks, found.weights, strict=False):
-            size = features[name].shape[1]
-            fitted = features[name].T @ found.dual / size
-            self.weights[name].copy_(torch.from_numpy(weight * fitted))
-        if self.product is not None:
-            pace, audio = features["pace"], features["audio"]
-            fitted = pace.T @ (found.dual[:, None] * audio) / (pace.shape[1] * audio.shape[1])
-            self.product.copy_(torch.from_numpy(found.weights[len(blocks)] * fitted))
+        features = {
+            name: x.double().numpy() / max(x.shape[1], 1) ** 0.5
+            for name, x in self.features(batch).items()
+        }
+        with threadpool_limits(limits=1):  # small matrices; sums must not depend on cores
+            self._fit_weights(features, target - target.mean(), groups)
+
+    def _fit_weights(
+        self, features: Mapping[str, np.ndarray], target: np.ndarray, groups: np.ndarray
+    ) -> None:
+        from tiktok_virality.models.evidence import weigh_kernels
+        from tiktok_virality.models.product_effect import fit_product
+
+        kernels = {name: features[name] @ features[name].T for name in self.weights}
+        kernels["creator"] = (groups[:, None] == groups[None, :]).astype(float)
+        right = kernels["audio"] if self.factors else np.zeros_like(kernels["creator"])
+        left = features["pace"] if self.factors else np.zeros((len(target), 1))
+        kernels["product"] = (left @ left.T) * right
+        found, noise = weigh_kernels(list(kernels.values()), target)
+        share = dict(zip(kernels, found, strict=True))
+        effects = {name: share[name] * kernels[name] for name in (*self.weights, "creator")}
+        main = np.sum(list(effects.values()), axis=0)
+        fitted = fit_product(main, left, share["product"] * right, target, noise)
+        for name, weight in self.weights.items():
+            primal = share[name] * (features[name].T @ fitted.main_dual)
+            _fill(weight, primal / max(len(primal), 1) ** 0.5)
+        if self.factors:
+            audio = features["audio"]
+            primal = share["product"] * (audio.T @ fitted.right_dual)
+            _fill(self.factors["pace"], fitted.left / len(fitted.left) ** 0.5)
+            _fill(self.factors["audio"], primal / audio.shape[1] ** 0.5)
 
     def _fit_scales(self, batch: TokenBatch) -> None:
         for name, scale in self.scales.items():
@@ -117,11 +133,6 @@ class Blended(nn.Module):
         return self.readout(batch).lerp(self.deep(batch), self.trust)
 
 
-def _linear_kernel(features: np.ndarray) -> np.ndarray:
-    """Return [N, N] of features [N, D]; its diagonal is about 1 where they are standardised."""
-    return features @ features.T / features.shape[1]
-
-
 def block_sizes(token_sizes: Mapping[str, int]) -> dict[str, int]:
     """Return how many features each block of a readout has."""
     sizes = dict(token_sizes)
@@ -129,3 +140,7 @@ def block_sizes(token_sizes: Mapping[str, int]) -> dict[str, int]:
         sizes["pace"] = min(PACE_SIZE, sizes["visual"])
         sizes["visual"] -= sizes["pace"]
     return {name: sizes[name] for name in BLOCKS if name in sizes}
+
+
+def _fill(weight: Tensor, values: np.ndarray) -> None:
+    weight.copy_(torch.from_numpy(values))

@@ -25,7 +25,7 @@ class ClipEmbedder:
     A token is [PACE_SIZE + 2 * hidden * rows * columns]: cuts and motion at the frame
     (`media.pace`), then the mean state of each cell of the grid, then the mean absolute change of
     the state since the frame before (zero for the first). What a frame shows is in the states; the
-    pace says in four numbers what few clips cannot teach a model to read off many.
+    pace says in two numbers what few clips cannot teach a model to read off many.
 
     Attributes:
         model: The trained autoencoder.
@@ -41,7 +41,7 @@ class ClipEmbedder:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result: the autoencoder and the grid."""
-        return {"version": 2, "autoencoder": self.model.digest, "grid": list(self.grid)}
+        return {"version": 3, "autoencoder": self.model.digest, "grid": list(self.grid)}
 
     def setup(self) -> None:
         """Put the model on its device."""
