@@ -1,26 +1,27 @@
-"""What happens around the nodes: the demo corpus goes first, and MLflow hears of everything."""
+"""What happens around the nodes: what runs by default, and MLflow hears of everything."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
+from kedro.pipeline import Pipeline
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from pydantic import BaseModel
 
 from tiktok_virality.evaluation.repeats import seed_deviations
 from tiktok_virality.models.trained import TrainedModel
+from tiktok_virality.schema import ParameterError
 from tiktok_virality.tracking.child_runs import child_run, flatten
 
 if TYPE_CHECKING:
     import pandas as pd
     from kedro.framework.context import KedroContext
     from kedro.io import DataCatalog
-    from kedro.pipeline import Pipeline
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     from tiktok_virality.models.baselines import FittedBaseline
@@ -48,20 +49,33 @@ class ParameterHooks:
         context.config_loader["parameters"] = checked.model_dump(mode="json")
 
 
-class PlantedCorpusHooks:
-    """Environments that plant their own corpus run the `demo` pipeline first."""
+class DefaultPipelineHooks:
+    """An environment may say which pipelines run when none is named."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Extend the default pipeline where `globals.yml` names one to begin with."""
-        first = context.config_loader["globals"].get("begin_with")
-        if first:
-            _put_first(first)
+        """Replace the default pipeline where `globals.yml` names its parts."""
+        names = context.config_loader["globals"].get("default_pipeline")
+        if names:
+            _replace_default(names)
 
 
-def _put_first(name: str) -> None:
-    if "__default__" in pipelines.keys():  # noqa: SIM118 - a lazy mapping without __contains__
-        pipelines["__default__"] = pipelines[name] + pipelines["__default__"]
+def _replace_default(names: Sequence[str]) -> None:
+    """Make the default pipeline of others, if all pipelines were asked for.
+
+    Raises:
+        ParameterError: There is no such pipeline.
+    """
+    known = pipelines.keys()
+    if "__default__" not in known:
+        return
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ParameterError(
+            f"default_pipeline in conf/*/globals.yml names {', '.join(unknown)}; there are "
+            f"{', '.join(sorted(set(known) - {'__default__'}))}."
+        )
+    pipelines["__default__"] = sum((pipelines[name] for name in names), Pipeline([]))
 
 
 class TrackingHooks(MlflowHook):
@@ -115,17 +129,20 @@ class TrackingHooks(MlflowHook):
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Log what was saved, by its kind."""
+        """Log what was saved, by its kind; what a world has made, under the name of the world."""
         if not self._is_mlflow_enabled:
             return
-        if dataset_name == "manifest":
+        kind = _kind(dataset_name)
+        if kind == "manifest":
             self._log_table(dataset_name, data)
         elif isinstance(data, TrainedModel):
             self._log_model(data, dataset_name)
-        elif dataset_name == "baselines":
-            self._log_baselines(data)
-        elif dataset_name == "leaderboard":
-            _log_leaderboard(data)
+        elif kind == "baselines":
+            self._log_baselines(data, dataset_name)
+        elif kind == "leaderboard":
+            _log_leaderboard(data, dataset_name)
+        elif kind == "truth":
+            _log_truth(data)
         else:
             self._log_stage(dataset_name)
         if self._layer(dataset_name) == "reporting":
@@ -134,7 +151,7 @@ class TrackingHooks(MlflowHook):
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Log the manifest as the run's data set when another run had made it."""
-        if self._is_mlflow_enabled and dataset_name == "manifest":
+        if self._is_mlflow_enabled and _kind(dataset_name) == "manifest":
             self._log_table(dataset_name, data)
 
     def _log_param(self, name: str, value: Any) -> None:
@@ -164,20 +181,21 @@ class TrackingHooks(MlflowHook):
             mlflow.log_metrics({f"stage/{name}/{k}": v for k, v in report.metrics().items()})
 
     def _log_model(self, model: TrainedModel, dataset_name: str) -> None:
-        run, folder = child_run(model.name), self._path_of(dataset_name)
+        name = _run_name(dataset_name, model.name)
+        run, folder = child_run(name), self._path_of(dataset_name)
         if run is None or folder is None:
             return
         run.log_params(model.description())
         run.log_history(model.history)
-        if model.target is None:
+        if model.target is None or name != model.name:  # nobody serves what learned planted views
             run.log_files(folder)
         else:
             run.log_served_model(model.name, folder, SERVED_MODEL_CODE)
 
-    def _log_baselines(self, baselines: Mapping[str, FittedBaseline]) -> None:
-        folder = self._path_of("baselines")
+    def _log_baselines(self, baselines: Mapping[str, FittedBaseline], dataset_name: str) -> None:
+        folder = self._path_of(dataset_name)
         for name, baseline in baselines.items():
-            run = child_run(name)
+            run = child_run(_run_name(dataset_name, name))
             if run is not None and folder is not None:
                 run.log_params(baseline.description())
                 run.log_files(folder / f"{name}.skops")
@@ -187,7 +205,7 @@ class TrackingHooks(MlflowHook):
 
         path = self._path_of(name)
         if path is not None and path.is_file():
-            mlflow.log_artifact(str(path), "reporting")
+            mlflow.log_artifact(str(path), _run_name(name, "reporting"))
 
     def _layer(self, name: str) -> str | None:
         metadata = getattr(self._catalog.get(name), "metadata", None) or {}
@@ -199,10 +217,32 @@ class TrackingHooks(MlflowHook):
         return None if path is None else Path(str(path))
 
 
-def _log_leaderboard(rows: list[dict[str, Any]]) -> None:
+def _kind(dataset_name: str) -> str:
+    """Return the name of a data set without the namespace of its world."""
+    return dataset_name.rpartition(".")[2]
+
+
+def _run_name(dataset_name: str, name: str) -> str:
+    """Return a name under that of the world: ``additive/ensemble`` for ``additive.ensemble``."""
+    world = dataset_name.rpartition(".")[0]
+    return f"{world}/{name}" if world else name
+
+
+def _log_truth(truth: Mapping[str, Any]) -> None:
+    """Log what the ensemble reached in each world, and what share of what it could."""
+    import mlflow
+
+    for world in truth["worlds"]:
+        ours = next(score for score in world["scores"] if score["role"] == "ensemble")
+        found = {"ensemble_r2": ours["r2"], "share_of_reachable": ours["share"]}
+        known = {key: value for key, value in found.items() if value is not None}
+        mlflow.log_metrics({f"truth/{world['world']}/{key}": v for key, v in known.items()})
+
+
+def _log_leaderboard(rows: list[dict[str, Any]], dataset_name: str) -> None:
     """Log every model's metrics under the same names to its nested run, and end that run."""
     for name, metrics in metrics_by_model(rows).items():
-        run = child_run(name)
+        run = child_run(_run_name(dataset_name, name))
         if run is not None:
             run.log_metrics(metrics)
             run.finish()

@@ -7,7 +7,7 @@ import warnings
 from kedro.config import OmegaConfigLoader
 from mlflow.telemetry import set_telemetry_client
 
-from tiktok_virality.hooks import ParameterHooks, PlantedCorpusHooks, TrackingHooks
+from tiktok_virality.hooks import DefaultPipelineHooks, ParameterHooks, TrackingHooks
 
 # A user who wants to send usage data sets the variable to "false". Kedro's plugins have imported
 # mlflow by now, so its client is asked to look again.
@@ -23,7 +23,11 @@ logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
 
 # TrackingHooks extends kedro-mlflow's own hooks, which must therefore not register themselves too.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")
-HOOKS = (ParameterHooks(), PlantedCorpusHooks(), TrackingHooks())
+HOOKS = (ParameterHooks(), DefaultPipelineHooks(), TrackingHooks())
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
-CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "merge_strategy": {"parameters": "soft"},  # an environment says only what differs
+}

@@ -10,6 +10,9 @@ from tiktok_virality.schema import Config
 
 MODALITIES: Final = ("visual", "audio")
 
+PACE_SIZE: Final = 4
+"""The first columns of a visual token say how fast the clip goes: `media.pace.PACE`."""
+
 
 class ConvLSTMConfig(Config):
     """Shape of the ConvLSTM autoencoder.
@@ -65,7 +68,7 @@ class TransformerConfig(Config):
         heads: Of each layer; divides ``width``.
         feedforward: Width of each layer's inner product.
         dropout: Share of activations dropped in training.
-        readout: Whether a linear readout of the pooled tokens takes part in the decision.
+        readout: Whether a bilinear readout of the mean tokens takes part in the decision.
     """
 
     width: int = Field(default=256, ge=8)

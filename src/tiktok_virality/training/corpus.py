@@ -115,12 +115,18 @@ class ModelInput:
         token_sizes: Size of a token by modality; 1 for a modality that no clip has.
         fingerprint: Digest of the clips, their splits, their truth and their embeddings.
         target: What the models predict.
+        label: Name of this corpus where there are several, as in the truth benchmark.
     """
 
     splits: Mapping[Split, LabelledClips]
     token_sizes: dict[str, int]
     fingerprint: str
     target: Target = field(default_factory=Target)
+    label: str = ""
+
+    def name_of(self, model: str) -> str:
+        """Return what the training of a model on this corpus is called: ``additive/ensemble``."""
+        return f"{self.label}/{model}" if self.label else model
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{split} {len(clips)}" for split, clips in self.splits.items())

@@ -96,7 +96,7 @@ def train_model(
     """
     spec = ModelSpec(kind=kind, transformer=transformer, token_sizes=model_input.token_sizes)
     run = TrainingRun.of(
-        name or spec.name,
+        model_input.name_of(name or spec.name),
         [
             model_input.fingerprint,
             spec.model_dump(mode="json"),

@@ -41,6 +41,7 @@ from tiktok_virality.pipelines.reporting.target_words import TargetWords
 from tiktok_virality.schema import SPLITS
 from tiktok_virality.tracking.child_runs import flatten
 
+HERE: Final = Path(__file__).parent
 TEMPLATE: Final = "report.html.j2"
 FEW_CREATORS: Final = 10
 PACKAGES: Final = (
@@ -117,33 +118,36 @@ def render(results: Results) -> str:
     )
 
 
-def write_page(template: str, plots: Mapping[str, go.Figure], **context: Any) -> str:
+def write_page(
+    template: str, plots: Mapping[str, go.Figure], *, folder: Path = HERE, **context: Any
+) -> str:
     """Fill a template that extends ``base.html.j2``, and give it all that a page needs.
 
     Args:
-        template: Its name, in this folder.
+        template: Its name.
         plots: The figures that it draws, by name.
+        folder: Where it lies, if not in this one, which holds what it extends and imports.
         **context: What else it speaks of.
 
     Raises:
         jinja2.UndefinedError: The template needs something that is not there.
     """
     return (
-        _environment()
+        _environment(folder)
         .get_template(template)
         .render(
             plots={name: _plot_json(figure) for name, figure in plots.items()},
             written_at=datetime.now(UTC),
             plotly_js=get_plotlyjs(),
-            stylesheet=Path(__file__).with_name("report.css").read_text("utf-8"),
+            stylesheet=(HERE / "report.css").read_text("utf-8"),
             **context,
         )
     )
 
 
-def _environment() -> Environment:
+def _environment(folder: Path) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([folder, HERE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

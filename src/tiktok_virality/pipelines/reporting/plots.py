@@ -78,7 +78,7 @@ def loss_plot(
     step = next((step for step in EPOCHS_PER_TICK if longest <= 10 * step), EPOCHS_PER_TICK[-1])
     figure.update_xaxes(title="epoch", tickformat="d", tick0=0, dtick=step)
     figure.update_yaxes(title=unit, rangemode="tozero")
-    return _plain(figure, height=380)
+    return plain(figure, height=380)
 
 
 def leaderboard_plot(
@@ -97,7 +97,7 @@ def leaderboard_plot(
     tables = [table for split in _splits(rows) for table in regime_tables(rows, split)]
     sizes = [len(table.rows) for table in tables]
     height = MARGINS_PIXELS + BETWEEN_PANELS_PIXELS * (len(tables) - 1) + 28 * sum(sizes)
-    figure = _panels([table.title for table in tables], sizes, height)
+    figure = panels([table.title for table in tables], sizes, height)
     for at, table in enumerate(tables, start=1):
         best_last = sorted(table.rows, key=lambda row: -row["mse"])
         figure.add_trace(_bars(best_last, challenger), row=at, col=1)
@@ -110,7 +110,7 @@ def leaderboard_plot(
     figure.update_xaxes(rangemode="tozero")
     figure.update_xaxes(title=f"mean squared error of {scale}", row=len(tables), col=1)
     figure.update_yaxes(automargin=True, showgrid=False, ticksuffix="  ")
-    return _plain(figure, height=height, bargap=0.4, showlegend=False)
+    return plain(figure, height=height, bargap=0.4, showlegend=False)
 
 
 def comparisons_plot(rows: Sequence[Row]) -> go.Figure:
@@ -151,7 +151,7 @@ def comparisons_plot(rows: Sequence[Row]) -> go.Figure:
     if lows and min(lows) < farthest:
         figure.update_xaxes(autorangeoptions={"minallowed": farthest})
     figure.update_yaxes(automargin=True, ticksuffix="  ")
-    return _plain(figure, height=110 + 26 * len(drawn), showlegend=False)
+    return plain(figure, height=110 + 26 * len(drawn), showlegend=False)
 
 
 def coverage_plot(coverage: Coverage | None) -> go.Figure:
@@ -182,7 +182,7 @@ def coverage_plot(coverage: Coverage | None) -> go.Figure:
         ticksuffix="  ",
     )
     figure.update_xaxes(title="share of test clips whose interval held the truth", tickformat=".0%")
-    return _plain(figure, height=140 + 44 * len(parts))
+    return plain(figure, height=140 + 44 * len(parts))
 
 
 def novelty_plot(evidence: NoveltyEvidence | None) -> go.Figure:
@@ -200,7 +200,7 @@ def novelty_plot(evidence: NoveltyEvidence | None) -> go.Figure:
             y=[name for name, _, _ in shown],
             x=shares,
             marker={"color": [faint(shade, 0.75) for _, _, shade in shown], "line": {"width": 0}},
-            error_x=_bars_of_error(
+            error_x=bars_of_error(
                 shares, [row.low for _, row, _ in shown], [row.high for _, row, _ in shown], TEXT
             ),
             customdata=[row.n for _, row, _ in shown],
@@ -210,7 +210,7 @@ def novelty_plot(evidence: NoveltyEvidence | None) -> go.Figure:
     figure.add_vline(x=evidence.alpha, line={"color": GREY, "width": 1.2, "dash": "dash"})
     figure.update_xaxes(title="share of clips that was flagged", tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(automargin=True, showgrid=False, ticksuffix="  ")
-    return _plain(figure, height=110 + 30 * len(shown), bargap=0.4, showlegend=False)
+    return plain(figure, height=110 + 30 * len(shown), bargap=0.4, showlegend=False)
 
 
 def split_sensitivity_plot(scores: Sequence[SplitScore]) -> go.Figure:
@@ -225,7 +225,7 @@ def split_sensitivity_plot(scores: Sequence[SplitScore]) -> go.Figure:
     regimes = [name for name in REGIMES if any(score.regime == name for score in known)]
     sizes = [len(strategies)] * len(regimes)
     height = MARGINS_PIXELS + BETWEEN_PANELS_PIXELS * len(regimes) + 46 * sum(sizes)
-    figure = _panels([REGIMES[name] for name in regimes], sizes, height)
+    figure = panels([REGIMES[name] for name in regimes], sizes, height)
     models = list(dict.fromkeys(score.model for score in known))
     shades = dict(zip(models, itertools.cycle(SERIES), strict=False))
     for at, regime in enumerate(regimes, start=1):
@@ -245,7 +245,7 @@ def split_sensitivity_plot(scores: Sequence[SplitScore]) -> go.Figure:
         ticksuffix="  ",
     )
     figure.update_xaxes(title="R² on the test split", row=len(regimes), col=1)
-    _plain(figure, height=height)
+    plain(figure, height=height)
     if len(regimes) > 1:  # the legend stands above the title of the first panel
         figure.update_layout(legend_y=1 + 26 / (height - MARGINS_PIXELS))
     return figure
@@ -282,7 +282,7 @@ def actual_vs_predicted_plot(
         axis["ticktext"] = [count(views) for views in ticks]
     figure.update_xaxes(title=f"actual {words.name}", **axis)
     figure.update_yaxes(title=f"predicted {words.name}", scaleanchor="x", **axis)
-    return _plain(figure, height=520)
+    return plain(figure, height=520)
 
 
 def _course(
@@ -338,7 +338,7 @@ def _splits(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row["split"] for row in rows))
 
 
-def _panels(titles: Sequence[str], sizes: Sequence[int], height: int) -> go.Figure:
+def panels(titles: Sequence[str], sizes: Sequence[int], height: int) -> go.Figure:
     """Return panels below each other on one x axis, as high as what they hold.
 
     Args:
@@ -406,7 +406,7 @@ def _covered(
             "symbol": "circle" if used else "diamond-open",
             "line": {"width": 0 if used else 1.6, "color": shade},
         },
-        error_x=_bars_of_error(values, lows, highs, shade),
+        error_x=bars_of_error(values, lows, highs, shade),
         customdata=[[part_name(row.group, row.value), row.n] for row in rows],
         hovertemplate=f"{name}<br>%{{customdata[0]}}: %{{x:.1%}} of %{{customdata[1]}} clips"
         "<extra></extra>",
@@ -447,7 +447,7 @@ def _saying(words: str) -> go.Figure:
     figure.add_annotation(text=words, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    return _plain(figure, height=160)
+    return plain(figure, height=160)
 
 
 def _bar_colour(model: str, challenger: str) -> str:
@@ -459,15 +459,24 @@ def _error_bars(rows: Sequence[Row], metric: str) -> dict[str, Any]:
     values = [row[metric] for row in rows]
     lows = [row[f"{metric}_low"] for row in rows]
     highs = [row[f"{metric}_high"] for row in rows]
-    return _bars_of_error(values, lows, highs, TEXT)
+    return bars_of_error(values, lows, highs, TEXT)
 
 
-def _bars_of_error(
+def bars_of_error(
     values: Sequence[float],
     lows: Sequence[float | None],
     highs: Sequence[float | None],
     shade: str,
 ) -> dict[str, Any]:
+    """Return intervals as Plotly wants them: distances from the values, never below 0.
+
+    Args:
+        values: What was measured.
+        lows: Lower ends; ``None`` where there is no interval.
+        highs: Upper ends.
+        shade: Colour of the lines.
+    """
+
     def distances(ends: Sequence[float | None], sign: int) -> list[float | None]:
         pairs = zip(values, ends, strict=True)
         return [None if end is None else max(0.0, sign * (end - value)) for value, end in pairs]
@@ -488,7 +497,14 @@ def _span(row: Mapping[str, Any], metric: str) -> str:
     return "no interval" if low is None else f"from {number(low, 3)} to {number(high, 3)}"
 
 
-def _plain(figure: go.Figure, *, height: int, **layout: Any) -> go.Figure:
+def plain(figure: go.Figure, *, height: int, **layout: Any) -> go.Figure:
+    """Return a figure that stands on any page: clear ground, grey text, quiet axes.
+
+    Args:
+        figure: What was drawn.
+        height: In pixels.
+        **layout: What else Plotly should know.
+    """
     axis = {
         "gridcolor": GRID,
         "zeroline": False,

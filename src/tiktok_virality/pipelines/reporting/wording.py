@@ -21,6 +21,10 @@ LABELS: Final[Mapping[str, str]] = {
     "late_fusion_stacking": "late fusion, stacking",
     "visual": "visual Transformer",
     "audio": "audio Transformer",
+    "planted_visual": "all that the picture tells",
+    "planted_audio": "all that the sound tells",
+    "planted_both": "all that both tell",
+    "planted_boosting": "gradient boosting, true factors",
 }
 
 SEES: Final[Mapping[str, str]] = {

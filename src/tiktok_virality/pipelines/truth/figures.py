@@ -1,0 +1,196 @@
+"""The figures of the benchmark's page."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
+from tiktok_virality.pipelines.reporting.palette import GREY, SERIES, colour, faint
+from tiktok_virality.pipelines.reporting.plots import FONT, TEXT, bars_of_error, panels, plain
+from tiktok_virality.pipelines.reporting.wording import REGIMES, SEES, label, number
+from tiktok_virality.pipelines.truth.findings import Leak, ModelScore, WorldFindings
+from tiktok_virality.pipelines.truth.planted import BOOSTING, CEILINGS
+
+COLUMNS: Final = 2
+ROW_PIXELS: Final = 19
+LOWEST_R2: Final = -0.5
+"""Nobody asks how much worse than this a model is; its mark stands at the edge."""
+
+LINE: Final = "#c2410c"
+STRATEGIES: Final = ("random", "group")
+SPLIT_BY: Final = {"random": "split at random", "group": "split by creator"}
+
+
+def reached_plot(worlds: Sequence[WorldFindings]) -> go.Figure:
+    """Draw R² of every model with its interval beside what its modality allows, a panel per world.
+
+    Models stand in the same order in all panels: those that see, those that hear, those that do
+    both, and those that know neither.
+    """
+    models = _in_groups(worlds)
+    rows = -(-len(worlds) // COLUMNS)
+    figure = make_subplots(
+        rows=rows,
+        cols=COLUMNS,
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
+        vertical_spacing=0.16 / rows,
+        subplot_titles=[each.world for each in worlds],
+    )
+    figure.update_annotations(font={"family": FONT, "size": 14, "color": TEXT})
+    for at, findings in enumerate(worlds):
+        place = {"row": at // COLUMNS + 1, "col": at % COLUMNS + 1}
+        for trace in (*_ceilings(findings, models), _marks(findings, models)):
+            figure.add_trace(trace, **place)
+        figure.update_xaxes(showticklabels=True, **place)
+    least = min((_least(score) for each in worlds for score in each.scores), default=0.0)
+    figure.update_xaxes(range=[max(LOWEST_R2, least) - 0.04, 1.02], tickformat=".1f")
+    figure.update_xaxes(title="R² on the test split", row=rows)
+    figure.update_yaxes(
+        tickvals=[-index for index in range(len(models))],
+        ticktext=[label(model) for model in models],
+        range=[0.6 - len(models), 0.6],
+        automargin=True,
+        ticksuffix="  ",
+        tickfont_size=11,
+    )
+    figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
+    height = 120 + rows * (60 + ROW_PIXELS * len(models))
+    plain(figure, height=height, showlegend=False)
+    return figure.update_layout(margin_t=36)
+
+
+def leak_plot(worlds: Sequence[WorldFindings]) -> go.Figure:
+    """Draw R² of the same models under a random split and one by creator, in every world.
+
+    A small dot per redrawing and a large one for their mean; what models may know parts the panels.
+    """
+    drawn = [(each.world, leak) for each in worlds for leak in each.leaks]
+    regimes = [name for name in REGIMES if any(leak.regime == name for _, leak in drawn)]
+    figure, height = go.Figure(), 160
+    if regimes:
+        names = [each.world for each in worlds]
+        height = 110 + len(regimes) * (48 + 34 * len(names))
+        figure = panels([REGIMES[name] for name in regimes], [len(names)] * len(regimes), height)
+        for at, regime in enumerate(regimes, start=1):
+            mine = [(world, leak) for world, leak in drawn if leak.regime == regime]
+            for trace in _redrawn(mine, names, first=at == 1):
+                figure.add_trace(trace, row=at, col=1)
+        figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dash"})
+        figure.update_yaxes(
+            tickvals=[-index for index in range(len(names))],
+            ticktext=names,
+            range=[0.6 - len(names), 0.6],
+            automargin=True,
+            ticksuffix="  ",
+        )
+        figure.update_xaxes(title="R² on the test split", row=len(regimes), col=1)
+    plain(figure, height=height)
+    return figure.update_layout(legend_y=1 + 30 / (height - 68))
+
+
+def _in_groups(worlds: Sequence[WorldFindings]) -> list[str]:
+    """Return the models to draw: by what they know of a clip, the ensemble last among its like."""
+    order = [*map(str, CEILINGS), "metadata", "none"]
+    known: dict[str, ModelScore] = {}
+    for score in (score for each in worlds for score in each.scores):
+        if score.role != "constant" and score.model not in CEILINGS.values():
+            known.setdefault(score.model, score)
+    return sorted(
+        known,
+        key=lambda name: (
+            name == BOOSTING,
+            order.index(known[name].modality),
+            name == CHALLENGER,
+            name,
+        ),
+    )
+
+
+def _ceilings(findings: WorldFindings, models: Sequence[str]) -> Iterator[go.Scatter]:
+    """Yield a line at the reachable R² of each modality, along the models that know it."""
+    for modality, reachable in findings.reachable.items():
+        rows = [
+            index
+            for index, model in enumerate(models)
+            for score in findings.scores
+            if score.model == model and score.modality == modality
+            if score.regime == "content"
+        ]
+        if rows:
+            yield go.Scatter(
+                mode="lines",
+                x=[reachable, reachable],
+                y=[0.45 - min(rows), -0.45 - max(rows)],
+                line={"color": LINE, "width": 2.5},
+                hovertemplate=f"reachable from {SEES.get(modality, modality)}: "
+                f"{number(reachable, 3)}<extra>{findings.world}</extra>",
+            )
+
+
+def _marks(findings: WorldFindings, models: Sequence[str]) -> go.Scatter:
+    by_name = {score.model: score for score in findings.scores}
+    here = [(index, by_name[model]) for index, model in enumerate(models) if model in by_name]
+    values = [max(LOWEST_R2, score.r2) for _, score in here]
+    return go.Scatter(
+        mode="markers",
+        x=values,
+        y=[-index for index, _ in here],
+        marker={
+            "size": [11 if score.model == CHALLENGER else 7 for _, score in here],
+            "color": [colour(score.model) for _, score in here],
+            "symbol": ["diamond" if score.regime == "planted" else "circle" for _, score in here],
+        },
+        error_x=bars_of_error(
+            values, [score.r2_low for _, score in here], [score.r2_high for _, score in here], TEXT
+        ),
+        customdata=[[label(score.model), _said(score)] for _, score in here],
+        hovertemplate="%{customdata[0]}: %{customdata[1]}<extra>" + findings.world + "</extra>",
+    )
+
+
+def _said(score: ModelScore) -> str:
+    interval = (
+        "no interval"
+        if score.r2_low is None
+        else f"from {number(score.r2_low, 3)} to {number(score.r2_high, 3)}"
+    )
+    said = f"{number(score.r2, 3)}<br>{interval}"
+    if score.r2_sd is not None:
+        said += f"<br>mean of {score.seeds} seeds: {number(score.r2_mean, 3)}"
+    return said
+
+
+def _least(score: ModelScore) -> float:
+    return score.r2 if score.r2_low is None else score.r2_low
+
+
+def _redrawn(
+    leaks: Sequence[tuple[str, Leak]], names: Sequence[str], *, first: bool
+) -> Iterator[go.Scatter]:
+    """Yield the small dots of all redrawings and the large ones of their means, by strategy."""
+    for strategy, shade, shift in zip(STRATEGIES, SERIES[1::-1], (0.15, -0.15), strict=True):
+        points: Mapping[int, list[tuple[float, float, str]]] = {6: [], 12: []}
+        for world, leak in leaks:
+            values = getattr(leak, strategy)
+            y = shift - names.index(world)
+            points[6].extend((value, y, leak.model) for value in values)
+            if values:
+                points[12].append((statistics.fmean(values), y, leak.model))
+        for size, mine in points.items():
+            yield go.Scatter(
+                mode="markers",
+                x=[x for x, _, _ in mine],
+                y=[y for _, y, _ in mine],
+                name=SPLIT_BY[strategy],
+                legendgroup=strategy,
+                showlegend=first and size > 6,
+                marker={"color": faint(shade, 1 if size > 6 else 0.45), "size": size},
+                text=[label(model) for _, _, model in mine],
+                hovertemplate=f"%{{text}}, {SPLIT_BY[strategy]}: %{{x:.3f}}<extra></extra>",
+            )

@@ -1,0 +1,127 @@
+"""The wiring of the truth benchmark: every world trains, compares and measures on its own."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from kedro.pipeline import Node, Pipeline, node, pipeline
+
+from tiktok_virality.demo.config import World
+from tiktok_virality.pipelines import modeling, reporting
+from tiktok_virality.pipelines.truth import nodes
+from tiktok_virality.pipelines.truth.worlds import TRUTH_WORLDS
+
+SHARED: Final = (
+    *("demo_clips", "splits", "visual_embeddings", "audio_embeddings"),
+    *("novelty", "checkpoints"),
+)
+"""What all worlds have in common: only the views differ."""
+
+MEASURED: Final = ("predictions", "coverage", "split_sensitivity")
+
+
+def create_pipeline(**kwargs: Any) -> Pipeline:
+    """Make ``truth`` and its page from a planted corpus whose clips are embedded.
+
+    Every world is a namespace and a tag: ``--tags interaction`` runs one of them, and renews the
+    page with what is there of the others.
+    """
+    unlike = modeling.create_pipeline().to_outputs("novelty")
+    return pipeline(
+        [
+            *(_world(name) for name in TRUTH_WORLDS),
+            pipeline([unlike, *_conclusion()], tags=TRUTH_WORLDS),
+        ],
+        tags="truth",
+    )
+
+
+def _world(name: World) -> Pipeline:
+    """Return what is trained and measured in one world: the nodes of modeling and reporting."""
+    trained = modeling.create_pipeline()
+    common = trained.to_outputs("novelty")
+    everything = pipeline(
+        [
+            node(
+                nodes.planting(name),
+                inputs=["demo_clips", "params:seed"],
+                outputs="planted_clips",
+                name="plant_world",
+                tags="cpu",
+            ),
+            node(
+                nodes.replace_views,
+                inputs=["corpus_manifest", "planted_clips"],
+                outputs="manifest",
+                name="replace_views",
+                tags="cpu",
+            ),
+            pipeline(trained.to_outputs("model_input"), outputs={"model_input": "assembled_clips"}),
+            node(
+                nodes.label_clips,
+                inputs=["assembled_clips", "planted_clips"],
+                outputs="model_input",
+                name="label_clips",
+                namespace="modeling",
+                tags="cpu",
+            ),
+            trained.to_outputs(*MEASURED) - common,
+            node(
+                nodes.add_planted_rows,
+                inputs=[
+                    *("predictions", "planted_clips", "manifest"),
+                    *("params:modeling.target", "params:seed"),
+                ],
+                outputs="judged_predictions",
+                name="add_planted_rows",
+                tags="cpu",
+            ),
+            pipeline(
+                reporting.create_pipeline().to_outputs("leaderboard", "comparisons"),
+                inputs={"predictions": "judged_predictions"},
+            ),
+            node(
+                nodes.summarise_world,
+                inputs=[
+                    *("planted_clips", "leaderboard", "comparisons"),
+                    *("coverage", "split_sensitivity"),
+                ],
+                outputs="findings",
+                name="summarise_world",
+                tags="cpu",
+            ),
+        ]
+    )
+    return pipeline(
+        everything,
+        namespace=name,
+        inputs={
+            "corpus_manifest": "manifest",
+            **{shared: shared for shared in SHARED},
+        },
+        outputs={"findings": f"{name}_findings"},
+        parameters={each for each in everything.inputs() if each.startswith("params:")},
+        tags=name,
+    )
+
+
+def _conclusion() -> list[Node]:
+    """Return what brings the worlds together, ending in the page."""
+    return [
+        node(
+            nodes.summarise_truth,
+            inputs={name: f"{name}_findings" for name in TRUTH_WORLDS},
+            outputs="truth",
+            name="summarise_truth",
+            tags="cpu",
+        ),
+        node(nodes.plot_reached, inputs="truth", outputs="reached_plot", tags="cpu"),
+        node(nodes.plot_leak, inputs="truth", outputs="leak_plot", tags="cpu"),
+        node(
+            nodes.write_truth_page,
+            inputs=["truth", "reached_plot", "leak_plot"],
+            outputs="truth_page",
+            name="write_truth_page",
+            tags="cpu",
+        ),
+    ]
