@@ -4,28 +4,46 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import pytest
 from kedro.config import OmegaConfigLoader
 
+from tiktok_virality.hooks import ParameterHooks
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.schema import ParameterError
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINES = ("demo", "ingestion", "audio", "visual", "modeling", "reporting", "tuning", "study")
+ENVIRONMENTS = ("base", "demo", "truth", "paper", "gpu")
+
+
+def loader_of(env: str) -> OmegaConfigLoader:
+    return OmegaConfigLoader(str(ROOT / "conf"), env=env, base_env="base", default_run_env="local")
 
 
 def parameters_of(env: str) -> dict[str, Any]:
-    loader = OmegaConfigLoader(
-        str(ROOT / "conf"), env=env, base_env="base", default_run_env="local"
-    )
-    return dict(loader["parameters"])
+    return dict(loader_of(env)["parameters"])
 
 
-@pytest.mark.parametrize("env", ["base", "demo", "truth", "paper", "gpu"])
+@pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_the_parameters_of_every_environment_are_valid(env):
     check_parameters(parameters_of(env))
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_what_an_environment_leaves_out_has_its_default_in_every_pipeline(env):
+    loader = loader_of(env)
+    ParameterHooks().after_context_created(SimpleNamespace(config_loader=loader))
+    for name in PIPELINES:
+        pipeline = import_module(f"tiktok_virality.pipelines.{name}").create_pipeline()
+        wanted = {each for each in pipeline.inputs() if each.startswith("params:")}
+        for key in wanted:
+            value = loader["parameters"]
+            for part in key.removeprefix("params:").split("."):
+                assert part in value, f"{name} needs {key}"
+                value = value[part]
 
 
 def test_the_paper_environment_holds_the_published_settings():

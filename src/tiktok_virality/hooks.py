@@ -32,18 +32,21 @@ SERVED_MODEL_CODE = Path(__file__).parent / "training" / "served_model.py"
 
 
 class ParameterHooks:
-    """A run with a wrong parameter stops before its first node."""
+    """A run with a wrong parameter stops before its first node; a missing one has its default."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Check every parameter, those of pipelines that do not run included.
+        """Check every parameter, those of pipelines that do not run included, and complete them.
+
+        An environment may leave a whole group to its defaults; Kedro would find no such input.
 
         Raises:
             ParameterError: Naming each key that is wrong.
         """
         from tiktok_virality.parameters import check_parameters
 
-        check_parameters(context.config_loader["parameters"])
+        checked = check_parameters(context.config_loader["parameters"])
+        context.config_loader["parameters"] = checked.model_dump(mode="json")
 
 
 class DefaultPipelineHooks:

@@ -58,7 +58,7 @@ FEATURES_OF: Mapping[str, tuple[str, ...]] = {
 }
 MODALITY_OF: Mapping[tuple[str, ...], str] = {
     (): "none",
-    ("creator",): "metadata",
+    ("creator",): "none",
     ("duration",): "metadata",
     ("metadata",): "metadata",
     ("visual",): "visual",
@@ -136,7 +136,7 @@ class FittedBaseline:
 
     @property
     def modality(self) -> str:
-        """What it knows of a clip."""
+        """What it knows of a clip, whoever posts it."""
         return MODALITY_OF[self.features]
 
     def predict(self, clips: PooledClips) -> np.ndarray:

@@ -75,7 +75,7 @@ class SplitStudyParameters(Config):
         redraws: How often to divide anew where chance has a say.
     """
 
-    models: tuple[str, ...] = ("ridge",)
+    models: tuple[str, ...] = ("ridge", "creator_history")
     redraws: int = Field(default=5, ge=1)
 
     @field_validator("models")

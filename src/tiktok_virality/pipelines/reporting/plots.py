@@ -44,7 +44,11 @@ FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', s
 MARGINS_PIXELS: Final = 110
 BETWEEN_PANELS_PIXELS: Final = 48
 
+FARTHER_THAN_ANY_MARK: Final = 0.5
+"""By how much the axis of the comparisons goes on beyond the leftmost mark, at most."""
+
 SPOKEN: Final = {"train": "training", "validation": "validation"}
+EPOCHS_PER_TICK: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 TRAINING: Final = {"dash": "dot", "width": 1.5}
 VALIDATION: Final = {"dash": "solid", "width": 2.5}
 
@@ -70,7 +74,9 @@ def loss_plot(
         figure.update_traces(showlegend=False, selector={"meta": "train"})
     if constant is not None:
         figure.add_hline(y=constant, line={"color": GREY, "width": 1, "dash": "dash"})
-    figure.update_xaxes(title="epoch", tickformat="d")
+    longest = max(map(len, histories.values()), default=0)
+    step = next((step for step in EPOCHS_PER_TICK if longest <= 10 * step), EPOCHS_PER_TICK[-1])
+    figure.update_xaxes(title="epoch", tickformat="d", tick0=0, dtick=step)
     figure.update_yaxes(title=unit, rangemode="tozero")
     return plain(figure, height=380)
 
@@ -110,6 +116,8 @@ def leaderboard_plot(
 def comparisons_plot(rows: Sequence[Row]) -> go.Figure:
     """Draw the share of every model's squared error that the ensemble does away with.
 
+    A share has no lower bound; the ends of very wide intervals are left out of sight.
+
     Args:
         rows: Comparisons; those of the main seed come first.
     """
@@ -138,6 +146,10 @@ def comparisons_plot(rows: Sequence[Row]) -> go.Figure:
     figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dash"})
     figure.update_xaxes(title="share of the squared error that the ensemble does away with")
     figure.update_xaxes(tickformat=".0%")
+    lows = [row["skill_low"] for row in drawn if row["skill_low"] is not None]
+    farthest = min((row["skill"] for row in drawn), default=0.0) - FARTHER_THAN_ANY_MARK
+    if lows and min(lows) < farthest:
+        figure.update_xaxes(autorangeoptions={"minallowed": farthest})
     figure.update_yaxes(automargin=True, ticksuffix="  ")
     return plain(figure, height=110 + 26 * len(drawn), showlegend=False)
 

@@ -199,7 +199,7 @@ def _seed_sentence(row: Row, seeds: Mapping[str, Any]) -> str:
     if seeds["skill_sd"] is None:
         return f"{said}."
     return (
-        f"{said}: the share of its squared error that the ensemble does away with lies between "
-        f"{number(seeds['skill_least'])} and {number(seeds['skill_most'])} (standard deviation "
-        f"{number(seeds['skill_sd'], 3)})."
+        f"{said}: its squared error is between {_change(seeds['skill_least'])} and "
+        f"{_change(seeds['skill_most'])} (standard deviation {number(100 * seeds['skill_sd'], 1)} "
+        "percentage points)."
     )
