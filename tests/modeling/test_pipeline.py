@@ -182,9 +182,13 @@ def test_repeats_log_no_history_to_the_runs_of_the_models(tmp_path, monkeypatch)
     inputs = corpus()
     shape = TransformerConfig(width=8, layers=1, heads=2, feedforward=8)
     settings = (SEED, "cpu", tmp_path)
-    repeat_with_other_seeds(assemble_clips(**inputs), shape, TRAINING, TRAINING, 2, *settings)
+    repeat_with_other_seeds(
+        assemble_clips(**inputs, target=TargetParameters()), shape, TRAINING, TRAINING, 2, *settings
+    )
     assert heard == []
-    train_visual_model(assemble_clips(**inputs), shape, TRAINING, *settings)
+    train_visual_model(
+        assemble_clips(**inputs, target=TargetParameters()), shape, TRAINING, *settings
+    )
     assert heard
 
 
@@ -303,7 +307,7 @@ def test_nothing_is_trained_on_splits_that_share_a_creator():
     inputs = corpus()
     inputs["manifest"] = inputs["manifest"].assign(creator_id="the same everywhere")
     with pytest.raises(DataError, match="creator_id is in more than one split"):
-        assemble_clips(**inputs)
+        assemble_clips(**inputs, target=TargetParameters())
 
 
 def test_the_study_of_splits_has_rows_for_every_strategy_and_draw(result):

@@ -1,4 +1,4 @@
-"""The linear readout and the blend: missing modalities, padding, and who may be trusted."""
+"""The bilinear readout and the blend: missing modalities, padding, and who may be trusted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.fusion import LateFusion
-from tiktok_virality.models.readout import Blended, LinearReadout, pooled_tokens
+from tiktok_virality.models.readout import BilinearReadout, Blended
 from tiktok_virality.models.trained import ModelSpec
 from tiktok_virality.training.corpus import ClipTokens
 from tiktok_virality.training.data import token_batch
@@ -31,7 +31,10 @@ def ensemble() -> Blended:
     torch.manual_seed(0)
     model = ModelSpec(kind="late_fusion", transformer=SHAPE, token_sizes=SIZES).build().eval()
     assert isinstance(model, Blended)
-    model.readout.scale.mean.normal_()
+    for values in model.readout.state_dict().values():
+        values.normal_()
+    for scale in model.readout.scales.values():
+        scale.deviation.fill_(2.0)
     return model
 
 
@@ -48,13 +51,11 @@ def test_a_clip_without_audio_keeps_the_visual_decision_of_both_parts(ensemble):
     batch = token_batch([SILENT], SIZES)
     readout, deep = ensemble.readout, ensemble.deep
     assert isinstance(deep, LateFusion)
-    visual = slice(0, 2 * SIZES["visual"])
-    scaled = readout.scale(
-        torch.cat([pooled_tokens(batch.tokens[n], batch.padding[n]) for n in SIZES], dim=1)
-    )
-    linear = scaled[:, visual] @ readout.linear.weight[0, visual] + readout.linear.bias
+    mean = torch.from_numpy(SILENT.visual.mean(0))
+    scaled = (mean - readout.scales["visual"].mean) / 2.0
+    weight = torch.cat([readout.weights["pace"], readout.weights["visual"]])
     transformer = deep.transformer("visual")(batch.tokens["visual"], batch.padding["visual"])
-    torch.testing.assert_close(ensemble(batch), (linear + transformer) / 2)
+    torch.testing.assert_close(ensemble(batch), (scaled @ weight + transformer) / 2)
 
 
 @torch.inference_mode()
@@ -65,15 +66,59 @@ def test_trust_moves_the_decision_from_the_readout_to_the_transformer(ensemble):
         torch.testing.assert_close(ensemble(batch), part(batch))
 
 
-def test_pooling_leaves_padding_out():
-    batch = token_batch([BOTH, SILENT], SIZES)
-    pooled = pooled_tokens(batch.tokens["visual"], batch.padding["visual"])[0]
-    expected = np.concatenate([BOTH.visual.mean(0), BOTH.visual.std(0)])
-    torch.testing.assert_close(pooled, torch.from_numpy(expected))
-
-
 def test_a_readout_of_one_modality_is_blind_to_the_other():
-    readout = LinearReadout({"visual": 6})
+    readout = BilinearReadout({"visual": 6})
+    for weight in readout.weights.values():
+        weight.normal_()
     other = ClipTokens(visual=BOTH.visual, audio=tokens(7, 8, 4))
     decisions = readout(token_batch([BOTH, other], SIZES))
     torch.testing.assert_close(decisions[0], decisions[1])
+    assert decisions[0] != 0
+
+
+def corpus(seed: int, count: int) -> tuple[list[ClipTokens], np.ndarray, np.ndarray]:
+    """Clips whose pace makes the same sound good or bad, by creators who differ in luck."""
+    rng = np.random.default_rng(seed)
+    visual, audio = rng.normal(size=(count, 6)), rng.normal(size=(count, 4))
+    creators = np.arange(count) // 4
+    luck = rng.normal(size=count)[creators]
+    views = 1.5 * visual[:, 0] * audio[:, 1] + 0.5 * luck + 0.3 * rng.normal(size=count)
+    clips = [
+        ClipTokens(visual=v[None].astype(np.float32), audio=a[None].astype(np.float32))
+        for v, a in zip(visual, audio, strict=True)
+    ]
+    return clips, views, creators
+
+
+def r2(truth: np.ndarray, predicted: np.ndarray) -> float:
+    return 1 - np.square(truth - predicted).sum() / np.square(truth - truth.mean()).sum()
+
+
+def test_a_readout_finds_a_product_that_neither_modality_shows():
+    clips, views, creators = corpus(seed=0, count=200)
+    new, truth, _ = corpus(seed=1, count=200)
+    scores = {}
+    for name, sizes in (("both", SIZES), ("visual", {"visual": 6}), ("audio", {"audio": 4})):
+        readout = BilinearReadout(sizes)
+        readout.fit(token_batch(clips, SIZES), views / views.std(), creators)
+        scores[name] = r2(truth, readout(token_batch(new, SIZES)).numpy() * views.std())
+    assert scores["both"] > 0.8
+    assert scores["visual"] < 0.1
+    assert scores["audio"] < 0.1
+
+
+def test_the_same_clips_give_the_same_readout():
+    clips, views, creators = corpus(seed=2, count=60)
+    first, second = BilinearReadout(SIZES), BilinearReadout(SIZES)
+    for readout in (first, second):
+        readout.fit(token_batch(clips, SIZES), views / views.std(), creators)
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+
+
+def test_a_readout_can_be_fitted_where_no_clip_has_sound():
+    clips, views, creators = corpus(seed=3, count=40)
+    silent = [ClipTokens(visual=clip.visual, audio=None) for clip in clips]
+    readout = BilinearReadout({"visual": 6, "audio": 1})
+    readout.fit(token_batch(silent, {"visual": 6, "audio": 1}), views / views.std(), creators)
+    assert all(torch.isfinite(value).all() for value in readout.state_dict().values())

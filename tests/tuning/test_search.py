@@ -11,17 +11,15 @@ import numpy as np
 import pytest
 
 from tests.tuning.clips import SIZES, clips
-from tiktok_virality.models.configs import TransformerConfig
+from tiktok_virality.models.configs import BoostingConfig, TransformerConfig
 from tiktok_virality.schema import Config, DataError
 from tiktok_virality.training import tuning
 from tiktok_virality.training.candidates import (
     BoostingCandidate,
     EnsembleCandidate,
-    boosting_estimator,
 )
 from tiktok_virality.training.folds import Fold, creator_folds
 from tiktok_virality.training.parameters import (
-    BoostingParameters,
     BoostingSpace,
     EnsembleSettings,
     EnsembleSpace,
@@ -60,7 +58,7 @@ TUNING = TuningParameters(
 )
 BRIEF = TrainingParameters(epochs=2, batch_size=8, learning_rate=0.003, patience=2)
 BOOSTING = BoostingCandidate(
-    default=BoostingParameters(), space=TUNING.gradient_boosting, token_sizes=SIZES
+    default=BoostingConfig(), space=TUNING.gradient_boosting, token_sizes=SIZES
 )
 ENSEMBLE = EnsembleCandidate(
     default=EnsembleSettings(
@@ -249,23 +247,29 @@ def test_the_boosting_finds_what_the_tokens_tell(tmp_path):
     assert result["best"]["objective"] > 0.3
 
 
-def test_without_components_the_boosting_is_that_of_the_baselines():
-    from tiktok_virality.models.baselines import fit_baselines
+def test_the_default_boosting_is_that_of_the_baselines():
+    from tiktok_virality.models.baselines import fit_baseline
     from tiktok_virality.training.corpus import pooled
 
-    features = pooled(TRAIN, SIZES)
-    baseline = fit_baselines(features, TRAIN.log_views, TRAIN.groups, seed=3)["gradient_boosting"]
-    read = features.features(("visual", "audio"))
-    ours = boosting_estimator(BoostingParameters(), shape=read.shape, seed=3)
+    (fold, *_) = creator_folds(TRAIN, count=3, stopping_share=0.2, seed=0)
+    train = fold.train
+    baseline = fit_baseline(
+        "gradient_boosting", pooled(train, SIZES), train.log_views, train.groups, seed=3
+    )
     np.testing.assert_array_equal(
-        ours.fit(read, TRAIN.log_views).predict(read), baseline.predict(features)
+        BOOSTING.predict(BOOSTING.default, fold, seed=3),
+        baseline.predict(pooled(fold.held_out, SIZES)),
     )
 
 
-def test_there_are_no_more_components_than_clips():
-    read = np.random.default_rng(0).normal(size=(7, 30))
-    model = boosting_estimator(BoostingParameters(components=64), shape=read.shape, seed=0)
-    assert model.fit(read, np.arange(7.0))["pca"].n_components_ == 7
+@pytest.mark.parametrize(
+    "changed", [{"components": None}, {"components": 1}, {"max_iter": 5}, {"max_leaf_nodes": 2}]
+)
+def test_a_setting_of_the_boosting_has_its_effect(changed):
+    (fold, *_) = creator_folds(TRAIN, count=3, stopping_share=0.2, seed=0)
+    usual = BOOSTING.predict(BOOSTING.default, fold, seed=3)
+    other = BOOSTING.predict(BOOSTING.default.model_copy(update=changed), fold, seed=3)
+    assert np.abs(other - usual).max() > 1e-3
 
 
 def test_the_ensemble_does_not_learn_from_what_is_held_out_or_stops_it():

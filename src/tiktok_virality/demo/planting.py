@@ -100,7 +100,10 @@ def plan_clips(parameters: DemoParameters, seed: int) -> pd.DataFrame:
 
 
 def plant_views(clips: pd.DataFrame, world: World, seed: int) -> pd.DataFrame:
-    """Return the clips with the columns `EFFECTS`, ``log_views`` and ``views`` of a world."""
+    """Return the clips with the columns `EFFECTS`, ``log_views`` and ``views`` of a world.
+
+    Every world has noise of its own, so that results of several worlds are several results.
+    """
     sizes = WORLDS[world]
     visual = visual_score(clips)
     spoken = spoken_score(clips, seed)
@@ -109,7 +112,7 @@ def plant_views(clips: pd.DataFrame, world: World, seed: int) -> pd.DataFrame:
         "spoken_effect": sizes.spoken * spoken,
         "interaction_effect": sizes.interaction * visual * spoken,
         "creator_effect": sizes.creator * clips["creator_score"].to_numpy(),
-        "noise": sizes.noise * _stream(seed, "noise").standard_normal(len(clips)),
+        "noise": sizes.noise * _stream(seed, f"noise {world}").standard_normal(len(clips)),
     }
     log_views = BASE_LOG_VIEWS + sum(effects.values())
     views = np.rint(np.exp(log_views)).astype(np.int64)
@@ -117,7 +120,7 @@ def plant_views(clips: pd.DataFrame, world: World, seed: int) -> pd.DataFrame:
 
 
 def visual_score(clips: pd.DataFrame) -> np.ndarray:
-    """Return what is seen as one number per clip: mean 0 and variance 1 over all possible clips."""
+    """Return what is seen as one number per clip: mean 0, variance about 1 over possible clips."""
     motion = _standardise_uniform(clips["motion_speed"], MOTION_SPEED)
     cuts = _standardise_uniform(clips["cuts_per_second"], CUTS_PER_SECOND)
     return np.sqrt(MOTION_SHARE) * motion + np.sqrt(1 - MOTION_SHARE) * cuts
@@ -276,20 +279,31 @@ def _posts(count: int, seed: int) -> pd.DataFrame:
 
 def _pictures(unit: pd.DataFrame, parameters: DemoParameters) -> pd.DataFrame:
     heights = np.array(parameters.heights)[_choose(unit["height"], len(parameters.heights))]
-    durations = _between(unit["duration"], (parameters.min_seconds, parameters.max_seconds))
+    durations = _between(unit["duration"], (parameters.min_seconds, parameters.max_seconds)).round(
+        2
+    )
     return pd.DataFrame(
         {
             "width": heights * 9 // 16,
             "height": heights,
-            "duration_seconds": durations.round(2),
+            "duration_seconds": durations,
             "fps": np.array(FRAME_RATES)[_choose(unit["frame_rate"], len(FRAME_RATES))],
             "codec": np.where(unit["codec"] < HEVC_SHARE, "hevc", "h264"),
             "gop_frames": np.array(GOP_FRAMES)[_choose(unit["gop"], len(GOP_FRAMES))],
             "motion_speed": _between(unit["motion"], MOTION_SPEED),
-            "cuts_per_second": _between(unit["cuts"], CUTS_PER_SECOND),
-            "first_cut_share": _between(unit["first_cut"], (0.1, 1.0)),
+            "cuts_per_second": _whole_cuts(_between(unit["cuts"], CUTS_PER_SECOND), durations),
+            "first_cut_share": _between(unit["first_cut"], (0.1, 0.9)),
         }
     )
+
+
+def _whole_cuts(rates: np.ndarray, durations: np.ndarray) -> np.ndarray:
+    """Return the nearest rates that give whole numbers of cuts, at least one.
+
+    A rate that shows in the clip only up to a cut is not fully there to be seen: what is called
+    reachable would not be.
+    """
+    return np.maximum(np.rint(rates * durations), 1) / durations
 
 
 def _sounds(unit: pd.DataFrame, parameters: DemoParameters) -> pd.DataFrame:

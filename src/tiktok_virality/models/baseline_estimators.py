@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tiktok_virality.models.configs import BoostingConfig
+
 if TYPE_CHECKING:
     from sklearn.base import RegressorMixin
     from sklearn.compose import ColumnTransformer
@@ -18,13 +20,12 @@ RIDGE_ALPHAS: Final = tuple(float(alpha) for alpha in np.logspace(0, 6, 13))
 PRIOR_CLIPS: Final = tuple(float(clips) for clips in np.logspace(-1, 4, 16))
 """Strengths of the prior of a creator's history, in clips."""
 
-COMPONENTS: Final = 30
-"""Most principal components that a modality is reduced to."""
-
 CLIPS_PER_COMPONENT: Final = 4
 UNKNOWN: Final = -10.0
 """Stands for metadata that are not known: no feature has this value, so trees can set it apart."""
 
+BOOSTING: Final = BoostingConfig()
+MLP_COMPONENTS: Final = 30
 BOOSTING_STEPS: Final = (10, 40, 160)
 MLP_ALPHAS: Final = (10.0, 30.0, 100.0, 300.0, 1000.0)
 MLP_WIDTH: Final = 32
@@ -96,8 +97,9 @@ def fit_boosting(
     target: np.ndarray,
     groups: np.ndarray,
     modalities: Mapping[str, slice],
+    config: BoostingConfig = BOOSTING,
 ) -> RegressorMixin:
-    """Fit gradient boosting whose number of trees is chosen by folds of whole creators.
+    """Fit gradient boosting; as configured, its trees are counted by folds of whole creators.
 
     Each modality is reduced to its principal components first: on 417 clips with 1,024 features of
     sound, trees on the features themselves took ten times as long and found less.
@@ -107,25 +109,32 @@ def fit_boosting(
         target: [N].
         groups: Creator of each row.
         modalities: Columns of the embeddings, by modality; none for metadata.
+        config: Size, weight and number of the trees, and what they read.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
 
     boosting = HistGradientBoostingRegressor(
-        learning_rate=0.05,
-        max_leaf_nodes=8,
-        min_samples_leaf=min(10, max(1, len(target) // 10)),
+        learning_rate=config.learning_rate,
+        max_leaf_nodes=config.max_leaf_nodes,
+        min_samples_leaf=min(config.min_samples_leaf, max(1, len(target) // 10)),
+        l2_regularization=config.l2_regularization,
         early_stopping=False,
         random_state=0,
     )
     # The trees would take NaN as it is, but not a column that holds nothing else.
     filled = SimpleImputer(strategy="constant", fill_value=UNKNOWN, keep_empty_features=True)
-    known = fit_reduction(features, modalities) if modalities else filled.fit(features)
-    folds = folds_of_creators(groups)
-    chosen = _choose(
-        boosting, {"max_iter": BOOSTING_STEPS}, known.transform(features), target, folds
-    )
+    if modalities and config.components is not None:
+        known = fit_reduction(features, modalities, config.components)
+    else:
+        known = filled.fit(features)
+    read = known.transform(features)
+    if config.max_iter is None:
+        folds = folds_of_creators(groups)
+        chosen = _choose(boosting, {"max_iter": BOOSTING_STEPS}, read, target, folds)
+    else:
+        chosen = boosting.set_params(max_iter=config.max_iter).fit(read, target)
     return Pipeline([("known", known), ("boosting", chosen)])
 
 
@@ -155,7 +164,7 @@ def fit_mlp(
         hidden_layer_sizes=(MLP_WIDTH,), solver="lbfgs", max_iter=200, random_state=seed
     )
     model = TransformedTargetRegressor(regressor=network, transformer=StandardScaler())
-    reduction = fit_reduction(features, modalities)
+    reduction = fit_reduction(features, modalities, MLP_COMPONENTS)
     reduced = reduction.transform(features)
     folds = folds_of_creators(groups)
     with warnings.catch_warnings():
@@ -164,7 +173,9 @@ def fit_mlp(
     return Pipeline([("reduction", reduction), ("mlp", chosen)])
 
 
-def fit_reduction(features: np.ndarray, modalities: Mapping[str, slice]) -> ColumnTransformer:
+def fit_reduction(
+    features: np.ndarray, modalities: Mapping[str, slice], most: int
+) -> ColumnTransformer:
     """Fit the principal components of each modality.
 
     Needs no target. A clip without a modality has the components zero; a modality that no clip has
@@ -173,6 +184,7 @@ def fit_reduction(features: np.ndarray, modalities: Mapping[str, slice]) -> Colu
     Args:
         features: [N, F]; NaN where a clip lacks a modality.
         modalities: Columns of the embeddings, by modality.
+        most: Components of each modality, at most; fewer where clips are few.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.decomposition import PCA
@@ -186,7 +198,7 @@ def fit_reduction(features: np.ndarray, modalities: Mapping[str, slice]) -> Colu
             parts.append((name, "drop", columns))
             continue
         width = columns.stop - columns.start
-        components = max(1, min(COMPONENTS, width, len(features) // CLIPS_PER_COMPONENT))
+        components = max(1, min(most, width, len(features) // CLIPS_PER_COMPONENT))
         reduce = make_pipeline(
             SimpleImputer(keep_empty_features=True),
             StandardScaler(),

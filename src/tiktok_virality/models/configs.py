@@ -10,6 +10,9 @@ from tiktok_virality.schema import Config
 
 MODALITIES: Final = ("visual", "audio")
 
+PACE_SIZE: Final = 4
+"""The first columns of a visual token say how fast the clip goes: `media.pace.PACE`."""
+
 
 class ConvLSTMConfig(Config):
     """Shape of the ConvLSTM autoencoder.
@@ -35,6 +38,27 @@ class ConvLSTMConfig(Config):
         return self
 
 
+class BoostingConfig(Config):
+    """Gradient boosting on pooled tokens; as it stands here it is the baseline.
+
+    Attributes:
+        components: Principal components of each modality that the trees read, at most; ``None``
+            gives them the pooled tokens themselves.
+        learning_rate: Weight of each tree.
+        max_iter: Number of trees; ``None`` chooses it by folds of the training creators.
+        max_leaf_nodes: Leaves of a tree, at most.
+        min_samples_leaf: Clips in a leaf, at least; a tenth of the clips where they are few.
+        l2_regularization: Penalty on the values of leaves.
+    """
+
+    components: int | None = Field(default=30, ge=1)
+    learning_rate: float = Field(default=0.05, gt=0)
+    max_iter: int | None = Field(default=None, ge=1)
+    max_leaf_nodes: int = Field(default=8, ge=2)
+    min_samples_leaf: int = Field(default=10, ge=1)
+    l2_regularization: float = Field(default=0.0, ge=0)
+
+
 class TransformerConfig(Config):
     """Shape of a modality Transformer.
 
@@ -44,7 +68,7 @@ class TransformerConfig(Config):
         heads: Of each layer; divides ``width``.
         feedforward: Width of each layer's inner product.
         dropout: Share of activations dropped in training.
-        readout: Whether a linear readout of the pooled tokens takes part in the decision.
+        readout: Whether a bilinear readout of the mean tokens takes part in the decision.
     """
 
     width: int = Field(default=256, ge=8)

@@ -59,7 +59,7 @@ class ModelSpec(Config):
             return deep
         alone = self.kind in self.token_sizes
         read = {name: n for name, n in self.token_sizes.items() if name == self.kind or not alone}
-        return readout.Blended(deep, readout.LinearReadout(read))
+        return readout.Blended(deep, readout.BilinearReadout(read))
 
     @property
     def shape(self) -> TransformerConfig:

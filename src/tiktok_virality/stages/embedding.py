@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tiktok_virality.execution import Done, Outcome, StageItem
+from tiktok_virality.media.pace import clip_pace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class ClipEmbedder:
-    """Pools the autoencoder's states, and how much they change, over a grid.
+    """Puts the pace of a clip beside the autoencoder's states, pooled over a grid.
 
-    A token is [2 * hidden * rows * columns]: the mean state of each cell of the grid, then the mean
-    absolute change of the state since the frame before (zero for the first). What a frame shows is
-    in the first half; motion and cuts are in the second, where few clips suffice to learn them.
+    A token is [PACE_SIZE + 2 * hidden * rows * columns]: cuts and motion at the frame
+    (`media.pace`), then the mean state of each cell of the grid, then the mean absolute change of
+    the state since the frame before (zero for the first). What a frame shows is in the states; the
+    pace says in four numbers what few clips cannot teach a model to read off many.
 
     Attributes:
         model: The trained autoencoder.
@@ -39,7 +41,7 @@ class ClipEmbedder:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result: the autoencoder and the grid."""
-        return {"version": 1, "autoencoder": self.model.digest, "grid": list(self.grid)}
+        return {"version": 2, "autoencoder": self.model.digest, "grid": list(self.grid)}
 
     def setup(self) -> None:
         """Put the model on its device."""
@@ -70,12 +72,18 @@ class ClipEmbedder:
             Done(
                 video_id=item.video_id,
                 columns={
-                    "tokens": tokens[place, : lengths[place]].astype(np.float16),
+                    "tokens": _with_pace(rows[place], tokens[place, : lengths[place]]),
                     "timestamps_seconds": rows[place]["timestamps_seconds"],
                 },
             )
             for place, item in enumerate(items)
         ]
+
+
+def _with_pace(row: Mapping[str, np.ndarray], states: np.ndarray) -> np.ndarray:
+    """Return the tokens of a clip, float16 [T, D]."""
+    pace = clip_pace(row["pixels"], row["timestamps_seconds"])  # [T, PACE_SIZE]
+    return np.concatenate([pace, states], axis=1).astype(np.float16)
 
 
 def pool_states(states: Tensor, grid: tuple[int, int]) -> Tensor:

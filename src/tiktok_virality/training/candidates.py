@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from tiktok_virality.models.baseline_estimators import fit_boosting
+from tiktok_virality.models.configs import BoostingConfig
 from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
 from tiktok_virality.schema import Config
 from tiktok_virality.training.corpus import pooled
 from tiktok_virality.training.folds import Fold
 from tiktok_virality.training.parameters import (
-    BoostingParameters,
     BoostingSpace,
     EnsembleSettings,
     EnsembleSpace,
@@ -25,7 +26,6 @@ from tiktok_virality.training.parameters import (
 
 if TYPE_CHECKING:
     from optuna import Trial
-    from sklearn.pipeline import Pipeline
 
 Settings = TypeVar("Settings", bound=Config)
 
@@ -146,12 +146,12 @@ class BoostingCandidate:
         token_sizes: Size of a token by modality.
     """
 
-    default: BoostingParameters
+    default: BoostingConfig
     space: BoostingSpace
     token_sizes: Mapping[str, int]
     name: str = "gradient_boosting"
 
-    def suggest(self, trial: Trial) -> BoostingParameters:
+    def suggest(self, trial: Trial) -> BoostingConfig:
         """Choose the size of trees, their number and weight, and what they read."""
         space = self.space
         chosen: dict[str, Any] = {
@@ -160,48 +160,20 @@ class BoostingCandidate:
         }
         for name in ("learning_rate", "l2_regularization"):
             chosen[name] = _between(trial, name, getattr(space, name))
-        return BoostingParameters.model_validate(chosen)
+        return BoostingConfig.model_validate(chosen)
 
-    def predict(self, settings: BoostingParameters, fold: Fold, seed: int) -> np.ndarray:
-        """Fit the trees, and predict the held-out clips."""
-        read, held_out = (
-            pooled(clips, self.token_sizes).features(("visual", "audio"))
-            for clips in (fold.train, fold.held_out)
+    def predict(self, settings: BoostingConfig, fold: Fold, seed: int) -> np.ndarray:
+        """Fit the trees, and predict the held-out clips; nothing about them is random."""
+        read = ("visual", "audio")
+        train, held_out = (pooled(clips, self.token_sizes) for clips in (fold.train, fold.held_out))
+        model = fit_boosting(
+            train.features(read),
+            fold.train.log_views,
+            fold.train.groups,
+            train.modality_columns(read),
+            settings,
         )
-        model = boosting_estimator(settings, shape=(len(read), read.shape[1]), seed=seed)
-        model.fit(read, fold.train.log_views)
-        return np.asarray(model.predict(held_out), dtype=np.float64)
-
-
-def boosting_estimator(
-    parameters: BoostingParameters, *, shape: tuple[int, int], seed: int
-) -> Pipeline:
-    """Return unfitted gradient boosting of pooled tokens.
-
-    Args:
-        parameters: Of the trees, and how many principal components they read.
-        shape: Clips and features that it will be fitted on: there are no more components than
-            either.
-        seed: Of the trees.
-
-    Returns:
-        ``histgradientboostingregressor``, behind ``simpleimputer``, ``standardscaler`` and ``pca``
-        where it reads components; without them it takes NaN for what is missing.
-    """
-    from sklearn.decomposition import PCA
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    trees = HistGradientBoostingRegressor(
-        random_state=seed, **parameters.model_dump(exclude={"components"})
-    )
-    if parameters.components is None:
-        return make_pipeline(trees)
-    components = min(parameters.components, *shape)
-    imputer = SimpleImputer(keep_empty_features=True)
-    return make_pipeline(imputer, StandardScaler(), PCA(components, random_state=seed), trees)
+        return np.asarray(model.predict(held_out.features(read)), dtype=np.float64)
 
 
 def _between(trial: Trial, name: str, span: Span) -> float:

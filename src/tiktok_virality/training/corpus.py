@@ -138,7 +138,7 @@ def assemble(
     splits: pd.DataFrame,
     visual: StoredTokens,
     audio: StoredTokens,
-    target: TargetParameters | None = None,
+    target: TargetParameters,
 ) -> ModelInput:
     """Read every clip's tokens and what is true of it, by split.
 
@@ -147,14 +147,14 @@ def assemble(
         splits: ``video_id`` and ``split``.
         visual: Visual tokens of clips.
         audio: Audio tokens of clips.
-        target: What the models predict; log1p(views) by default.
+        target: What the models predict.
 
     Raises:
         DataError: A split is empty, or shares a creator or a duplicate with another.
     """
     check_features(METADATA_FEATURES)
     check_no_leak(manifest, splits)
-    chosen = Target(parameters=target or TargetParameters())
+    chosen = Target(parameters=target)
     rows = _with_truth(
         manifest.merge(splits, on="video_id", validate="one_to_one").sort_values("video_id"), chosen
     )

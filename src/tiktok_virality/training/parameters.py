@@ -121,27 +121,6 @@ class EnsembleSettings(Config):
     fine_tuning: TrainingParameters
 
 
-class BoostingParameters(Config):
-    """Gradient boosting on pooled tokens.
-
-    Attributes:
-        components: Principal components of the pooled tokens that the trees read; ``None`` gives
-            them the tokens themselves.
-        learning_rate: Weight of each tree.
-        max_iter: Number of trees.
-        max_leaf_nodes: Leaves of a tree, at most.
-        min_samples_leaf: Clips in a leaf, at least.
-        l2_regularization: Penalty on the values of leaves.
-    """
-
-    components: int | None = Field(default=None, ge=1)
-    learning_rate: float = Field(default=0.05, gt=0)
-    max_iter: int = Field(default=150, ge=1)
-    max_leaf_nodes: int = Field(default=31, ge=2)
-    min_samples_leaf: int = Field(default=5, ge=1)
-    l2_regularization: float = Field(default=0.0, ge=0)
-
-
 class Span(Config):
     """Between which values a search may choose.
 
@@ -202,9 +181,9 @@ class BoostingSpace(Config):
     """Where a search looks for better settings of the gradient boosting.
 
     Attributes:
-        components: Numbers of principal components; null is without.
+        components: Numbers of principal components of a modality; null is without.
         learning_rate: Weights of a tree.
-        max_iter: Numbers of trees.
+        max_iter: Numbers of trees; null chooses by folds, as the baseline does.
         max_leaf_nodes: Most leaves of a tree.
         min_samples_leaf: Fewest clips in a leaf.
         l2_regularization: Penalties on the values of leaves.
@@ -212,7 +191,7 @@ class BoostingSpace(Config):
 
     components: tuple[int | None, ...] = Field(min_length=1)
     learning_rate: Span
-    max_iter: tuple[int, ...] = Field(min_length=1)
+    max_iter: tuple[int | None, ...] = Field(min_length=1)
     max_leaf_nodes: tuple[int, ...] = Field(min_length=1)
     min_samples_leaf: tuple[int, ...] = Field(min_length=1)
     l2_regularization: Span

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from tiktok_virality.models.baselines import fit_ridge, pool_tokens
 from tiktok_virality.models.configs import MODALITIES
 from tiktok_virality.models.fusion import LateFusion, SingleModality
-from tiktok_virality.models.readout import Blended, LinearReadout
+from tiktok_virality.models.readout import Blended
 from tiktok_virality.models.trained import ModelSpec, TargetScale, TrainedModel
 from tiktok_virality.models.transformer import Standardise
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips
@@ -21,7 +20,7 @@ from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import TrainingParameters
 
 PREDICTION_BATCH = 64
-PRIOR_CLIPS = 20
+PRIOR_CLIPS = 8
 
 
 def train_predictor(
@@ -63,7 +62,8 @@ def train_predictor(
     model = spec.build()
     if isinstance(model, Blended):
         model.deep.load_state_dict(state)
-        _fit_readout(model.readout, train, target)
+        everything = token_batch(train.tokens, spec.token_sizes)
+        model.readout.fit(everything, _standardised(train, target), train.groups)
         _fit_trust(model.eval(), validation, target, spec.token_sizes)
         state = model.state_dict()
     return TrainedModel(spec=spec, state=state, history=history, target=target)
@@ -86,22 +86,6 @@ def _decide(
             part = clips[first : first + PREDICTION_BATCH]
             batches.append(module(token_batch(part, token_sizes)).double().numpy())
     return np.concatenate(batches)
-
-
-def _fit_readout(readout: LinearReadout, train: LabelledClips, target: TargetScale) -> None:
-    """Give a readout the weights of the ridge that the training clips ask for."""
-    sizes = readout.token_sizes
-    features = np.concatenate(
-        [pool_tokens([getattr(c, name) for c in train.tokens], sizes[name]) for name in sizes],
-        axis=1,
-    )
-    fitted = fit_ridge(features, _standardised(train, target), train.groups)
-    scaler, ridge = fitted["standardscaler"], fitted["ridge"]
-    with torch.no_grad():
-        readout.scale.mean.copy_(torch.from_numpy(scaler.mean_))
-        readout.scale.deviation.copy_(torch.from_numpy(scaler.scale_))
-        readout.linear.weight.copy_(torch.from_numpy(ridge.coef_)[None])
-        readout.linear.bias.fill_(float(ridge.intercept_))
 
 
 def _fit_trust(

@@ -26,7 +26,7 @@ def assemble_clips(
     splits: pd.DataFrame,
     visual_embeddings: StageTable,
     audio_embeddings: StageTable,
-    target: TargetParameters | None = None,
+    target: TargetParameters,
 ) -> ModelInput:
     """Bring together what the models may know of each clip, and what is true of it.
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tiktok_virality.models.configs import TransformerConfig
+from tiktok_virality.models.configs import BoostingConfig, TransformerConfig
 from tiktok_virality.training.corpus import ModelInput
 from tiktok_virality.training.parameters import (
-    BoostingParameters,
     EnsembleSettings,
     ModelingParameters,
     TrainingParameters,
@@ -57,7 +56,7 @@ def search_boosting(
     from tiktok_virality.training.tuning import search
 
     candidate = BoostingCandidate(
-        default=BoostingParameters(),
+        default=BoostingConfig(),
         space=tuning.gradient_boosting,
         token_sizes=model_input.token_sizes,
     )

@@ -1,0 +1,69 @@
+"""The pace of a clip: cuts are counted, motion is measured, and sampling changes neither much."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from tiktok_virality.demo.clip_plan import ClipPlan, clip_plans
+from tiktok_virality.demo.config import DemoParameters
+from tiktok_virality.demo.planting import plan_clips
+from tiktok_virality.demo.scenes import draw_frames
+from tiktok_virality.media.pace import PACE, clip_pace
+from tiktok_virality.models.configs import PACE_SIZE
+
+DETAIL = 10
+"""Pixels of the canvas to one of the sample."""
+
+
+@pytest.fixture(scope="module")
+def plans() -> list[ClipPlan]:
+    return clip_plans(plan_clips(DemoParameters(clips=24, creators=8), seed=2))
+
+
+def pace_of(plan: ClipPlan, every_nth: int = 5) -> np.ndarray:
+    frames = np.stack(
+        [
+            frame[::DETAIL, ::DETAIL].transpose(2, 0, 1)
+            for frame in islice(draw_frames(plan), 0, None, every_nth)
+        ]
+    )
+    return clip_pace(frames, np.arange(len(frames)) * every_nth / plan.fps)
+
+
+def test_its_columns_are_those_that_models_count_on():
+    assert len(PACE) == PACE_SIZE
+
+
+def test_the_mean_over_frames_is_the_number_of_cuts_per_second(plans):
+    measured = [pace_of(plan)[:, 0].mean() for plan in plans]
+    np.testing.assert_allclose(measured, [plan.cuts_per_second for plan in plans], rtol=0.2)
+
+
+def test_faster_shapes_move_more(plans):
+    speeds = [plan.motion_speed for plan in plans]
+    for column in PACE[1:]:
+        motion = [pace_of(plan)[:, PACE.index(column)].mean() for plan in plans]
+        assert np.corrcoef(speeds, motion)[0, 1] > 0.8, column
+
+
+def test_sampling_twice_as_densely_finds_the_same_cuts(plans):
+    for plan in plans[:6]:
+        sparse, dense = (pace_of(plan, every_nth)[:, 0].mean() for every_nth in (6, 3))
+        assert sparse == pytest.approx(dense, rel=0.25)
+
+
+def test_a_still_picture_has_no_pace_and_a_single_frame_neither():
+    still = np.full((5, 3, 8, 6), 90, np.uint8)
+    assert not clip_pace(still, np.arange(5.0)).any()
+    assert clip_pace(still[:1], np.zeros(1)).shape == (1, PACE_SIZE)
+
+
+def test_a_cut_is_no_motion():
+    frames = np.zeros((6, 3, 8, 6), np.uint8)
+    frames[3:] = 255
+    pace = clip_pace(frames, np.arange(6) / 2)
+    assert pace[3].tolist() == [2.0, 0.0, 0.0, 0.0]
+    assert pace[:, 0].mean() == pytest.approx(2 / 5)
