@@ -71,6 +71,7 @@ def comparisons(gains: dict[str, float] | None = None) -> list[dict[str, Any]]:
             "mse_gain": (gain := (gains or {}).get(name, 1.0)) + 0.1 * repeat,
             "low": gain - 0.2,
             "high": gain + 0.2,
+            "p_adjusted": 0.01 if gain > 0.2 else 0.4,
             "outcome": "better" if gain > 0.2 else "not distinguishable",
         }
         for repeat in range(3)
