@@ -103,6 +103,11 @@ def percent(share: float) -> str:
     return f"{value:.1f}%" if 0.05 <= value < 9.95 else f"{value:.0f}%"
 
 
+def signed_percent(share: float) -> str:
+    """Write a share that may be below zero in whole percent, with a real minus sign."""
+    return f"{number(100 * share, 0)}%"
+
+
 def probability(p_value: float) -> str:
     """Write a p-value in three digits; those below a thousandth only as that."""
     return "<0.001" if p_value < 0.001 else f"{p_value:.3g}"

@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
-from tiktok_virality.pipelines.reporting.wording import label, number, percent, plural
+from tiktok_virality.pipelines.reporting.wording import (
+    label,
+    number,
+    percent,
+    plural,
+    signed_percent,
+)
 from tiktok_virality.pipelines.truth.findings import (
     Check,
     Covered,
@@ -26,6 +32,8 @@ NEXT_TO_NOTHING: Final = 0.1
 """An R² below this is no success of a model that has nothing to find."""
 
 COVERAGE_TOLERANCE: Final = 0.03
+
+SHARE_NAME: Final = "The ensemble finds what can be found"
 
 ALONE: Final = ("visual", "audio")
 """Modalities of models that see or hear, not both."""
@@ -50,10 +58,10 @@ def share_is_reached(findings: WorldFindings) -> Check:
             "or not those that were planted. Run the benchmark again: `kedro run --env truth`."
         )
     return Check(
-        name="The ensemble finds what can be found",
+        name=SHARE_NAME,
         expected=f"at least {percent(LEAST_SHARE)} of the reachable R², with the main seed and on "
         "average over the seeds",
-        measured=f"{percent(ours.share)} with the main seed, {percent(ours.share_mean)} on average "
+        measured=f"{signed_percent(ours.share)} with the main seed, {signed_percent(ours.share_mean)} on average "
         f"over {plural(ours.seeds, 'seed')} (R² {number(ours.r2)} of {number(ours.reachable)})",
         passed=min(ours.share, ours.share_mean) >= LEAST_SHARE,
     )

@@ -18,6 +18,8 @@ from tiktok_virality.pipelines.truth.planted import BOOSTING, CEILINGS
 
 COLUMNS: Final = 2
 ROW_PIXELS: Final = 19
+SIZES: Final[Mapping[str, int]] = {"ensemble": 11, "planted": 10}
+"""Of marks, in pixels, by role; all others are smaller."""
 LOWEST_R2: Final = -0.5
 """Nobody asks how much worse than this a model is; its mark stands at the edge."""
 
@@ -33,10 +35,11 @@ def reached_plot(worlds: Sequence[WorldFindings]) -> go.Figure:
     both, and those that know neither.
     """
     models = _in_groups(worlds)
-    rows = -(-len(worlds) // COLUMNS)
+    columns = max(1, min(COLUMNS, len(worlds)))
+    rows = max(1, -(-len(worlds) // columns))
     figure = make_subplots(
         rows=rows,
-        cols=COLUMNS,
+        cols=columns,
         shared_yaxes=True,
         horizontal_spacing=0.03,
         vertical_spacing=0.16 / rows,
@@ -44,7 +47,7 @@ def reached_plot(worlds: Sequence[WorldFindings]) -> go.Figure:
     )
     figure.update_annotations(font={"family": FONT, "size": 14, "color": TEXT})
     for at, findings in enumerate(worlds):
-        place = {"row": at // COLUMNS + 1, "col": at % COLUMNS + 1}
+        place = {"row": at // columns + 1, "col": at % columns + 1}
         for trace in (*_ceilings(findings, models), _marks(findings, models)):
             figure.add_trace(trace, **place)
         figure.update_xaxes(showticklabels=True, **place)
@@ -142,7 +145,8 @@ def _marks(findings: WorldFindings, models: Sequence[str]) -> go.Scatter:
         x=values,
         y=[-index for index, _ in here],
         marker={
-            "size": [11 if score.model == CHALLENGER else 7 for _, score in here],
+            "size": [SIZES.get(score.role, 7) for _, score in here],
+            "opacity": 1,
             "color": [colour(score.model) for _, score in here],
             "symbol": ["diamond" if score.regime == "planted" else "circle" for _, score in here],
         },

@@ -65,6 +65,7 @@ class Gain(Config):
         gain: With the main seed, clip by clip.
         low: Lower end of its interval.
         high: Its upper end.
+        p_adjusted: Of a paired test by creator, after Holm's correction; ``None`` without one.
         outcome: Whether the ensemble is better, worse or not distinguishable.
         seeds_above_zero: Seeds with which the whole interval lies above zero.
         seeds: How many there are.
@@ -75,6 +76,7 @@ class Gain(Config):
     gain: float
     low: float | None
     high: float | None
+    p_adjusted: float | None
     outcome: str
     seeds_above_zero: int
     seeds: int

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.reporting.page import write_page
-from tiktok_virality.pipelines.reporting.wording import number, percent, plural
-from tiktok_virality.pipelines.truth.checks import COVERAGE_TOLERANCE, LEAST_SHARE, is_near
+from tiktok_virality.pipelines.reporting.wording import number, plural, signed_percent
+from tiktok_virality.pipelines.truth.checks import COVERAGE_TOLERANCE, LEAST_SHARE, SHARE_NAME, is_near
 from tiktok_virality.pipelines.truth.findings import Check, TruthFindings, WorldFindings
 from tiktok_virality.pipelines.truth.worlds import RULES
 
@@ -55,6 +55,7 @@ def render(truth: TruthFindings, plots: Mapping[str, go.Figure]) -> str:
         tolerance=COVERAGE_TOLERANCE,
         levels=[row.level for row in truth.coverage],
         is_near=is_near,
+        signed=signed_percent,
     )
 
 
@@ -64,7 +65,7 @@ def headline(truth: TruthFindings) -> str:
     passed = sum(check.passed for check in checks)
     said = f"{passed} of {plural(len(checks), 'check')} of the truth benchmark hold"
     shares = [
-        f"{percent(ours.share)} in the world “{each.world}”"
+        f"{signed_percent(ours.share)} in the world “{each.world}”"
         for each in truth.worlds
         if (ours := each.score(CHALLENGER)).share is not None and each.world in SHARED_BY_BOTH
     ]
@@ -86,7 +87,8 @@ def sentence(findings: WorldFindings) -> str:
 
 
 def _named(check: Check) -> str:
-    return f"{check.name[0].lower()}{check.name[1:]} ({check.measured})"
+    said = f"{check.name[0].lower()}{check.name[1:]}"
+    return said if check.name == SHARE_NAME else f"{said} ({check.measured})"
 
 
 def _reached(findings: WorldFindings) -> str:
@@ -96,9 +98,9 @@ def _reached(findings: WorldFindings) -> str:
         said += f" ({number(ours.r2_low)} to {number(ours.r2_high)})"
     if ours.share is None or ours.share_mean is None:
         return f"{said} where {number(ours.reachable)} is reachable."
-    said += f" of {number(ours.reachable)} that are reachable, {percent(ours.share)}"
+    said += f" of the reachable {number(ours.reachable)}: {signed_percent(ours.share)}"
     if ours.seeds > 1:
-        said += f"; {percent(ours.share_mean)} on average over {ours.seeds} seeds"
+        said += f", {signed_percent(ours.share_mean)} on average over {ours.seeds} seeds"
     return f"{said}."
 
 

@@ -86,12 +86,16 @@ def _log1p_views(log_views: pd.Series) -> np.ndarray:
 
 def _boosted(clips: pd.DataFrame, known: np.ndarray, creators: np.ndarray) -> np.ndarray:
     """Fit gradient boosting on the training clips and let it predict all, [N]."""
+    from threadpoolctl import threadpool_limits
+
     from tiktok_virality.models.baseline_estimators import fit_boosting
 
     train = (clips["split"] == "train").to_numpy()
     truth = clips["y_true"].to_numpy(dtype=np.float64)
-    fitted = fit_boosting(known[train], truth[train], creators[train], {})
-    return np.asarray(fitted.predict(known), dtype=np.float64)
+    # As with the baselines: models this small lose by a second thread.
+    with threadpool_limits(1):
+        fitted = fit_boosting(known[train], truth[train], creators[train], {})
+        return np.asarray(fitted.predict(known), dtype=np.float64)
 
 
 def _rows(

@@ -67,6 +67,7 @@ def gains_of_ensemble(comparisons: Sequence[Row]) -> tuple[Gain, ...]:
             gain=rows[0]["mse_gain"],
             low=rows[0]["low"],
             high=rows[0]["high"],
+            p_adjusted=rows[0]["p_adjusted"],
             outcome=rows[0]["outcome"],
             seeds_above_zero=sum(row["low"] is not None and row["low"] > 0 for row in rows),
             seeds=len(rows),

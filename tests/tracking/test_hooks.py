@@ -1,0 +1,75 @@
+"""What the hooks make of worlds: names in MLflow, and what runs when no pipeline is named."""
+
+from __future__ import annotations
+
+import mlflow
+import pytest
+from kedro.framework.project import pipelines
+from kedro.pipeline import Pipeline, node
+
+from tiktok_virality import hooks
+from tiktok_virality.schema import ParameterError
+
+
+@pytest.mark.parametrize(
+    ("dataset", "kind", "run"),
+    [
+        ("ensemble", "ensemble", "ridge"),
+        ("additive.ensemble", "ensemble", "additive/ridge"),
+    ],
+)
+def test_what_a_world_made_is_named_after_it(dataset, kind, run):
+    assert hooks._kind(dataset) == kind
+    assert hooks._run_name(dataset, "ridge") == run
+
+
+def test_the_parent_run_hears_what_each_world_reached(tmp_path):
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow.create_experiment("truth", artifact_location=str(tmp_path / "artifacts"))
+    mlflow.set_experiment("truth")
+    scores = {
+        "additive": {"role": "ensemble", "r2": 0.7, "share": 0.9},
+        "noise": {"role": "ensemble", "r2": -0.1, "share": None},
+    }
+    worlds = [
+        {"world": world, "scores": [{"role": "baseline", "r2": 0.0, "share": None}, score]}
+        for world, score in scores.items()
+    ]
+    with mlflow.start_run() as run:
+        hooks._log_truth({"worlds": worlds})
+    logged = mlflow.get_run(run.info.run_id).data.metrics
+    mlflow.set_tracking_uri(None)
+    assert logged == {
+        "truth/additive/ensemble_r2": 0.7,
+        "truth/additive/share_of_reachable": 0.9,
+        "truth/noise/ensemble_r2": -0.1,
+    }
+
+
+def one_node(name: str) -> Pipeline:
+    return Pipeline([node(lambda: name, None, name, name=name)])
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    parts = {name: one_node(name) for name in ("demo", "truth", "modeling")}
+    found = parts | {"__default__": parts["modeling"]}
+    monkeypatch.setattr(hooks, "pipelines", found)
+    return found
+
+
+def test_an_environment_says_what_runs_when_no_pipeline_is_named(registry):
+    hooks._replace_default(["demo", "truth"])
+    assert {each.name for each in registry["__default__"].nodes} == {"demo", "truth"}
+
+
+def test_a_pipeline_that_is_not_there_is_named(registry):
+    with pytest.raises(ParameterError, match="names treuth; there are demo, modeling, truth"):
+        hooks._replace_default(["demo", "treuth"])
+
+
+def test_a_run_of_one_pipeline_is_left_alone(registry):
+    del registry["__default__"]
+    hooks._replace_default(["demo"])
+    assert "__default__" not in registry
+    assert pipelines is not registry
