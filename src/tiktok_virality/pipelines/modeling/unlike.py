@@ -26,7 +26,7 @@ from tiktok_virality.training.parameters import EmbeddingParameters
 
 IDS: Final = "video_id"
 NO_AUDIO_EVIDENCE: Final = (
-    "Not measured: only pictures were altered. The sound of a clip counts towards its distance, "
+    "Not measured, as only pictures were altered. The sound of a clip counts towards its distance, "
     "but nothing here shows that unlike sounds are found."
 )
 
