@@ -12,7 +12,12 @@ import plotly.graph_objects as go
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.reporting.page import write_page
 from tiktok_virality.pipelines.reporting.wording import number, plural, signed_percent
-from tiktok_virality.pipelines.truth.checks import COVERAGE_TOLERANCE, LEAST_SHARE, SHARE_NAME, is_near
+from tiktok_virality.pipelines.truth.checks import (
+    COVERAGE_TOLERANCE,
+    LEAST_SHARE,
+    SHARE_NAME,
+    is_near,
+)
 from tiktok_virality.pipelines.truth.findings import Check, TruthFindings, WorldFindings
 from tiktok_virality.pipelines.truth.worlds import RULES
 
