@@ -29,6 +29,9 @@ SHARED_BY_BOTH: Final = ("additive", "interaction")
 """Worlds in which picture and sound both matter: those that the ensemble is made for."""
 
 
+ALL_HOLD: Final = {1: "its check holds.", 2: "both checks hold."}
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckRow:
     """A row of the table of checks.
@@ -87,7 +90,7 @@ def sentence(findings: WorldFindings) -> str:
         names = "; ".join(_named(check) for check in failed)
         checks = f"{count - len(failed)} of {plural(count, 'check')} hold. Not so: {names}."
     else:
-        checks = "its check holds." if count == 1 else f"all {count} checks hold."
+        checks = ALL_HOLD.get(count, f"all {count} checks hold.")
     return f"{checks} {_reached(findings)}"
 
 
