@@ -13,6 +13,7 @@ from kedro.config import OmegaConfigLoader
 from tiktok_virality.hooks import ParameterHooks
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.schema import ParameterError
+from tiktok_virality.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINES = (
@@ -30,7 +31,7 @@ ENVIRONMENTS = ("base", "demo", "truth", "paper", "gpu")
 
 
 def loader_of(env: str) -> OmegaConfigLoader:
-    return OmegaConfigLoader(str(ROOT / "conf"), env=env, base_env="base", default_run_env="local")
+    return OmegaConfigLoader(str(ROOT / "conf"), env=env, **CONFIG_LOADER_ARGS)
 
 
 def parameters_of(env: str) -> dict[str, Any]:

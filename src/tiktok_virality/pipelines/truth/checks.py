@@ -61,8 +61,9 @@ def share_is_reached(findings: WorldFindings) -> Check:
         name=SHARE_NAME,
         expected=f"at least {percent(LEAST_SHARE)} of the reachable R², with the main seed and on "
         "average over the seeds",
-        measured=f"{signed_percent(ours.share)} with the main seed, {signed_percent(ours.share_mean)} on average "
-        f"over {plural(ours.seeds, 'seed')} (R² {number(ours.r2)} of {number(ours.reachable)})",
+        measured=f"{signed_percent(ours.share)} with the main seed, "
+        f"{signed_percent(ours.share_mean)} on average over {plural(ours.seeds, 'seed')} "
+        f"(R² {number(ours.r2)} of {number(ours.reachable)})",
         passed=min(ours.share, ours.share_mean) >= LEAST_SHARE,
     )
 

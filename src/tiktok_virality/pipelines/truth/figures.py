@@ -9,7 +9,6 @@ from typing import Final
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.reporting.palette import GREY, SERIES, colour, faint
 from tiktok_virality.pipelines.reporting.plots import FONT, TEXT, bars_of_error, panels, plain
 from tiktok_virality.pipelines.reporting.wording import REGIMES, SEES, label, number
@@ -18,6 +17,9 @@ from tiktok_virality.pipelines.truth.planted import BOOSTING, CEILINGS
 
 COLUMNS: Final = 2
 ROW_PIXELS: Final = 19
+DRAWN_ROLES: Final = ("baseline", "variant", "modality", "ensemble", "planted")
+"""Order of models that know the same; constants are not drawn."""
+
 SIZES: Final[Mapping[str, int]] = {"ensemble": 11, "planted": 10}
 """Of marks, in pixels, by role; all others are smaller."""
 LOWEST_R2: Final = -0.5
@@ -102,14 +104,14 @@ def _in_groups(worlds: Sequence[WorldFindings]) -> list[str]:
     order = [*map(str, CEILINGS), "metadata", "none"]
     known: dict[str, ModelScore] = {}
     for score in (score for each in worlds for score in each.scores):
-        if score.role != "constant" and score.model not in CEILINGS.values():
+        if score.role in DRAWN_ROLES and score.model not in CEILINGS.values():
             known.setdefault(score.model, score)
     return sorted(
         known,
         key=lambda name: (
             name == BOOSTING,
             order.index(known[name].modality),
-            name == CHALLENGER,
+            DRAWN_ROLES.index(known[name].role),
             name,
         ),
     )

@@ -12,7 +12,12 @@ import plotly.graph_objects as go
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.reporting.page import write_page
 from tiktok_virality.pipelines.reporting.wording import number, plural, signed_percent
-from tiktok_virality.pipelines.truth.checks import COVERAGE_TOLERANCE, LEAST_SHARE, SHARE_NAME, is_near
+from tiktok_virality.pipelines.truth.checks import (
+    COVERAGE_TOLERANCE,
+    LEAST_SHARE,
+    SHARE_NAME,
+    is_near,
+)
 from tiktok_virality.pipelines.truth.findings import Check, TruthFindings, WorldFindings
 from tiktok_virality.pipelines.truth.worlds import RULES
 
@@ -22,6 +27,9 @@ HERE: Final = Path(__file__).parent
 
 SHARED_BY_BOTH: Final = ("additive", "interaction")
 """Worlds in which picture and sound both matter: those that the ensemble is made for."""
+
+
+ALL_HOLD: Final = {1: "its check holds.", 2: "both checks hold."}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +90,7 @@ def sentence(findings: WorldFindings) -> str:
         names = "; ".join(_named(check) for check in failed)
         checks = f"{count - len(failed)} of {plural(count, 'check')} hold. Not so: {names}."
     else:
-        checks = "its check holds." if count == 1 else f"all {count} checks hold."
+        checks = ALL_HOLD.get(count, f"all {count} checks hold.")
     return f"{checks} {_reached(findings)}"
 
 
