@@ -76,7 +76,7 @@ def set_side_by_side(
 def write_settings(tuned_parameters: dict[str, Any], modeling: ModelingParameters) -> str:
     """Return the modeling parameters with the ensemble's best settings, as a file of ``conf/``.
 
-    They are written whole: of two environments, Kedro takes one block ``modeling`` and merges none.
+    They are written whole, so that the file says all that the search has settled.
     Those of the gradient boosting stand below as comments: no parameter sets them.
     """
     import yaml
