@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,12 @@ import torch
 
 from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.conformal import LEVELS, METHODS
+from tiktok_virality.execution import Done, StageItem
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.trained import ModelSpec, TrainedModel
 from tiktok_virality.pipelines.modeling import certainty, unlike
 from tiktok_virality.schema import SPLITS, DataError
-from tiktok_virality.stages.embedding import pool_states
+from tiktok_virality.stages.embedding import ClipEmbedder
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips, ModelInput
 from tiktok_virality.training.parameters import EmbeddingParameters
 
@@ -46,6 +47,25 @@ def moving_bars(rng: np.random.Generator) -> np.ndarray:
     return frames
 
 
+@dataclass(frozen=True)
+class Payload:
+    """A row of frames as the stage store hands it out."""
+
+    row: dict[str, np.ndarray]
+
+    def load(self) -> dict[str, np.ndarray]:
+        return self.row
+
+
+def embedded(embedder: ClipEmbedder, frames: Frames, video_id: str) -> np.ndarray:
+    """Return the tokens of a clip as the embedding stage makes them, float32 [T, D]."""
+    row = frames.row(video_id)
+    item = StageItem(video_id=video_id, digest=video_id, payload=Payload(row))
+    [outcome] = embedder([item])
+    assert isinstance(outcome, Done)
+    return outcome.columns["tokens"].astype(np.float32)
+
+
 @pytest.fixture(scope="module")
 def autoencoder() -> TrainedModel:
     torch.manual_seed(0)
@@ -57,15 +77,15 @@ def autoencoder() -> TrainedModel:
 def corpus(autoencoder) -> dict[str, Any]:
     """Clips whose errors grow with the disagreement of the modalities; every ninth is silent."""
     rng = np.random.default_rng(1)
-    module, frames, splits, rows = autoencoder.build(), Frames(), {}, []
+    embedder = ClipEmbedder(autoencoder, (GRID.grid_height, GRID.grid_width), "cpu")
+    embedder.setup()
+    frames, splits, rows = Frames(), {}, []
     for split in SPLITS:
         ids, tokens = [], []
         for index in range(CREATORS[split] * CLIPS_EACH):
             video_id = f"{split}-{index:03d}"
             frames[video_id] = moving_bars(rng)
-            with torch.inference_mode():
-                states = module.encode(torch.tensor(frames[video_id])[None] / 255)
-                visual = pool_states(states, (GRID.grid_height, GRID.grid_width))[0].numpy()
+            visual = embedded(embedder, frames, video_id)
             audio = None if index % 9 == 0 else rng.normal(size=(3, 2)).astype(np.float32)
             ids.append(video_id)
             tokens.append(ClipTokens(visual=visual, audio=audio))
