@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.truth.conftest import SEED, comparisons, findings, leaderboard
+from tiktok_virality.models.roles import ROLES
 from tiktok_virality.pipelines.reporting.evidence import SplitScore
 from tiktok_virality.pipelines.truth.checks import (
     all_are_beaten,
@@ -87,6 +88,9 @@ def test_where_only_one_modality_matters_the_other_must_find_nothing():
 
 def test_no_interval_of_skill_may_lie_above_zero_in_noise():
     assert no_skill_beyond_chance(findings("noise", {"mlp": 0.08})).passed
+    learned = [name for name in ROLES if not name.startswith("training")]
+    worse = no_skill_beyond_chance(findings("noise", dict.fromkeys(learned, -0.2)))
+    assert "17 models do; the most skill is -0.19".replace("-", "\N{MINUS SIGN}") in worse.measured
     check = no_skill_beyond_chance(findings("noise", {"mlp": 0.2, "ridge": -0.5}))
     assert not check.passed
     assert check.failing == ("mlp",)

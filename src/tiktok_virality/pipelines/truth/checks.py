@@ -101,7 +101,7 @@ def pictures_find_nothing(findings: WorldFindings) -> Check:
 
 def no_skill_beyond_chance(findings: WorldFindings) -> Check:
     """Where there is nothing to find, nothing is found."""
-    models = [score for score in findings.scores if score.regime != "planted"]
+    models = [s for s in findings.scores if s.role not in ("planted", "constant")]
     failing = [s for s in models if s.skill_mean_low is not None and s.skill_mean_low > 0]
     best = max(models, key=lambda score: score.skill_mean)
     return Check(
