@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,16 +20,17 @@ DETAIL = 10
 
 @pytest.fixture(scope="module")
 def plans() -> list[ClipPlan]:
-    return clip_plans(plan_clips(DemoParameters(clips=24, creators=8), seed=2))
+    return clip_plans(plan_clips(DemoParameters(clips=12, creators=4, max_seconds=6.0), seed=2))
+
+
+@cache
+def drawn(plan: ClipPlan) -> np.ndarray:
+    """Return every frame of a clip, uint8 [T, 3, H, W]."""
+    return np.stack([frame[::DETAIL, ::DETAIL].transpose(2, 0, 1) for frame in draw_frames(plan)])
 
 
 def pace_of(plan: ClipPlan, every_nth: int = 5) -> np.ndarray:
-    frames = np.stack(
-        [
-            frame[::DETAIL, ::DETAIL].transpose(2, 0, 1)
-            for frame in islice(draw_frames(plan), 0, None, every_nth)
-        ]
-    )
+    frames = drawn(plan)[::every_nth]
     return clip_pace(frames, np.arange(len(frames)) * every_nth / plan.fps)
 
 

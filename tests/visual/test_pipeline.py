@@ -21,7 +21,7 @@ from tiktok_virality.datasets import (
     VideoFolder,
 )
 from tiktok_virality.media.frames import FrameSampling
-from tiktok_virality.models.configs import ConvLSTMConfig
+from tiktok_virality.models.configs import PACE_SIZE, ConvLSTMConfig
 from tiktok_virality.pipelines.visual import create_pipeline
 from tiktok_virality.pipelines.visual.nodes import train_autoencoder
 from tiktok_virality.schema import DataError
@@ -76,7 +76,7 @@ def test_videos_become_embeddings_and_a_broken_one_is_accounted_for(catalog):
     assert embeddings.ids == ["a", "b", "c", "d"]
     assert embeddings.absent == {"broken": "no frames: unreadable"}
     row = embeddings.row("d")
-    assert row["tokens"].shape == (6, 2 * 4 * 2 * 1)
+    assert row["tokens"].shape == (6, PACE_SIZE + 2 * 4 * 2 * 1)
     assert row["tokens"].dtype == np.float16
     np.testing.assert_allclose(row["timestamps_seconds"], np.arange(6) / 3, atol=1e-4)
     (epoch,) = catalog.load("autoencoder").history
