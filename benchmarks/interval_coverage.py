@@ -5,7 +5,7 @@ disagreement of the modalities, or do not. Calibration and test clips are of dif
 in the splits by creator. Prints the mean coverage over corpora, how much it differs from corpus to
 corpus, the coverage of the third of clips whose modalities disagree most, and the mean width.
 
-Run: `.venv/bin/python benchmarks/coverage.py [corpora]`.
+Run: `.venv/bin/python benchmarks/interval_coverage.py [corpora]`.
 """
 
 from __future__ import annotations
