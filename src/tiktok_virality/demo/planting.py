@@ -279,9 +279,8 @@ def _posts(count: int, seed: int) -> pd.DataFrame:
 
 def _pictures(unit: pd.DataFrame, parameters: DemoParameters) -> pd.DataFrame:
     heights = np.array(parameters.heights)[_choose(unit["height"], len(parameters.heights))]
-    durations = _between(unit["duration"], (parameters.min_seconds, parameters.max_seconds)).round(
-        2
-    )
+    limits = (parameters.min_seconds, parameters.max_seconds)
+    durations = _between(unit["duration"], limits).round(2)
     return pd.DataFrame(
         {
             "width": heights * 9 // 16,

@@ -36,21 +36,19 @@ def weigh_kernels(kernels: Sequence[Floats], target: Floats, seed: int = 0) -> t
         The variance that each kernel explains, [K], and the variance of the noise.
     """
     from scipy.optimize import minimize
-    from threadpoolctl import threadpool_limits
 
     parts = [*kernels, np.eye(len(target))]
     few = np.sort(np.random.default_rng(seed).permutation(len(target))[:CLIPS_FOR_WEIGHTS])
     start = np.log([*[0.5 / max(len(kernels), 1)] * len(kernels), 0.5])
-    with threadpool_limits(limits=1):  # matrices are small, and sums must not depend on cores
-        found = minimize(
-            _surprise,
-            start,
-            args=([part[np.ix_(few, few)] for part in parts], target[few]),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[*[LOG_WEIGHTS] * len(kernels), LOG_NOISE],
-            options={"maxiter": STEPS},
-        )
+    found = minimize(
+        _surprise,
+        start,
+        args=([part[np.ix_(few, few)] for part in parts], target[few]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[*[LOG_WEIGHTS] * len(kernels), LOG_NOISE],
+        options={"maxiter": STEPS},
+    )
     weights = np.exp(found.x)
     return weights[:-1], float(weights[-1])
 
