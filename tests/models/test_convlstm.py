@@ -6,22 +6,12 @@ import pytest
 import torch
 
 from tiktok_virality.models.configs import ConvLSTMConfig
-from tiktok_virality.models.convlstm import ConvLSTMAutoencoder, ConvLSTMCell, reconstruction_loss
-
-
-def plain_recurrence(cell: ConvLSTMCell, x: torch.Tensor) -> torch.Tensor:
-    """One convolution over input and state together, step by step, as the paper writes it."""
-    batch, steps, _, height, width = x.shape
-    state = torch.zeros(batch, cell.hidden, height, width)
-    memory = torch.zeros_like(state)
-    states = []
-    for step in range(steps):
-        gates = cell.gates(torch.cat([x[:, step], state], dim=1))
-        enter, keep, show, new = gates.chunk(4, dim=1)
-        memory = torch.sigmoid(keep) * memory + torch.sigmoid(enter) * torch.tanh(new)
-        state = torch.sigmoid(show) * torch.tanh(memory)
-        states.append(state)
-    return torch.stack(states, dim=1)
+from tiktok_virality.models.convlstm import (
+    ConvLSTMAutoencoder,
+    ConvLSTMCell,
+    plain_recurrence,
+    reconstruction_loss,
+)
 
 
 def small(decode_from: str = "each_state") -> ConvLSTMAutoencoder:
@@ -67,6 +57,52 @@ def test_the_loss_leaves_padding_out():
     drawn[1] = 1
     loss = reconstruction_loss(drawn, frames, torch.tensor([1, 3]))
     assert loss == pytest.approx(3 / 4)
+
+
+def test_one_input_for_many_steps_is_the_same_input_at_every_step():
+    torch.manual_seed(0)
+    cell = ConvLSTMCell(3, 5, 3)
+    x = torch.rand(2, 1, 3, 7, 6)
+    torch.testing.assert_close(
+        cell(x, steps=4), plain_recurrence(cell, x.expand(-1, 4, -1, -1, -1))
+    )
+
+
+@pytest.mark.parametrize("decode_from", ["each_state", "last_state"])
+def test_checkpointing_changes_no_gradient(decode_from):
+    model, frames, lengths = small(decode_from), torch.rand(2, 3, 3, 8, 6), torch.tensor([3, 2])
+    gradients = []
+    for model.checkpointing in (False, True):
+        loss = reconstruction_loss(model(frames, lengths), frames, lengths)
+        gradients.append(torch.autograd.grad(loss, list(model.parameters())))
+    for kept, anew in zip(*gradients, strict=True):
+        torch.testing.assert_close(anew, kept)
+
+
+def test_checkpointing_keeps_less_for_the_backward_pass():
+    model, frames, lengths = small(), torch.rand(2, 6, 3, 16, 12), torch.tensor([6, 6])
+    kept = []
+    for model.checkpointing in (False, True):
+        sizes = []
+
+        def pack(tensor: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            model(frames, lengths)
+        kept.append(sum(sizes))
+    assert kept[1] < kept[0] / 4
+
+
+def test_mixed_precision_stays_close_to_full_precision():
+    model, frames, lengths = small().eval(), torch.rand(2, 5, 3, 16, 12), torch.tensor([5, 4])
+    with torch.inference_mode():
+        full = model(frames, lengths)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = model(frames, lengths)
+    assert mixed.dtype == torch.bfloat16
+    torch.testing.assert_close(mixed.float(), full, atol=0.02, rtol=0)
 
 
 def test_from_the_last_state_only_the_end_of_a_clip_is_seen_by_the_decoder():

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
+from tiktok_virality.models.precision import bfloat16_is_native
 from tiktok_virality.models.readout import BilinearReadout
 from tiktok_virality.models.trained import ModelSpec, load_trained, save_trained
 from tiktok_virality.training import launcher
@@ -17,7 +18,7 @@ from tiktok_virality.training.autoencoder import reconstruct, train_autoencoder
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips
 from tiktok_virality.training.data import token_batch
 from tiktok_virality.training.launcher import TrainingRun
-from tiktok_virality.training.parameters import TrainingParameters
+from tiktok_virality.training.parameters import AutoencoderTraining, TrainingParameters
 from tiktok_virality.training.predictors import predict_log_views, train_predictor
 
 SIZES = {"visual": 5, "audio": 3}
@@ -213,21 +214,26 @@ class Frames(dict):
         return {name: row[name] for name in columns or row}
 
 
-def test_the_autoencoder_learns_to_draw_frames_again(tmp_path):
+def plain_frames(ids: list[str], lengths: list[int]) -> Frames:
+    """Clips of one grey each."""
     rng = np.random.default_rng(0)
-    ids = [f"v{index}" for index in range(10)]
-    frames = Frames(
+    return Frames(
         {
-            video_id: np.full((2 + index % 3, 3, 8, 6), rng.integers(40, 220), np.uint8)
-            for index, video_id in enumerate(ids)
+            video_id: np.full((length, 3, 8, 6), rng.integers(40, 220), np.uint8)
+            for video_id, length in zip(ids, lengths, strict=True)
         }
     )
+
+
+def test_the_autoencoder_learns_to_draw_frames_again(tmp_path):
+    ids = [f"v{index}" for index in range(10)]
+    frames = plain_frames(ids, [2 + index % 3 for index in range(10)])
     model = train_autoencoder(
         frames,
         ids[:7],
         ids[7:9],
         ConvLSTMConfig(hidden=4),
-        TrainingParameters(epochs=30, batch_size=3, learning_rate=0.03),
+        AutoencoderTraining(epochs=30, batch_size=3, learning_rate=0.03),
         TrainingRun.of("autoencoder", [], checkpoints=tmp_path, seed=0, device="cpu"),
     )
     assert [row["epoch"] for row in model.history] == list(range(30))
@@ -235,3 +241,48 @@ def test_the_autoencoder_learns_to_draw_frames_again(tmp_path):
     drawn = reconstruct(model, frames, ids[9:])
     assert drawn["reconstruction"].shape == drawn["original"].shape
     assert drawn["reconstruction"].dtype == np.uint8
+
+
+def test_accumulated_batches_train_as_one_batch_of_all_their_clips(tmp_path):
+    ids = [f"v{index}" for index in range(8)]
+    frames = plain_frames(ids, [3] * 8)
+    models = []
+    for batch_size, accumulation in ((4, 1), (2, 2)):
+        parameters = AutoencoderTraining(
+            epochs=1, batch_size=batch_size, accumulation=accumulation, learning_rate=0.03
+        )
+        shuffled_alike = TrainingRun.of(
+            "autoencoder", [batch_size], checkpoints=tmp_path, seed=0, device="cpu"
+        )
+        models.append(
+            train_autoencoder(
+                frames, ids[:4], ids[4:], ConvLSTMConfig(hidden=4), parameters, shuffled_alike
+            )
+        )
+    whole, parts = models
+    for name, value in whole.state.items():
+        torch.testing.assert_close(parts.state[name], value, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "native", "gpu", "expected"),
+    [
+        ("auto", True, False, "32-true"),
+        ("full", True, True, "32-true"),
+        ("mixed", True, False, "bf16-mixed"),
+        ("mixed", False, False, "32-true"),
+        ("auto", True, True, "bf16-mixed"),
+        ("auto", False, True, "16-mixed"),
+    ],
+)
+def test_precision_follows_the_hardware(monkeypatch, wanted, native, gpu, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(launcher, "bfloat16_is_native", lambda device: native)
+    assert launcher.lightning_precision(wanted, "auto") == expected
+
+
+def test_a_processor_without_bfloat16_instructions_does_not_count_as_native(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
+    assert not bfloat16_is_native("cpu")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert bfloat16_is_native("cpu")

@@ -25,10 +25,10 @@ from tiktok_virality.models.configs import PACE_SIZE, ConvLSTMConfig
 from tiktok_virality.pipelines.visual import create_pipeline
 from tiktok_virality.pipelines.visual.nodes import train_autoencoder
 from tiktok_virality.schema import DataError
-from tiktok_virality.training.parameters import EmbeddingParameters, TrainingParameters
+from tiktok_virality.training.parameters import AutoencoderTraining, EmbeddingParameters
 
 SPLITS = {"a": "train", "b": "train", "c": "validation", "d": "test", "broken": "train"}
-TRAINING = TrainingParameters(epochs=1, batch_size=2, learning_rate=0.01)
+TRAINING = AutoencoderTraining(epochs=1, batch_size=2, learning_rate=0.01)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,13 @@ import numpy as np
 import torch
 
 from tiktok_virality.models.configs import ConvLSTMConfig
+from tiktok_virality.models.convlstm import ConvLSTMAutoencoder
 from tiktok_virality.models.trained import ModelSpec, TrainedModel
 from tiktok_virality.training.corpus import Rows
 from tiktok_virality.training.data import frame_loader, stack_frames
 from tiktok_virality.training.launcher import TrainingRun, fit
 from tiktok_virality.training.module import AutoencoderTrainee
-from tiktok_virality.training.parameters import TrainingParameters
+from tiktok_virality.training.parameters import AutoencoderTraining
 
 NAME = "autoencoder"
 
@@ -24,7 +26,7 @@ def train_autoencoder(
     train_ids: Sequence[str],
     validation_ids: Sequence[str],
     config: ConvLSTMConfig,
-    parameters: TrainingParameters,
+    parameters: AutoencoderTraining,
     run: TrainingRun,
 ) -> TrainedModel:
     """Train the autoencoder; the validation split only tells when it was at its best."""
@@ -32,8 +34,14 @@ def train_autoencoder(
     torch.manual_seed(run.seed)
     train = frame_loader(frames, train_ids, batch_size=parameters.batch_size, seed=run.seed)
     validation = frame_loader(frames, validation_ids, batch_size=parameters.batch_size, seed=None)
-    trainee = AutoencoderTrainee(spec.build(), parameters, steps=len(train) * parameters.epochs)
-    state, history = fit(trainee, train, validation, parameters, run)
+    module = spec.build()
+    assert isinstance(module, ConvLSTMAutoencoder)
+    module.checkpointing = parameters.checkpointing
+    steps = math.ceil(len(train) / parameters.accumulation) * parameters.epochs
+    trainee = AutoencoderTrainee(module, parameters, steps)
+    state, history = fit(
+        trainee, train, validation, parameters, run, accumulation=parameters.accumulation
+    )
     return TrainedModel(spec=spec, state=state, history=history)
 
 

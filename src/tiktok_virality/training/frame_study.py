@@ -17,7 +17,7 @@ from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.training.autoencoder import train_autoencoder
 from tiktok_virality.training.corpus import Rows
 from tiktok_virality.training.launcher import TrainingRun
-from tiktok_virality.training.parameters import StudyParameters, TrainingParameters
+from tiktok_virality.training.parameters import AutoencoderTraining, StudyParameters
 
 Pixels = NDArray[np.uint8]
 
@@ -128,7 +128,7 @@ def steps_per_epoch(clips: StudyClips, study: StudyParameters) -> int:
 def _train(
     own: HeldFrames, clips: StudyClips, study: StudyParameters, run: TrainingRun
 ) -> TrainedModel:
-    training = TrainingParameters(
+    training = AutoencoderTraining(
         epochs=-(-study.steps // steps_per_epoch(clips, study)),
         batch_size=study.batch_size,
         learning_rate=study.learning_rate,

@@ -19,11 +19,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tiktok_virality.datasets.part_files import write_bytes_atomically
+from tiktok_virality.models.precision import bfloat16_is_native
 from tiktok_virality.schema import digest
 from tiktok_virality.tracking import log_epoch
 from tiktok_virality.training.data import LengthBuckets
 from tiktok_virality.training.module import Trainee
-from tiktok_virality.training.parameters import TrainingParameters
+from tiktok_virality.training.parameters import Precision, TrainingParameters
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,8 @@ def fit(
     validation: DataLoader[Any],
     parameters: TrainingParameters,
     run: TrainingRun,
+    *,
+    accumulation: int = 1,
 ) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
     """Train, or go on training, or take what an earlier run has finished.
 
@@ -103,13 +106,14 @@ def fit(
         validation: Batches of the validation split.
         parameters: How long and how fast.
         run: Names the training.
+        accumulation: Batches whose gradients are averaged into one step.
 
     Returns:
         The weights of the epoch with the lowest validation loss, and the history of all epochs.
     """
     finished = run.folder / FINISHED_NAME
     if not finished.exists():
-        history = _train(trainee, train, validation, parameters, run)
+        history = _train(trainee, train, validation, parameters, run, accumulation)
         write_bytes_atomically(finished, json.dumps(history).encode())
     history = json.loads(finished.read_text())
     best = torch.load(run.folder / "best.ckpt", map_location="cpu", weights_only=True)
@@ -123,6 +127,7 @@ def _train(
     validation: DataLoader[Any],
     parameters: TrainingParameters,
     run: TrainingRun,
+    accumulation: int,
 ) -> list[dict[str, float]]:
     history = History(run.name, run.seed, quiet=run.quiet)
     last = run.folder / "last.ckpt"
@@ -149,8 +154,9 @@ def _train(
             max_epochs=parameters.epochs,
             accelerator="gpu" if run.device == "cuda" else run.device,
             devices=1,
-            precision=precision(run.device),
+            precision=lightning_precision(parameters.precision, run.device),
             gradient_clip_val=parameters.clip_norm,
+            accumulate_grad_batches=accumulation,
             callbacks=callbacks,
             logger=False,
             num_sanity_val_steps=0,
@@ -162,11 +168,16 @@ def _train(
     return history.epochs
 
 
-def precision(device: str) -> Literal["bf16-mixed", "16-mixed", "32-true"]:
-    """Return how ``auto``, ``cpu`` or ``cuda`` computes here: mixed on a GPU, full elsewhere."""
-    if device == "cpu" or not torch.cuda.is_available():
+def lightning_precision(
+    wanted: Precision, device: str
+) -> Literal["bf16-mixed", "16-mixed", "32-true"]:
+    """Return how ``auto``, ``cpu`` or ``cuda`` computes here, as Lightning calls it."""
+    gpu = device != "cpu" and torch.cuda.is_available()
+    if wanted == "full" or (wanted == "auto" and not gpu):
         return "32-true"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    if bfloat16_is_native(device):
+        return "bf16-mixed"
+    return "16-mixed" if gpu else "32-true"
 
 
 class History(Callback):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,8 @@ from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.models.baselines import FEATURES_OF
 from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
 from tiktok_virality.schema import Config
+
+Precision = Literal["auto", "full", "mixed"]
 
 
 class TrainingParameters(Config):
@@ -25,6 +27,9 @@ class TrainingParameters(Config):
         patience: Epochs without a better validation loss before training stops; ``None`` never
             stops early.
         clip_norm: Largest norm of a step's gradient.
+        precision: ``full``: float32, the same numbers on every processor. ``mixed``: products in
+            bfloat16 (float16 on a GPU without it) where the hardware has it, else full. ``auto``:
+            mixed on a GPU, full on a processor.
     """
 
     epochs: int = Field(ge=1)
@@ -33,6 +38,21 @@ class TrainingParameters(Config):
     weight_decay: float = Field(default=0.0, ge=0)
     patience: int | None = Field(default=None, ge=1)
     clip_norm: float = Field(default=1.0, gt=0)
+    precision: Precision = "auto"
+
+
+class AutoencoderTraining(TrainingParameters):
+    """The training of the autoencoder.
+
+    Attributes:
+        checkpointing: Compute every cell's gates anew in the backward pass: a third more work, and
+            a small part of the memory.
+        accumulation: Batches whose gradients are averaged into one step, for a step of more clips
+            than fit into memory.
+    """
+
+    checkpointing: bool = False
+    accumulation: int = Field(default=1, ge=1)
 
 
 class EmbeddingParameters(Config):
@@ -62,7 +82,7 @@ class VisualParameters(Config):
 
     sampling: FrameSampling
     autoencoder: ConvLSTMConfig
-    training: TrainingParameters
+    training: AutoencoderTraining
     embedding: EmbeddingParameters
     reconstructions: int = Field(default=4, ge=1)
 

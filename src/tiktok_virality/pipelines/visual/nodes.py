@@ -15,7 +15,7 @@ from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import DataError, Split
-from tiktok_virality.training.parameters import EmbeddingParameters, TrainingParameters
+from tiktok_virality.training.parameters import AutoencoderTraining, EmbeddingParameters
 
 
 def extract_frames(
@@ -35,7 +35,7 @@ def train_autoencoder(
     frames: StageTable,
     splits: pd.DataFrame,
     autoencoder: ConvLSTMConfig,
-    training: TrainingParameters,
+    training: AutoencoderTraining,
     seed: int,
     device: str,
     checkpoints: Path,
