@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -286,3 +287,27 @@ def test_a_processor_without_bfloat16_instructions_does_not_count_as_native(monk
     assert not bfloat16_is_native("cpu")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     assert bfloat16_is_native("cpu")
+
+
+def test_the_history_says_how_long_the_model_waited_for_data(tmp_path):
+    model = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path))
+    for epoch in model.history:
+        assert 0 < epoch["waiting_share"] < 1
+
+
+def test_a_loader_that_is_slower_than_the_model_shows_as_waiting(tmp_path, monkeypatch):
+    clock = iter(range(10_000))  # seconds, one at every look
+    history = launcher.History("model", 0, quiet=True)
+    monkeypatch.setattr(launcher.time, "monotonic", lambda: next(clock) * 1.0)
+    monkeypatch.setattr(launcher.torch, "manual_seed", lambda seed: None)
+    trainer = SimpleNamespace(
+        current_epoch=0, callback_metrics={"train_loss": 1.0, "validation_loss": 1.0}
+    )
+    history.on_train_epoch_start(trainer, None)  # 0
+    history.on_train_batch_start()  # 1: waited one second
+    history.on_train_batch_end()  # 2
+    history.on_train_batch_start()  # 3: waited one more
+    history.on_train_batch_end()  # 4
+    history.on_validation_start()  # 5
+    history.on_train_epoch_end(trainer, None)
+    assert history.epochs[0]["waiting_share"] == pytest.approx(2 / 5)

@@ -181,7 +181,10 @@ def lightning_precision(
 
 
 class History(Callback):
-    """Keeps the losses of every epoch, in checkpoints too, and tells MLflow as they come."""
+    """Keeps the losses of every epoch, in checkpoints too, and tells MLflow as they come.
+
+    ``waiting_share`` of an epoch is the share of its training time that the model waited for data.
+    """
 
     def __init__(self, name: str, seed: int, *, quiet: bool = False) -> None:
         self.name = name
@@ -190,21 +193,39 @@ class History(Callback):
         self.epochs: list[dict[str, float]] = []
         self._started = 0.0
         self._logged = 0.0
+        self._ready = 0.0
+        self._waited = 0.0
+        self._trained = 0.0
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Seed dropout by the epoch, so that resuming is the same as never stopping."""
-        self._started = time.monotonic()
+        self._started = self._ready = time.monotonic()
+        self._waited = 0.0
         torch.manual_seed(self.seed * 10_000 + trainer.current_epoch)
+
+    def on_train_batch_start(self, *unused: Any) -> None:
+        """Note how long the model waited for this batch."""
+        self._waited += time.monotonic() - self._ready
+
+    def on_train_batch_end(self, *unused: Any) -> None:
+        """From here on the model waits for the next batch."""
+        self._ready = time.monotonic()
+
+    def on_validation_start(self, *unused: Any) -> None:
+        """Count no validation as waiting."""
+        self._trained = time.monotonic() - self._started
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Keep the epoch's losses, log them, and print them now and then."""
         metrics = trainer.callback_metrics
         losses = {name: float(metrics[name]) for name in ("train_loss", "validation_loss")}
         seconds = time.monotonic() - self._started
-        self.epochs.append({"epoch": trainer.current_epoch, **losses, "seconds": seconds})
+        waiting = {"waiting_share": self._waited / self._trained}
+        row = {"epoch": trainer.current_epoch, **losses, "seconds": seconds, **waiting}
+        self.epochs.append(row)
         if self.quiet:
             return
-        log_epoch(self.name, trainer.current_epoch, losses)
+        log_epoch(self.name, trainer.current_epoch, {**losses, **waiting})
         if time.monotonic() - self._logged >= LOG_EVERY_SECONDS:
             self._log_last_epoch()
 
