@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 # kedro-mlflow makes mlflow say how to write a model class at the start of every command
 export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
-.PHONY: run truth test test-slow lint format viz mlflow constraints clean help
+.PHONY: run truth bench test test-slow lint format viz mlflow constraints clean help
 
 run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, report out
 	$(BIN)/kedro run --env demo
@@ -19,6 +19,11 @@ run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, repor
 truth: $(INSTALLED) ## The truth benchmark: six planted worlds, reached beside reachable; an hour at most
 	$(BIN)/kedro run --env truth
 	@echo "Page: data/truth/08_reporting/truth.html"
+
+bench: $(INSTALLED) ## Speed beside peers, in tables; an hour of a quiet machine, after `make run`
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,bench]'
+	set -e; for part in frame_decoding audio_extraction whisper_speed convlstm_step whole_way; do \
+	  echo; echo "# benchmarks/$$part.py"; $(BIN)/python benchmarks/$$part.py; done
 
 test: $(INSTALLED) ## The quick tests
 	$(BIN)/pytest
