@@ -1,6 +1,11 @@
 """How each catalog entry is stored and read."""
 
 from tiktok_virality.datasets.archives import ArrayArchive
+from tiktok_virality.datasets.collection_folder import (
+    CollectionFolder,
+    JsonLines,
+    SiteCredentials,
+)
 from tiktok_virality.datasets.model_folders import (
     CheckpointFolder,
     SafetensorsModel,
@@ -15,9 +20,12 @@ from tiktok_virality.datasets.video_folder import VideoFolder
 __all__ = [
     "ArrayArchive",
     "CheckpointFolder",
+    "CollectionFolder",
+    "JsonLines",
     "ParquetTable",
     "PostMetadata",
     "SafetensorsModel",
+    "SiteCredentials",
     "SkopsBaselines",
     "StageReport",
     "StageStore",
