@@ -201,7 +201,7 @@ def test_a_video_whose_page_fails_is_listed_and_another_takes_its_place(
 def test_a_file_that_does_not_come_whole_never_gets_its_name(corpus, fault, reason):
     corpus.find("football")
     corpus.site.fail(f"/media/{first(corpus)}", fault)
-    events = fetch(corpus, limits={"max_download_seconds": 0.5}, **ALL_SPORTS)
+    events = fetch(corpus, limits={"max_download_seconds": 3}, **ALL_SPORTS)
     assert len(videos(events)) == 3
     assert failures(events)[first(corpus)].reason == reason
     assert not any(name.startswith(first(corpus)) for name in corpus.files())
@@ -335,3 +335,12 @@ def test_cookies_in_another_format_are_refused_with_the_reason(corpus, tmp_path)
     access = corpus.access.model_copy(update={"cookies_file": cookies})
     with pytest.raises(ParameterError, match="first line must be '# Netscape HTTP Cookie File'"):
         list(fetch_videos(corpus.state, access, corpus.parameters(), 1))
+
+
+def test_two_collections_do_not_share_a_folder(corpus):
+    corpus.find("football")
+    events = fetching(corpus, **SPORTS_ONLY)
+    next(events)
+    with pytest.raises(CollectionError, match="Another collection is downloading into"):
+        fetch(corpus, **SPORTS_ONLY)
+    assert len(videos(list(events))) == 2

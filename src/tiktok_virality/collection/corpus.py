@@ -147,7 +147,7 @@ class FailureGuard:
             return
         self._row += 1
         if self._row >= self._longest_row:
-            raise self._stopped(error) from error
+            raise self._stopped(error) from None
 
     def _stopped(self, error: VideoError) -> CollectionError:
         many = f"{self._row} {self._what} in a row"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import time
 from collections.abc import Callable, Container, Iterator
 from datetime import UTC, datetime
@@ -66,6 +68,20 @@ class VideoDownloader:
         self._give_up_at = 0.0
 
     def __enter__(self) -> Self:
+        """Reserve the folder.
+
+        Raises:
+            CollectionError: Another collection is downloading into it.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise CollectionError(
+                f"Another collection is downloading into {self._folder.parent}. Wait for its end."
+            ) from None
         return self
 
     def __exit__(
@@ -76,8 +92,9 @@ class VideoDownloader:
     ) -> None:
         """Close connections; unfinished files stay, for the next run to go on with."""
         self._yt_dlp.close()
-        if self._folder.is_dir() and not any(self._folder.iterdir()):
+        if not any(self._folder.iterdir()):
             self._folder.rmdir()
+        os.close(self._lock)
 
     def download(self, found: FoundVideo) -> CollectedVideo:
         """Return a video that is whole and playable, under a temporary name.
@@ -185,4 +202,5 @@ class VideoDownloader:
 def _words(error: Exception) -> str:
     """Return yt-dlp's words for people, without its colours and advice."""
     text = str(error).replace("\x1b[0;31mERROR:\x1b[0m ", "").removeprefix("ERROR: ")
+    text = text.strip().removeprefix("[download] Got error: ")
     return text.partition("; please report this issue")[0].partition("Use --cookies")[0].strip()

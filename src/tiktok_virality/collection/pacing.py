@@ -79,7 +79,7 @@ class Pacer:
                 if number < self._politeness.max_retries:
                     self._back_off(error, number)
         if fault.is_rate_limit:
-            raise _too_often(fault, self._politeness) from fault
+            raise _too_often(fault, self._politeness) from None
         tries = self._politeness.max_retries + 1
         raise VideoError(fault.reason, f"{fault.detail} ({tries} attempts)") from fault
 

@@ -141,7 +141,9 @@ def _check_public(status: int) -> None:
         detail = f"status {status}: removed, or not shown to this address"
         raise VideoError("deleted", detail, is_final=True)
     if status in PRIVATE:
-        raise VideoError("private", f"status {status}: only for some", is_final=True)
+        raise VideoError(
+            "private", f"status {status}: the video or its account is private", is_final=True
+        )
     if status:
         raise VideoError("not available", f"status {status}")
 
