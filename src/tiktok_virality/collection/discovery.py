@@ -27,6 +27,7 @@ from tiktok_virality.collection.pacing import Pacer, parse_retry_after
 logger = logging.getLogger(__name__)
 
 FORBIDDEN = 403
+NOT_FOUND = 404
 TOO_MANY_REQUESTS = 429
 SERVER_FAULTS = 500
 
@@ -145,21 +146,22 @@ class HashtagSearch:
         """
         where = f"the page of #{hashtag}"
         _check_status(self._browser.visit(self._parameters.hashtag_url(hashtag)), where)
+        try:
+            count = page_state.hashtag_video_count(self._browser.page(), hashtag)
+            fault = (
+                f"{where} says that there are {count} videos, but shows no link that matches "
+                f"{page_state.LINK_SELECTOR}"
+            )
+        except LayoutError as error:
+            count, fault = None, error.detail
+        if count == 0:
+            logger.warning("#%s: the site has no videos for it", hashtag)
+            return False
         if self._browser.wait_for_videos(0):
             return True
         if self._browser.shows_captcha():
             raise captcha_met(where)
-        try:
-            count = page_state.hashtag_video_count(self._browser.page(), hashtag)
-        except LayoutError as error:
-            raise layout_changed(error.detail) from error
-        if count:
-            raise layout_changed(
-                f"{where} says that there are {count} videos, but shows no link that matches "
-                f"{page_state.LINK_SELECTOR}"
-            )
-        logger.warning("#%s: the site has no videos for it", hashtag)
-        return False
+        raise layout_changed(fault)
 
     def _scroll(self, hashtag: str, shown: int) -> bool:
         """Scroll down; return whether more videos came.
@@ -180,6 +182,8 @@ def _check_status(answer: Answer, where: str) -> None:
     status = answer.status
     if status == FORBIDDEN:
         raise site_forbids(where)
+    if status == NOT_FOUND:
+        raise VideoError("no page", f"status {status} for {where}", is_final=True)
     if status is not None and (status == TOO_MANY_REQUESTS or status >= SERVER_FAULTS):
         raise TryAgainError(
             "unreachable",
