@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import time
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.collection import site as faults
@@ -132,6 +136,39 @@ def test_cookies_of_the_user_reach_the_site(corpus, tmp_path):
     parameters = corpus.parameters(videos_per_topic=2, **SPORTS_ONLY)
     list(find_videos(corpus.state, access, parameters, 1))
     assert "session=abc" in corpus.site.cookies
+
+
+OPEN_AND_WAIT = """
+import sys
+from tiktok_virality.collection.browser import open_browser
+from tiktok_virality.collection.config import BrowserLimits, Politeness, SiteAccess
+from tiktok_virality.collection.pacing import Pacer
+with open_browser(SiteAccess(creator_key="k"), BrowserLimits(), Pacer(Politeness())):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def is_running(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@browser
+def test_a_run_that_is_killed_outright_leaves_no_browser_behind():
+    run = subprocess.Popen(
+        [sys.executable, "-c", OPEN_AND_WAIT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert run.stdout.readline() == b"open\n"
+    started = psutil.Process(run.pid).children(recursive=True)
+    assert len(started) > 3
+    run.kill()
+    run.communicate()
+    deadline = time.monotonic() + 30
+    while any(map(is_running, started)):
+        assert time.monotonic() < deadline, [each for each in started if is_running(each)]
 
 
 def test_a_machine_without_a_browser_is_told_what_to_install(corpus, monkeypatch):
