@@ -360,6 +360,8 @@ async function load() {
   if (busy || !more) return;
   busy = true;
   const answer = await fetch(`/api/challenge/item_list/?challengeName=TAG&cursor=${cursor}`);
+  busy = false;
+  if (!answer.ok) return;
   const page = await answer.json();
   if (page.captcha) document.body.insertAdjacentHTML('beforeend', page.captcha);
   for (const item of page.itemList) {
@@ -369,7 +371,7 @@ async function load() {
     box.innerHTML = `<a href="/@${item.author.uniqueId}/video/${item.id}">video</a>`;
     list.append(box);
   }
-  cursor += page.itemList.length; more = page.hasMore; busy = false;
+  cursor += page.itemList.length; more = page.hasMore;
 }
 addEventListener('scroll', () => {
   if (scrollY + innerHeight > document.documentElement.scrollHeight - 100) load();

@@ -120,6 +120,27 @@ def test_a_captcha_after_scrolling_keeps_what_was_found(large):
 
 
 @browser
+def test_a_list_that_is_refused_while_scrolling_is_asked_for_again(large):
+    large.site.fail("cursor=6", faults.too_many_requests("0"), times=2)
+    assert len(find(large, videos_per_topic=8, links_per_video=1, **SPORTS_ONLY)) == 8
+
+
+@browser
+def test_a_list_that_stays_refused_is_not_taken_for_its_end(large):
+    large.site.fail("cursor=6", faults.forbidden)
+    with pytest.raises(CollectionError, match="403 Forbidden for more of #football"):
+        find(large, videos_per_topic=8, **SPORTS_ONLY)
+    assert len(large.state.found) == 6
+
+
+@browser
+def test_no_more_hashtags_are_opened_than_are_needed(large):
+    topics = {"Sports": ("football", "skating", "guitar")}
+    assert len(find(large, topics=topics, videos_per_topic=1, links_per_video=1)) == 1
+    assert len(large.site.pages_asked("/tag/")) == 1
+
+
+@browser
 def test_one_hashtag_that_fails_does_not_stop_the_others(corpus, caplog):
     corpus.site.fail("/tag/football", faults.redirect_loop)
     topics = {"Sports": ("football", "nosuchtag"), "Music": ("guitar",)}

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from tiktok_virality.collection import page_state
 from tiktok_virality.collection.config import BrowserLimits, SiteAccess
@@ -42,6 +43,7 @@ FLAGS: Final = (
     "--remote-debugging-pipe",  # so that the browser ends when its driver does
 )
 POLL_SECONDS: Final = 0.2
+REFUSALS: Final = frozenset({403, 429})
 NETWORK_EVENTS: Final = ("Network.responseReceived", "Network.loadingFailed")
 MISSING: Final = (
     "Finding videos needs {what}. On Debian: apt-get install chromium chromium-driver; "
@@ -98,9 +100,7 @@ class Browser:
         responses = [params["response"] for params in events if "response" in params]
         if events and not responses:
             raise _named(events[-1]["errorText"])
-        response = responses[-1] if responses else {}
-        headers = {name.lower(): str(value) for name, value in response.get("headers", {}).items()}
-        return Answer(status=response.get("status"), headers=headers)
+        return _answer(responses[-1] if responses else {})
 
     def page(self) -> str:
         """Return the page as it is now, as HTML."""
@@ -133,6 +133,20 @@ class Browser:
         self._driver.execute_script("window.scrollBy(0, -200)")
         self._driver.execute_script("window.scrollTo(0, document.documentElement.scrollHeight)")
 
+    def refusal(self) -> Answer | None:
+        """Return the last answer since the last scroll by which the site refused data to its page.
+
+        Answers of other hosts do not count: they are not what the visitor came for.
+        """
+        host = urlsplit(self._driver.current_url).netloc
+        responses = [each["response"] for each in self._network_events() if "response" in each]
+        refused = [
+            each
+            for each in responses
+            if each["status"] in REFUSALS and urlsplit(each["url"]).netloc == host
+        ]
+        return _answer(refused[-1]) if refused else None
+
     def _is_stopped(self) -> bool:
         button = self._driver.execute_script(page_state.CONSENT_SCRIPT)
         if button is not None:
@@ -155,6 +169,11 @@ class Browser:
         log: list[dict[str, Any]] = self._driver.get_log("performance")
         messages = [json.loads(entry["message"])["message"] for entry in log]
         return [each["params"] for each in messages if each["method"] in NETWORK_EVENTS]
+
+
+def _answer(response: Mapping[str, Any]) -> Answer:
+    headers = {name.lower(): str(value) for name, value in response.get("headers", {}).items()}
+    return Answer(status=response.get("status"), headers=headers)
 
 
 def _named(fault: str) -> TryAgainError | VideoError:

@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 from tiktok_virality.collection import page_state
 from tiktok_virality.collection.browser import Answer, Browser, open_browser
@@ -91,6 +92,8 @@ class HashtagSearch:
         while hashtags and found < wanted:
             may_have_more = []
             for place, hashtag in enumerate(hashtags):
+                if found >= wanted:
+                    break
                 quota = math.ceil((wanted - found) / (len(hashtags) - place))
                 shown = 0
                 for ids in self._new_ids(hashtag, quota):
@@ -134,7 +137,7 @@ class HashtagSearch:
             if fresh:
                 yield fresh
             if new < quota:
-                is_open = self._scroll(hashtag, shown)
+                is_open = self._pacer.retrying(partial(self._scroll, hashtag, shown))
 
     def _open(self, hashtag: str) -> bool:
         """Open a hashtag's page; return whether it shows videos.
@@ -167,13 +170,17 @@ class HashtagSearch:
         """Scroll down; return whether more videos came.
 
         Raises:
-            CollectionError: A captcha came.
+            TryAgainError: The site says that it is asked too often.
+            CollectionError: A captcha came, or the site refuses.
         """
         self._browser.scroll_down()
         if self._browser.wait_for_videos(shown):
             return True
         if self._browser.shows_captcha():
             raise captcha_met(f"more of #{hashtag}")
+        refusal = self._browser.refusal()
+        if refusal is not None:
+            _check_status(refusal, f"more of #{hashtag}")
         return False
 
 
