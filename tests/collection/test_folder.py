@@ -114,6 +114,15 @@ def test_topics_may_have_numbers_of_their_own(corpus):
         corpus.parameters(topic_counts={"Chess": 1})
 
 
+def test_some_topics_may_be_chosen(corpus):
+    """Those of an environment come on top of the default ones, so there must be a way back."""
+    parameters = corpus.parameters(only_topics=["Music"], topic_counts={"Sports": 5})
+    assert links_wanted(corpus.state, parameters) == {"Music": 5}
+    assert type(parameters).model_validate(parameters.model_dump(mode="json")) == parameters
+    with pytest.raises(ValueError, match="only_topics names Chess, not in topics"):
+        corpus.parameters(only_topics=["Chess"])
+
+
 def test_the_order_of_downloads_is_random_and_the_same_for_the_same_seed(corpus):
     corpus.folder.save(links(20))
     parameters = corpus.parameters()

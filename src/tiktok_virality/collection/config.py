@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -66,7 +66,9 @@ class CollectionParameters(Config):
 
     Attributes:
         base_url: Address of the site, without a path.
-        topics: Hashtags by topic, without ``#``.
+        topics: Hashtags by topic, without ``#``. An environment's topics come on top of those of
+            ``conf/base``.
+        only_topics: The topics to collect; ``None`` is all.
         videos_per_topic: How many videos each topic shall have.
         topic_counts: Topics that shall have another number.
         links_per_video: How many links are looked for per wanted video; the videos are drawn from
@@ -83,6 +85,7 @@ class CollectionParameters(Config):
 
     base_url: str = "https://www.tiktok.com"
     topics: dict[str, tuple[Hashtag, ...]] = Field(default={}, validate_default=True)
+    only_topics: tuple[str, ...] | None = None
     videos_per_topic: int = Field(default=20, ge=1)
     topic_counts: dict[str, Annotated[int, Field(ge=0)]] = Field(default={})
     links_per_video: float = Field(default=1.5, ge=1)
@@ -101,6 +104,22 @@ class CollectionParameters(Config):
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
             raise ValueError("give scheme and host alone, such as https://www.tiktok.com")
         return value.rstrip("/")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_topics(cls, values: dict[str, Any]) -> dict[str, Any]:
+        only, topics = values.get("only_topics"), values.get("topics") or {}
+        if only is None:
+            return values
+        unknown = [topic for topic in only if topic not in topics]
+        if unknown:
+            raise ValueError(f"only_topics names {', '.join(unknown)}, not in topics")
+        counts = values.get("topic_counts") or {}
+        return {
+            **values,
+            "topics": {topic: topics[topic] for topic in only},
+            "topic_counts": {topic: count for topic, count in counts.items() if topic in only},
+        }
 
     @model_validator(mode="after")
     def _check_topics(self) -> Self:
