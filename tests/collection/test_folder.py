@@ -19,7 +19,12 @@ from tiktok_virality.collection.ledger import (
     FailedVideo,
     FoundVideo,
 )
-from tiktok_virality.datasets import CollectionFolder, JsonLines, SiteCredentials
+from tiktok_virality.datasets import (
+    CollectionFolder,
+    DownloadArchive,
+    JsonLines,
+    SiteCredentials,
+)
 
 LINK = FoundVideo(video_id="71", topic="Sports", hashtag="football", found_at=NOW)
 COUNTS = CountSnapshot(video_id="71", captured_at=NOW, views=5, likes=1, comments=None, shares=0)
@@ -145,16 +150,23 @@ def test_snapshots_are_a_table_that_grows(tmp_path):
     assert table.preview(1)["data"] == [["71", 8]]
 
 
-def test_what_is_to_be_forgotten_leaves_no_line(folder, tmp_path):
+def test_what_is_to_be_forgotten_leaves_no_line_and_no_part_of_a_file(folder, tmp_path):
     other = replace(LINK, video_id="72")
     folder.save([LINK, other, FAILED])
     hold(folder, tmp_path, LINK)
     hold(folder, tmp_path, other)
-    assert folder.forget({"71"}) == 4
-    notes = [path.read_text() for path in (tmp_path / "collection").iterdir()]
-    assert not any("71" in text.replace(NOW, "") for text in notes)
-    assert {path.name for path in (tmp_path / "videos").glob("*.json")} == {"72.info.json"}
-    assert list(folder.load().found) == ["72"]
+    unfinished = tmp_path / "videos" / ".unfinished"
+    unfinished.mkdir()
+    (unfinished / "71.play.mp4.part").touch()
+    notes = tmp_path / "collection"
+    tables = [JsonLines(filepath=str(file), columns=[]) for file in notes.glob("*.jsonl")]
+    archive = DownloadArchive(filepath=str(notes / "archive.txt"), path=str(unfinished.parent))
+    for dry_run in (True, False):
+        assert [table.forget({"71"}, dry_run=dry_run) for table in tables] == [1, 1, 1]
+        assert archive.forget({"71"}, dry_run=dry_run) == 2
+    assert not any("71" in file.read_text().replace(NOW, "") for file in notes.iterdir())
+    assert list(unfinished.iterdir()) == []
+    assert archive.load() == list(folder.load().found) == ["72"]
 
 
 def credentials(tmp_path: Path, **given: str | None) -> SiteCredentials:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from tiktok_virality.schema import Config
+
+UNFINISHED_FOLDER: Final = ".unfinished"
+"""In the folder of the videos: where files are until they are whole."""
 
 Hashtag = Annotated[str, Field(pattern=r"^\w+$")]
 

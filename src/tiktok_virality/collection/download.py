@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tiktok_virality.collection.config import CollectionParameters, SiteAccess
+from tiktok_virality.collection.config import UNFINISHED_FOLDER, CollectionParameters, SiteAccess
 from tiktok_virality.collection.creators import CreatorNames
 from tiktok_virality.collection.errors import CollectionError, TryAgainError, VideoError
 from tiktok_virality.collection.ledger import CollectedVideo, CountSnapshot, FoundVideo
@@ -22,7 +22,6 @@ from tiktok_virality.schema import MediaError
 
 logger = logging.getLogger(__name__)
 
-UNFINISHED_FOLDER: Final = ".unfinished"
 BYTES_PER_MEGABYTE: Final = 1_000_000
 
 

@@ -3,6 +3,7 @@
 from tiktok_virality.datasets.archives import ArrayArchive
 from tiktok_virality.datasets.collection_folder import (
     CollectionFolder,
+    DownloadArchive,
     JsonLines,
     SiteCredentials,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "ArrayArchive",
     "CheckpointFolder",
     "CollectionFolder",
+    "DownloadArchive",
     "JsonLines",
     "ParquetTable",
     "PostMetadata",

@@ -19,7 +19,7 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 from pydantic import SecretStr, ValidationError
 
-from tiktok_virality.collection.config import SiteAccess
+from tiktok_virality.collection.config import UNFINISHED_FOLDER, SiteAccess
 from tiktok_virality.collection.ledger import (
     CollectedVideo,
     CollectionEvent,
@@ -84,19 +84,6 @@ class CollectionFolder(AbstractDataset[Events, CollectionState]):
         for event in events:
             self._store(event)
 
-    def forget(self, names: Container[str]) -> int:
-        """Remove what is noted of some videos, and their records; return how many lines that was.
-
-        The videos themselves are those of `VideoFolder`.
-        """
-        for name in [path.name for path in self._videos.glob("*.info.json")]:
-            if name.removesuffix(".info.json") in names:
-                (self._videos / name).unlink()
-        files = (FOUND_NAME, SNAPSHOTS_NAME, FAILURES_NAME)
-        removed = sum(forget_lines(self._notes / name, names) for name in files)
-        archive = self._notes / ARCHIVE_NAME
-        return removed + _rewrite(archive, lambda line: line.rpartition(" ")[2] in names)
-
     @singledispatchmethod
     def _store(self, event: CollectionEvent) -> None:
         raise TypeError(f"{type(event).__name__} is not an event of a collection")
@@ -155,13 +142,51 @@ class JsonLines(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         for row in data.to_dict("records"):
             append_line(self._filepath, {str(key): value for key, value in row.items()})
 
-    def forget(self, names: Container[str]) -> int:
+    def forget(self, names: Container[str], *, dry_run: bool = False) -> int:
         """Remove the rows of some videos; return how many there were."""
-        return forget_lines(self._filepath, names)
+        return _rewrite(self._filepath, lambda line: _id_in_json(line) in names, dry_run=dry_run)
 
     def preview(self, nrows: int = 10) -> TablePreview:
         """Return the last rows, for Kedro-Viz."""
         return TablePreview(json.loads(self.load().tail(nrows).to_json(orient="split")))
+
+    def _exists(self) -> bool:
+        return self._filepath.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+
+class DownloadArchive(AbstractDataset[None, list[str]]):
+    """The ids of all videos that were ever downloaded; `CollectionFolder` adds to them.
+
+    Args:
+        filepath: The file, in yt-dlp's form.
+        path: Folder of the videos, with the parts of those that are not finished.
+        metadata: For Kedro plugins.
+    """
+
+    def __init__(self, *, filepath: str, path: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self._unfinished = Path(path) / UNFINISHED_FOLDER
+        self.metadata = metadata
+
+    def load(self) -> list[str]:
+        """Return the ids."""
+        return list(_archived(self._filepath))
+
+    def save(self, data: None) -> None:
+        """Only a collection adds to it."""
+        raise NotImplementedError("The archive is written by a collection.")
+
+    def forget(self, names: Container[str], *, dry_run: bool = False) -> int:
+        """Remove some ids and the parts of their files; return how many there were."""
+        parts = [path for path in self._unfinished.glob("*") if path.name.split(".")[0] in names]
+        if not dry_run:
+            for part in parts:
+                part.unlink()
+        lines = _rewrite(self._filepath, lambda line: _archived_id(line) in names, dry_run=dry_run)
+        return lines + len(parts)
 
     def _exists(self) -> bool:
         return self._filepath.is_file()
@@ -256,26 +281,22 @@ def append_text(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def forget_lines(path: Path, names: Container[str]) -> int:
-    """Remove the rows of some videos from a file of JSON lines; return how many there were."""
-
-    def is_gone(line: str) -> bool:
-        try:
-            return json.loads(line)["video_id"] in names
-        except json.JSONDecodeError:  # cut off by a crash
-            return True
-
-    return _rewrite(path, is_gone)
-
-
-def _rewrite(path: Path, is_gone: Callable[[str], bool]) -> int:
+def _rewrite(path: Path, is_gone: Callable[[str], bool], *, dry_run: bool) -> int:
+    """Rewrite a file without some lines; return how many there were."""
     if not path.is_file():
         return 0
     lines = path.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if line and not is_gone(line)]
-    if len(kept) < len(lines):
+    kept = [line for line in lines if not is_gone(line)]
+    if len(kept) < len(lines) and not dry_run:
         write_bytes_atomically(path, "".join(f"{line}\n" for line in kept).encode())
     return len(lines) - len(kept)
+
+
+def _id_in_json(line: str) -> str:
+    try:
+        return json.loads(line)["video_id"]
+    except json.JSONDecodeError:  # cut off by a crash
+        return ""
 
 
 def _ends_a_line(descriptor: int) -> bool:
@@ -293,7 +314,11 @@ def _first_of_each(found: Iterable[FoundVideo]) -> Iterator[FoundVideo]:
 def _archived(path: Path) -> Iterator[str]:
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():
-            yield line.rpartition(" ")[2]
+            yield _archived_id(line)
+
+
+def _archived_id(line: str) -> str:
+    return line.rpartition(" ")[2]
 
 
 def _given_up(failures: Sequence[FailedVideo]) -> Iterator[tuple[str, Step]]:
