@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 # kedro-mlflow makes mlflow say how to write a model class at the start of every command
 export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
-.PHONY: run truth bench test test-slow lint format viz mlflow constraints clean help
+.PHONY: run truth bench test test-slow test-browser lint format viz mlflow constraints clean help
 
 run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, report out
 	$(BIN)/kedro run --env demo
@@ -30,6 +30,13 @@ test: $(INSTALLED) ## The quick tests
 
 test-slow: $(INSTALLED) ## The tests that take minutes
 	$(BIN)/pytest -m slow
+
+test-browser: ## The tests that drive a real browser; installs nothing
+	@command -v chromium chromedriver | wc -l | grep -qx 2 || { echo "chromium or chromedriver is \
+	missing. On Debian, as root: apt-get install chromium chromium-driver"; exit 1; }
+	@$(BIN)/python -c 'import pytest, selenium, yt_dlp' || { echo "Set up $(VENV) first: make test, \
+	or pip install -c constraints.txt -e '.[demo,dev]'"; exit 1; }
+	$(BIN)/pytest -m browser
 
 lint: $(INSTALLED) ## Style, types, and the direction of imports
 	$(BIN)/ruff check

@@ -17,6 +17,7 @@ from tiktok_virality.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINES = (
+    "collection",
     "demo",
     "ingestion",
     "audio",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from tiktok_virality.collection.config import CollectionParameters
 from tiktok_virality.demo.config import DemoParameters
 from tiktok_virality.evaluation.config import CertaintyParameters, ReportingParameters
 from tiktok_virality.media.limits import IngestionParameters
@@ -30,6 +31,7 @@ class Parameters(Config):
 
     seed: int = Field(ge=0)
     device: Literal["auto", "cpu", "cuda"]
+    collection: CollectionParameters
     demo: DemoParameters
     ingestion: IngestionParameters
     audio: AudioParameters

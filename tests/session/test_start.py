@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "whisper", "lightning", "ray", "av", "sklearn", "matplotlib", "plotly")
+HEAVY = (
+    *("torch", "whisper", "lightning", "ray", "av", "sklearn", "matplotlib", "plotly"),
+    *("selenium", "yt_dlp"),
+)
 
 
 def test_reading_the_registry_loads_no_heavy_library():

@@ -1,6 +1,12 @@
 """How each catalog entry is stored and read."""
 
 from tiktok_virality.datasets.archives import ArrayArchive
+from tiktok_virality.datasets.collection_folder import (
+    CollectionFolder,
+    DownloadArchive,
+    JsonLines,
+    SiteCredentials,
+)
 from tiktok_virality.datasets.model_folders import (
     CheckpointFolder,
     SafetensorsModel,
@@ -15,9 +21,13 @@ from tiktok_virality.datasets.video_folder import VideoFolder
 __all__ = [
     "ArrayArchive",
     "CheckpointFolder",
+    "CollectionFolder",
+    "DownloadArchive",
+    "JsonLines",
     "ParquetTable",
     "PostMetadata",
     "SafetensorsModel",
+    "SiteCredentials",
     "SkopsBaselines",
     "StageReport",
     "StageStore",
