@@ -8,22 +8,34 @@ from kedro.pipeline import Pipeline, node, pipeline
 
 from tiktok_virality.pipelines.ingestion.nodes import (
     build_manifest,
+    describe_dataset,
     fingerprint_videos,
     match_posts,
     probe_videos,
     split_videos,
+    views_at_horizons,
 )
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``manifest``, ``rejected_videos`` and ``splits`` of raw videos and posts."""
+    """Make ``manifest``, ``rejected_videos``, ``splits`` and the dataset card of raw videos.
+
+    The card says which languages are spoken if ``transcripts`` are there: in a run of everything
+    it waits for them, and ingestion alone takes those of an earlier run, or none.
+    """
     return pipeline(
         [
             node(
                 match_posts,
-                inputs=["video_metadata", "videos"],
+                inputs=["video_metadata", "videos", "forget_list"],
                 outputs="posts",
                 name="match_posts",
+            ),
+            node(
+                views_at_horizons,
+                inputs=["posts", "count_snapshots", "params:ingestion.horizons"],
+                outputs="horizon_views",
+                name="views_at_horizons",
             ),
             node(
                 probe_videos,
@@ -50,6 +62,7 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                     "posts",
                     "video_probes",
                     "fingerprints",
+                    "horizon_views",
                     "params:ingestion.limits",
                     "params:ingestion.duplicates",
                 ],
@@ -61,6 +74,12 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 inputs=["manifest", "params:ingestion.splits", "params:seed"],
                 outputs="splits",
                 name="split_videos",
+            ),
+            node(
+                describe_dataset,
+                inputs=["posts", "manifest", "rejected_videos", "transcripts", "ground_truth"],
+                outputs=["dataset_summary", "dataset_card"],
+                name="describe_dataset",
             ),
         ],
         namespace="ingestion",
