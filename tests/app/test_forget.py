@@ -30,7 +30,7 @@ IDS = [f"71065943122924536{number}" for number in range(75, 81)]
 ANN, LONER = IDS[0], IDS[3]
 """A video of a creator of two, and one of a creator of one."""
 
-CREATORS = ["ann.of.the.sea", "ann.of.the.sea", "bo", "cy", "dee", "eve"]
+CREATORS = ["ann.of.the.sea", "ann.of.the.sea", "bo", "cy", "basketball", "eve"]
 LIST = "forgotten.json"
 
 
@@ -72,7 +72,7 @@ def fill_raw(raw: Path, shelf: Path) -> None:
             "url": f"https://www.tiktok.com/@{creator}/video/{video_id}",
             "views": "1.2K",
             "creator": creator,
-            "caption": f"with @{CREATORS[0]}" if creator == "eve" else "a day",
+            "caption": f"with @{CREATORS[0]}" if creator == "eve" else "my basketball day",
         }
         for video_id, creator in zip(IDS, CREATORS, strict=True)
     ]
@@ -106,7 +106,8 @@ def fill_stages(catalog: DataCatalog) -> None:
 
 
 def fill_results(catalog: DataCatalog) -> None:
-    table = pd.DataFrame({"video_id": IDS, "y_pred": 1.0, "text": "words"})
+    said = {"text": "words", "language": "en"}
+    table = pd.DataFrame({"video_id": IDS, "y_pred": 1.0, **said})
     for name in ("transcripts", "predictions", "point_predictions", "novelty", "demo_clips"):
         catalog.save(name, table)
     times = ["2024-05-01T00:00:00Z", "2024-05-08T00:00:00Z"]
@@ -208,6 +209,13 @@ def test_a_forgotten_creator_takes_all_videos_along_and_is_named_nowhere(project
     assert removed(result.output)["manifest"] == "2"
     noted = (project / "data/01_raw" / LIST).read_text()
     assert not any(name in noted for name in (*IDS[:2], CREATORS[0]))
+
+
+def test_a_creator_who_is_called_like_a_thing_leaves_the_thing_in_the_captions(project):
+    assert run("--creator", "basketball").exit_code == 0
+    manifest = pd.read_parquet(project / "data/03_primary/manifest.parquet")
+    assert "basketball" not in set(manifest["creator_id"])
+    assert manifest["caption"].tolist().count("my basketball day") == 4
 
 
 def test_what_was_forgotten_is_not_taken_again(project, shelf, caplog):

@@ -120,7 +120,7 @@ def forget(
     corpus = list(known_videos(datasets))
     single = asked.union(*(video.ids for video in corpus if video.ids & asked))
     of_creators = frozenset().union(*(video.ids for video in corpus if video.creator in names))
-    forgotten = Forgotten.of(single | of_creators | names, known_list)
+    forgotten = Forgotten.of(single | of_creators, names, known_list)
     removals = _remove_everywhere(datasets, forgotten, dry_run=True)
     if not removals:
         raise DataError(_nothing_matches(asked | named))
@@ -137,10 +137,11 @@ def forget(
 
 
 def stored_forms(creator: str, datasets: Datasets) -> set[str]:
-    """Return how a creator may be written in the data: as it is, without ``@``, and hashed."""
-    forms = {creator, creator.removeprefix("@")}
+    """Return how a creator may be written in the data: without ``@``, in lower case, hashed."""
+    plain = creator.removeprefix("@")
+    forms = {plain, plain.lower()}
     if CREDENTIALS in datasets:
-        forms.add(creator_hash(creator, datasets[CREDENTIALS].load().creator_key))
+        forms.add(creator_hash(plain, datasets[CREDENTIALS].load().creator_key))
     return forms
 
 
@@ -191,6 +192,11 @@ def _remove_from(
     if isinstance(dataset, Forgets):
         return Removal(dataset=name, entries=dataset.forget(names, dry_run=dry_run))
     path = _file_of(dataset)
+    if _layer(dataset) == "raw" and not isinstance(dataset, ForgetListFile) and dataset.exists():
+        raise DataError(
+            f"{name} holds raw data, and its kind of dataset, {type(dataset).__name__}, has no "
+            "method `forget`. Nothing was changed. Give it one."
+        )
     if path is None or not _names_any(path, names):
         return Removal(dataset=name, entries=0)
     if _layer(dataset) not in MADE_OF_MANY:
@@ -224,7 +230,7 @@ def _file_of(dataset: AbstractDataset[Any, Any]) -> Path | None:
 
 def _names_any(path: Path, names: Forgotten) -> bool:
     content = path.read_bytes()
-    return any(name.encode() in content for name in names.aliases)
+    return any(name.encode() in content for name in (*names.videos, *names.creators))
 
 
 def _layer(dataset: AbstractDataset[Any, Any]) -> str | None:

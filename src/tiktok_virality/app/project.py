@@ -52,12 +52,23 @@ def open_catalog(project: Path, env: str | None) -> DataCatalog:
 
 
 def stored_datasets(catalog: DataCatalog) -> dict[str, AbstractDataset[Any, Any]]:
-    """Return every dataset that is stored, those of patterns by the names that pipelines use."""
+    """Return every dataset that is stored, those of patterns by the names that pipelines use.
+
+    Of several names of the same place, the first.
+    """
     names = {name for pipeline in pipelines.values() for name in pipeline.datasets()}
     names |= set(catalog.keys())
-    found = {name: catalog.get(name) for name in sorted(names) if not is_parameter(name)}
-    memory = (MemoryDataset, CachedDataset)
-    return {name: each for name, each in found.items() if each and not isinstance(each, memory)}
+    found: dict[str, AbstractDataset[Any, Any]] = {}
+    places = set()
+    for name in sorted(name for name in names if not is_parameter(name)):
+        dataset = catalog.get(name)
+        if dataset is None or isinstance(dataset, MemoryDataset | CachedDataset):
+            continue
+        place = f"{type(dataset).__name__}{dataset._describe()}"
+        if place not in places:
+            places.add(place)
+            found[name] = dataset
+    return found
 
 
 def is_parameter(name: str) -> bool:

@@ -18,48 +18,66 @@ if TYPE_CHECKING:
 KEY: Final = "video_id"
 CREATOR_KEYS: Final = ("creator_id", "creator")
 TELLING: Final = 8
-"""A name of so many characters means the video wherever it stands; a shorter one may be a word,
-and does only in quotes or after an ``@``."""
+"""An id of so many characters means the video wherever it stands; a shorter one may be a word, and
+does only in quotes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forgotten:
     """The names to be removed from every dataset.
 
+    A creator may be called as a thing is: in a text, only ``@name`` means the creator.
+
     Attributes:
-        aliases: What stands instead of each name in the rows of others, by name: ids of videos as
-            posts and as files have them, and names of creators.
+        videos: What stands instead of each id in the rows of others, by id: ids as posts and as
+            files have them.
+        creators: The same for names of creators, as they are stored.
     """
 
-    aliases: Mapping[str, str]
+    videos: Mapping[str, str]
+    creators: Mapping[str, str]
 
     @classmethod
-    def of(cls, names: Iterable[str], known: ForgetList) -> Forgotten:
+    def of(cls, videos: Iterable[str], creators: Iterable[str], known: ForgetList) -> Forgotten:
         """Give each name an alias that says nothing."""
-        return cls(aliases={name: f"forgotten-{known.hash_of(name)[:12]}" for name in names})
+        return cls(
+            videos={name: f"forgotten-{known.hash_of(name)[:12]}" for name in videos},
+            creators={name: f"forgotten-{known.hash_of(name)[:12]}" for name in creators},
+        )
 
     def __contains__(self, name: object) -> bool:
-        return name in self.aliases
+        """Tell whether a key is that of a forgotten video or creator."""
+        return name in self.videos or name in self.creators
 
     def mentioned_in(self, text: str) -> bool:
-        """Tell whether a text is one of the names, or names one."""
-        return text in self.aliases or self._pattern.search(text) is not None
+        """Tell whether a text is the id of a video, or names a video or a creator."""
+        return text in self.videos or self._pattern.search(text) is not None
 
     def redact(self, text: str) -> str:
         """Return the text with every name replaced."""
-        if text in self.aliases:
-            return self.aliases[text]
-        return self._pattern.sub(lambda found: self.aliases[found[0]], text)
+        if text in self.videos:
+            return self.videos[text]
+        return self._pattern.sub(lambda found: self._aliases[found[0]], text)
+
+    @cached_property
+    def _aliases(self) -> dict[str, str]:
+        return {**self.creators, **self.videos}
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        longest_first = sorted(self.aliases, key=len, reverse=True)
-        places = [f"{_before(name)}{re.escape(name)}(?!\\w)" for name in longest_first]
+        places = [_place_of_video(name) for name in _longest_first(self.videos)]
+        places += [rf"(?<=@){re.escape(name)}(?!\w)" for name in _longest_first(self.creators)]
         return re.compile("|".join(places) if places else r"(?!)")
 
 
-def _before(name: str) -> str:
-    return r"(?<!\w)" if len(name) >= TELLING else r"(?<=['\"@])"
+def _longest_first(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=len, reverse=True)
+
+
+def _place_of_video(name: str) -> str:
+    if len(name) >= TELLING:
+        return rf"(?<!\w){re.escape(name)}(?!\w)"
+    return rf"(?<=['\"]){re.escape(name)}(?=['\"])"
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from tiktok_virality.datasets.part_files import write_bytes_atomically
 from tiktok_virality.datasets.post_formats import (
     delimiter_of,
     first_text,
+    read_json,
     read_parquet,
     texts_of,
 )
@@ -48,7 +49,7 @@ def forget_info_files(
     """Remove the ``.info.json`` files of some videos; return how many went."""
     columns, removed = tuple(columns), 0
     for path in sorted(folder.rglob(f"*{INFO_SUFFIX}")):
-        post = json.loads(path.read_text(encoding="utf-8-sig"))
+        post = read_json(path, as_text=False)
         named = path.name.removesuffix(INFO_SUFFIX) in names
         if named or (isinstance(post, dict) and speaks_of(post, columns, names)):
             removed += 1
@@ -63,7 +64,7 @@ def speaks_of(post: Mapping[str, Any], columns: Iterable[str], names: Forgotten)
     """Tell whether a post is of one of the videos or creators."""
     texts = texts_of(post)
     values = (first_text(texts, (column,)) for column in columns)
-    return any(value is not None and names.mentioned_in(value) for value in values)
+    return any(value and (value in names or names.mentioned_in(value)) for value in values)
 
 
 Rewritten = tuple[bytes | None, int]
@@ -75,7 +76,7 @@ def _as_json(value: Any) -> bytes:
 
 
 def _rewrite_json(path: Path, columns: tuple[str, ...], names: Forgotten) -> Rewritten:
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    content = read_json(path, as_text=False)
     kept, removed = _without_posts(content, columns, names)
     return (None if kept == content else _as_json(kept)), removed
 

@@ -123,14 +123,20 @@ def _objects(posts: list[Any], source: Path) -> list[Post]:
     return posts
 
 
-def read_json(path: Path) -> Any:
-    """Parse a file with every number as text: a 19-digit id must not become a float.
+def read_json(path: Path, *, as_text: bool = True) -> Any:
+    """Parse a file, with every number as text: a 19-digit id must not become a float.
+
+    Args:
+        path: The file.
+        as_text: ``False`` leaves numbers what they are, to write them again.
 
     Raises:
         DataError: It is no JSON; the message gives the place.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
+        if not as_text:
+            return json.loads(text)
         return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"{path} is not valid JSON: {error}. Correct the file.") from error
