@@ -168,6 +168,7 @@ def test_a_forgotten_video_is_in_no_file_and_the_output_says_where_it_was(projec
     result = run("--video", ANN)
     assert result.exit_code == 0, result.output
     assert holding(project, ANN) == []
+    assert "forget list already" in run("--video", ANN).output
     assert len(before) > 20
     lost = removed(result.output)
     single = {
@@ -253,6 +254,8 @@ def test_a_video_that_nobody_knows_is_an_error_and_is_not_noted(project):
     result = run("--video", "7999999999999999999")
     assert result.exit_code == 1
     assert "Nothing is known of 7999999999999999999" in result.output
+    assert run("--video", "a").exit_code == 1
+    assert (project / "data/08_reporting/report.html").exists()
     assert not (project / "data/01_raw" / LIST).exists()
 
 

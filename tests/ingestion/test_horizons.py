@@ -44,6 +44,7 @@ def test_the_snapshot_nearest_to_the_horizon_counts():
 def test_no_snapshot_near_the_horizon_gives_no_count_and_no_guess():
     taken = [("a", "2024-05-06T12:00:00Z", 10), ("a", "2024-05-10T12:00:00Z", 30)]
     assert at_horizons(post("a"), snapshots=taken) == {}
+    assert at_horizons(post("a"), snapshots=[]) == {}
     assert at_horizons(post("a"), snapshots=taken, tolerance=2.5) == {"views_at_7d": {"a": 10}}
 
 

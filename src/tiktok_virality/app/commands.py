@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from pathlib import Path
 
 import click
@@ -37,7 +38,8 @@ def forget(
 
     try:
         project = project_folder(Path.cwd())
-        with contextlib.chdir(project):
+        # what libraries say of pipelines and models when they are imported is no matter here
+        with contextlib.chdir(project), warnings.catch_warnings(record=True):
             catalog = open_catalog(project, env)
             outcome = forget_everywhere(catalog, videos, creators, dry_run=dry_run)
     except ProjectError as error:

@@ -123,7 +123,7 @@ def forget(
     forgotten = Forgotten.of(single | of_creators, names, known_list)
     removals = _remove_everywhere(datasets, forgotten, dry_run=True)
     if not removals:
-        raise DataError(_nothing_matches(asked | named))
+        raise DataError(_nothing_matches(asked | named, known_list))
     outcome = Outcome(
         videos=sorted(single | of_creators),
         removals=removals,
@@ -177,13 +177,13 @@ def _remove_everywhere(datasets: Datasets, names: Forgotten, *, dry_run: bool) -
     )
     removals = [_remove_from(name, datasets[name], names, dry_run=dry_run) for name in order]
     touched = [each for each in removals if each.entries]
-    if touched:
-        touched += [
-            Removal(dataset=name, entries=1, whole=True)
-            for name in order
-            if _remove_picture(datasets[name], dry_run=dry_run)
-        ]
-    return touched
+    if all(each.whole for each in touched):
+        return []  # a page holds short names by chance
+    return touched + [
+        Removal(dataset=name, entries=1, whole=True)
+        for name in order
+        if _remove_picture(datasets[name], dry_run=dry_run)
+    ]
 
 
 def _remove_from(
@@ -257,9 +257,12 @@ def _is_there(dataset: AbstractDataset[Any, Any]) -> bool:
     return any(folder.glob("*")) if folder is not None else dataset.exists()
 
 
-def _nothing_matches(wanted: Iterable[str]) -> str:
+def _nothing_matches(wanted: frozenset[str], known_list: ForgetList) -> str:
+    listed = sorted(name for name in wanted if name in known_list)
+    earlier = f" On the forget list already: {', '.join(listed)}." if listed else ""
     return (
         f"Nothing is known of {', '.join(sorted(wanted))} in this environment, and nothing was "
         "removed. Give videos by the ids of the manifest or the metadata, creators by their names "
         "or by the creator_id of the manifest, and the environment with --env."
+        f"{earlier}"
     )

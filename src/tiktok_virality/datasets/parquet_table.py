@@ -31,3 +31,9 @@ class OptionalParquet(ParquetTable):
     def load(self) -> pd.DataFrame | None:
         """Read the table, or return ``None``."""
         return super().load() if self.exists() else None
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Return the first rows, for Kedro-Viz; none where there is no table."""
+        if self.exists():
+            return super().preview(nrows)
+        return TablePreview({"index": [], "columns": [], "data": []})

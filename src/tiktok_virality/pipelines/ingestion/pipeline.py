@@ -23,7 +23,7 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
     The card says which languages are spoken if ``transcripts`` are there: in a run of everything
     it waits for them, and ingestion alone takes those of an earlier run, or none.
     """
-    return pipeline(
+    made = pipeline(
         [
             node(
                 match_posts,
@@ -75,6 +75,13 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 outputs="splits",
                 name="split_videos",
             ),
+        ],
+        namespace="ingestion",
+        prefix_datasets_with_namespace=False,
+        tags=["ingestion", "cpu"],
+    )
+    card = pipeline(
+        [
             node(
                 describe_dataset,
                 inputs=["posts", "manifest", "rejected_videos", "transcripts", "ground_truth"],
@@ -82,7 +89,8 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 name="describe_dataset",
             ),
         ],
-        namespace="ingestion",
+        namespace="dataset_card",  # not amid ingestion: it may have to wait for another pipeline
         prefix_datasets_with_namespace=False,
         tags=["ingestion", "cpu"],
     )
+    return made + card
