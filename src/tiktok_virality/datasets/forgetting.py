@@ -159,7 +159,11 @@ def forget_lines(path: Path, names: Forgotten, *, dry_run: bool = False) -> int:
     if not path.exists():
         return 0
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if not names.mentioned_in(line.strip())]
+    kept = [
+        line
+        for line in lines
+        if not names.mentioned_in(line) and names.videos.keys().isdisjoint(line.split())
+    ]
     if len(kept) < len(lines) and not dry_run:
         write_bytes_atomically(path, "".join(kept).encode())
     return len(lines) - len(kept)
