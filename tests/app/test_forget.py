@@ -22,6 +22,7 @@ from tests.conftest import ROOT
 from tests.ingestion.conftest import PICTURES
 from tiktok_virality.app.commands import main
 from tiktok_virality.app.project import open_catalog
+from tiktok_virality.datasets import VideoFolder
 from tiktok_virality.execution import StageItem, StagePlan
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.pipelines.ingestion import create_pipeline
@@ -240,6 +241,24 @@ def test_models_that_learned_from_it_are_named_and_stay(project):
     assert "cannot unlearn" not in run("--dry-run", "--video", unseen).output
     run("--video", learned)
     assert (project / "data/06_models/ensemble/model.json").exists()
+
+
+def test_what_was_stopped_half_way_is_done_by_the_same_command(project, monkeypatch):
+    left = project / f"data/01_raw/videos/.{ANN}.mp4.0a1b.tmp"
+    left.write_bytes(b"half")
+    whole_forget = VideoFolder.forget
+
+    def stopped(self, names, *, dry_run=False):
+        if not dry_run:
+            raise KeyboardInterrupt
+        return whole_forget(self, names, dry_run=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoFolder, "forget", stopped)
+        assert run("--creator", CREATORS[0]).exit_code != 0
+    assert holding(project, ANN)
+    assert run("--creator", CREATORS[0]).exit_code == 0
+    assert holding(project, *IDS[:2], CREATORS[0]) == []
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(project):

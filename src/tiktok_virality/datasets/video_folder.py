@@ -116,6 +116,7 @@ def _owner(relative: Path, known: Container[str], names: Container[object]) -> s
 
     ``7106.info.json`` belongs to ``7106``, unless there is a video ``7106.info``.
     """
+    relative = relative.with_name(relative.name.lstrip("."))  # what a killed run left half-written
     while relative.suffix:
         video_id = video_id_of(relative)
         if video_id in names or video_id in known:
