@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ import pytest
 
 from tests.media.encoding import ffmpeg, h264
 from tiktok_virality.datasets import PostMetadata, StageStore, VideoFolder
+from tiktok_virality.datasets.forget_list import ForgetList
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import StagePlan
-from tiktok_virality.media.limits import ClipLimits, DuplicateParameters
+from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, HorizonParameters
 from tiktok_virality.pipelines.ingestion.nodes import (
     build_manifest,
     fingerprint_videos,
     match_posts,
     probe_videos,
+    views_at_horizons,
 )
 
 PICTURES = {
@@ -41,6 +43,7 @@ class Corpus:
 
     folder: Path
     shelf: Path
+    forget_list: ForgetList = field(default_factory=ForgetList)
 
     @property
     def videos(self) -> Path:
@@ -61,7 +64,7 @@ class Corpus:
         return metadata, VideoFolder(filepath=str(self.videos)).load()
 
     def match(self) -> pd.DataFrame:
-        return match_posts(*self.load())
+        return match_posts(*self.load(), self.forget_list)
 
     def ingest(self, limits: ClipLimits | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Run ingestion up to the manifest, with a real stage store."""
@@ -71,7 +74,8 @@ class Corpus:
         fingerprints = self._run(
             fingerprint_videos(probes, videos, limits, duplicates), "fingerprints"
         )
-        return build_manifest(posts, probes, fingerprints, limits, duplicates)
+        horizons = views_at_horizons(posts, None, HorizonParameters())
+        return build_manifest(posts, probes, fingerprints, horizons, limits, duplicates)
 
     def _run(self, plan: StagePlan, name: str) -> StageTable:
         store = StageStore(

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from tiktok_virality.datasets.parquet_table import ParquetTable
+from tiktok_virality.datasets.parquet_table import OptionalParquet, ParquetTable
 
 
 def test_moments_and_missing_values_can_be_previewed(tmp_path):
@@ -24,3 +24,11 @@ def test_moments_and_missing_values_can_be_previewed(tmp_path):
         ["a", "2022-06-08T00:00:00.000Z", 5, None],
         ["b", None, None, "x"],
     ]
+
+
+def test_a_table_that_may_be_absent_is_none_and_has_an_empty_preview(tmp_path):
+    dataset = OptionalParquet(filepath=str(tmp_path / "table.parquet"))
+    assert dataset.load() is None
+    assert dataset.preview()["data"] == []
+    dataset.save(pd.DataFrame({"video_id": ["a"]}))
+    assert dataset.preview()["data"] == [["a"]]

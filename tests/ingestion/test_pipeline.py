@@ -4,27 +4,40 @@ import subprocess
 import sys
 
 import pandas as pd
+import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation import TypeExtractor
 from kedro_datasets.pandas import ParquetDataset
+from kedro_datasets.text import TextDataset
 
-from tiktok_virality.datasets import PostMetadata, StageStore, VideoFolder
-from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, SplitParameters
+from tests.ingestion.conftest import Corpus
+from tiktok_virality.datasets import (
+    ForgetListFile,
+    OptionalParquet,
+    PostMetadata,
+    StageStore,
+    VideoFolder,
+)
+from tiktok_virality.datasets.optional_json import OptionalJSON
+from tiktok_virality.media.limits import (
+    ClipLimits,
+    DuplicateParameters,
+    HorizonParameters,
+    SplitParameters,
+)
 from tiktok_virality.pipelines.ingestion import create_pipeline
+from tiktok_virality.schema import DataError
 
 COLORS = ("red", "green", "blue", "white")
 
 
-def test_the_pipeline_makes_the_manifest_the_rejects_and_the_splits(corpus):
-    for color in COLORS:
-        corpus.add(f"{color}.mp4", color)
-    corpus.describe(*({"id": color, "views": "3384"} for color in (*COLORS, "gone")))
+def make_catalog(corpus: Corpus) -> DataCatalog:
     outputs = {
         name: ParquetDataset(filepath=str(corpus.folder / f"{name}.parquet"))
         for name in ("posts", "manifest", "rejected_videos", "splits")
     }
-    catalog = DataCatalog(
+    return DataCatalog(
         {
             "videos": VideoFolder(filepath=str(corpus.videos)),
             "video_metadata": PostMetadata(filepath=str(corpus.folder)),
@@ -35,6 +48,12 @@ def test_the_pipeline_makes_the_manifest_the_rejects_and_the_splits(corpus):
                 filepath=str(corpus.folder / "fingerprints"),
                 engine={"type": "local", "workers": 1},
             ),
+            "forget_list": ForgetListFile(filepath=str(corpus.folder / "forgotten.json")),
+            "count_snapshots": OptionalParquet(filepath=str(corpus.folder / "snapshots.parquet")),
+            "transcripts": OptionalParquet(filepath=str(corpus.folder / "transcripts.parquet")),
+            "ground_truth": OptionalJSON(filepath=str(corpus.folder / "ground_truth.json")),
+            "dataset_card": TextDataset(filepath=str(corpus.folder / "dataset_card.html")),
+            "params:ingestion.horizons": MemoryDataset(HorizonParameters()),
             "params:ingestion.duplicates": MemoryDataset(DuplicateParameters()),
             "params:ingestion.limits": MemoryDataset(ClipLimits()),
             "params:ingestion.splits": MemoryDataset(SplitParameters()),
@@ -42,12 +61,28 @@ def test_the_pipeline_makes_the_manifest_the_rejects_and_the_splits(corpus):
             **outputs,
         }
     )
+
+
+def test_the_pipeline_makes_the_manifest_the_rejects_and_the_splits(corpus):
+    for color in COLORS:
+        corpus.add(f"{color}.mp4", color)
+    corpus.describe(*({"id": color, "views": "3384"} for color in (*COLORS, "gone")))
+    catalog = make_catalog(corpus)
     SequentialRunner().run(create_pipeline(), catalog)
-    manifest = outputs["manifest"].load()
+    manifest = catalog.load("manifest")
     assert manifest["video_id"].tolist() == list(COLORS)
     assert str(manifest["posted_at"].dtype) == "datetime64[us, UTC]"
-    assert outputs["rejected_videos"].load()["reason"].tolist() == ["no file"]
-    assert len(outputs["splits"].load()) == len(COLORS)
+    assert catalog.load("rejected_videos")["reason"].tolist() == ["no file"]
+    assert len(catalog.load("splits")) == len(COLORS)
+    assert "4 usable clips" in (corpus.folder / "dataset_card.html").read_text()
+
+
+def test_a_corpus_that_is_too_small_to_be_split_has_a_card(corpus):
+    corpus.add("red.mp4")
+    corpus.describe({"id": "red", "views": "3384"})
+    with pytest.raises(DataError):
+        SequentialRunner().run(create_pipeline(), make_catalog(corpus))
+    assert "1 usable clip" in (corpus.folder / "dataset_card.html").read_text()
 
 
 def test_every_node_carries_the_tags_that_it_is_chosen_by():
@@ -60,6 +95,7 @@ def test_parameters_reach_the_nodes_as_typed_groups():
     requirements = TypeExtractor({"ingestion": create_pipeline()}).extract_types_from_pipelines()
     assert requirements == {
         "ingestion.duplicates": DuplicateParameters,
+        "ingestion.horizons": HorizonParameters,
         "ingestion.limits": ClipLimits,
         "ingestion.splits": SplitParameters,
     }

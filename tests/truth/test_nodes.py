@@ -10,7 +10,7 @@ from tests.truth.conftest import SEED
 from tiktok_virality.demo.config import DemoParameters
 from tiktok_virality.demo.planting import format_count, plan_clips
 from tiktok_virality.evaluation.targets import TargetParameters
-from tiktok_virality.pipelines.ingestion.posts import parse_count
+from tiktok_virality.pipelines.ingestion.counts import parse_counts
 from tiktok_virality.pipelines.truth.nodes import (
     add_planted_rows,
     label_clips,
@@ -32,7 +32,7 @@ def demo_clips() -> pd.DataFrame:
 def manifest(demo_clips) -> pd.DataFrame:
     """All clips but two, in another order, with the views as they were published."""
     shuffled = demo_clips.sample(frac=1, random_state=0).iloc[2:].reset_index(drop=True)
-    published = shuffled["views"].map(format_count).map(parse_count)
+    published = parse_counts(shuffled["views"].map(format_count))["count"]
     return pd.DataFrame(
         {
             "video_id": shuffled["video_id"],

@@ -7,12 +7,13 @@ from tiktok_virality.datasets.collection_folder import (
     JsonLines,
     SiteCredentials,
 )
+from tiktok_virality.datasets.forget_list import ForgetListFile
 from tiktok_virality.datasets.model_folders import (
     CheckpointFolder,
     SafetensorsModel,
     SkopsBaselines,
 )
-from tiktok_virality.datasets.parquet_table import ParquetTable
+from tiktok_virality.datasets.parquet_table import OptionalParquet, ParquetTable
 from tiktok_virality.datasets.post_metadata import PostMetadata
 from tiktok_virality.datasets.stage_store import StageReport, StageStore
 from tiktok_virality.datasets.stage_table import StageTable
@@ -23,7 +24,9 @@ __all__ = [
     "CheckpointFolder",
     "CollectionFolder",
     "DownloadArchive",
+    "ForgetListFile",
     "JsonLines",
+    "OptionalParquet",
     "ParquetTable",
     "PostMetadata",
     "SafetensorsModel",

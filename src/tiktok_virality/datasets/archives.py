@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from kedro.io import AbstractDataset
 
+from tiktok_virality.datasets.forgetting import KEY, Forgotten
 from tiktok_virality.datasets.part_files import write_bytes_atomically
 
 
@@ -37,6 +38,15 @@ class ArrayArchive(AbstractDataset[Mapping[str, Any], dict[str, np.ndarray]]):
         """Read all arrays."""
         with np.load(self._filepath, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+
+    def forget(self, names: Forgotten, *, dry_run: bool = False) -> int:
+        """Remove the rows of videos, if an array ``video_id`` says whose they are."""
+        arrays = self.load() if self._exists() else {}
+        gone = np.array([str(key) in names for key in arrays.get(KEY, ())], dtype=bool)
+        if gone.any() and not dry_run:
+            rows = {name: len(gone) == len(np.atleast_1d(each)) for name, each in arrays.items()}
+            self.save({name: each[~gone] if rows[name] else each for name, each in arrays.items()})
+        return int(gone.sum())
 
     def _exists(self) -> bool:
         return self._filepath.exists()

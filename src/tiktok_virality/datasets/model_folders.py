@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tiktok_virality.models.trained import TrainedModel
 
 
-class _Folder(AbstractDataset[Any, Any]):
-    """A folder of files.
+class ModelFolder(AbstractDataset[Any, Any]):
+    """A folder of what was learned; it cannot forget a clip, only be made again without it.
 
     Args:
         filepath: The folder.
@@ -32,7 +32,7 @@ class _Folder(AbstractDataset[Any, Any]):
         return {"filepath": str(self._folder)}
 
 
-class SafetensorsModel(_Folder):
+class SafetensorsModel(ModelFolder):
     """A trained torch model: weights as safetensors, configuration and history as JSON."""
 
     def save(self, data: TrainedModel) -> None:
@@ -48,7 +48,7 @@ class SafetensorsModel(_Folder):
         return load_trained(self._folder)
 
 
-class SkopsBaselines(_Folder):
+class SkopsBaselines(ModelFolder):
     """The fitted baselines by name: estimators as skops, the rest as JSON."""
 
     def save(self, data: Mapping[str, FittedBaseline]) -> None:
@@ -64,7 +64,7 @@ class SkopsBaselines(_Folder):
         return load_baselines(self._folder)
 
 
-class CheckpointFolder(_Folder):
+class CheckpointFolder(ModelFolder):
     """Where training keeps its checkpoints: loading gives the folder, made when missing."""
 
     def load(self) -> Path:

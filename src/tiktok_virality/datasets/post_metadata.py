@@ -2,71 +2,87 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pandas as pd
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
+from tiktok_virality.datasets import post_formats
+from tiktok_virality.datasets.forgetting import Forgotten
+from tiktok_virality.datasets.post_forgetting import forget_info_files, forget_posts
+from tiktok_virality.datasets.post_formats import NAMES, READERS, ROWS, Format, Names, Post
 from tiktok_virality.schema import DataError
 
 logger = logging.getLogger(__name__)
 
-Posts = Sequence[Mapping[str, Any]]
-Source = Literal["metadata.json", "metadata.csv", "info.json"]
-INFO_SUFFIX: Final = ".info.json"
-DELIMITERS: Final = (",", ";", "\t")
-SURPLUS: Final = "values beyond the header"
+NAMED_BY: Final = ("id", "url", "creator", "file")
+"""Columns that say whose a post is."""
 
-COLUMN_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "id": ("id", "video_id", "aweme_id"),
-    "url": ("webpage_url", "url", "link", "video_url"),
-    "views": ("views", "view_count", "play_count", "playcount", "plays"),
-    "caption": ("caption", "description", "desc", "text", "title"),
-    "creator": ("creator_id", "uploader", "author", "creator", "username", "channel"),
-    "posted_at": ("posted_at", "timestamp", "create_time", "createtime", "upload_date"),
-    "captured_at": ("captured_at", "collected_at", "scraped_at", "epoch"),
-    "hashtags": ("hashtags", "tags"),
-    "file": ("file", "file_name", "filename", "path"),
-}
-"""Columns of a loaded table, each with the names it may have in a source, the best first."""
+INFO_JSON: Final = "info.json"
+INFO_SUFFIX: Final = ".info.json"
+FILES: Final = ("metadata.json", "metadata.csv", "metadata.parquet", "trending.json")
+"""Where posts are looked for, in this order; then in the ``.info.json`` files."""
 
 
 class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
     """One row per post, every value as text, as found.
 
-    Looks in a folder for ``metadata.json`` (a list of objects such as
-    ``{"id": "7106", "url": ..., "views": "21.1M"}``), ``metadata.csv``, and the ``.info.json``
-    files that yt-dlp writes beside its videos; the first that is there is taken.
+    Looks in a folder for ``metadata.json``, ``metadata.csv``, ``metadata.parquet``,
+    ``trending.json``, and the ``.info.json`` files that yt-dlp writes beside its videos; the first
+    that is there is taken. What a JSON file holds is recognised: a list of posts such as
+    ``{"id": "7106", "url": ..., "views": "21.1M"}``, an object with a list ``collector``, or
+    responses of TikTok's Research API.
 
     Args:
         filepath: The folder, such as ``data/01_raw``.
-        source: Which of the three to take; ``None`` takes the first that is there.
+        source: A file in it, or ``info.json``; ``None`` takes the first that is there.
+        format: Of a JSON file: one of `FORMATS`; ``None`` recognises it.
+        columns: Which name in the source each column has, where it is none of the usual ones:
+            ``{"views": "Plays", "creator": "author.handle"}``.
         metadata: For Kedro plugins.
+
+    Raises:
+        DatasetError: There is no such column or format; the message names those there are.
     """
 
     def __init__(
         self,
         *,
         filepath: str,
-        source: Source | None = None,
+        source: str | None = None,
+        format: Format | None = None,
+        columns: Mapping[str, str] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._folder = Path(filepath)
         self._source = source
+        self._format = format
+        self._columns = {
+            name: post_formats.tidy(theirs) for name, theirs in (columns or {}).items()
+        }
         self.metadata = metadata
+        unknown = sorted(set(self._columns) - set(ROWS))
+        if unknown:
+            raise DatasetError(
+                f"`columns` of the post metadata names {', '.join(unknown)}; there are "
+                f"{', '.join(ROWS)}."
+            )
+        if format is not None and format not in NAMES:
+            raise DatasetError(
+                f"`format` of the post metadata is {format!r}; there are {', '.join(NAMES)}."
+            )
 
     @property
     def _filepath(self) -> Path:
-        return self._folder / "metadata.json"
+        return self._folder / FILES[0]
 
     def load(self) -> pd.DataFrame:
-        """Return the posts with the columns of `COLUMN_NAMES`; what a source lacks is missing.
+        """Return the posts with the columns of `ROWS`; what a source lacks is missing.
 
         Raises:
             DataError: There is no metadata, or it cannot be read; the message says what to do.
@@ -76,7 +92,8 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             raise DataError(self._what_is_missing())
         if len(available) > 1:
             logger.info("%s holds %s; taking %s", self._folder, ", ".join(available), available[0])
-        return _to_table(READERS[available[0]](self._folder), self._folder / available[0])
+        found, posts = self._read(available[0])
+        return _to_table(posts, self._names(found), self._folder / available[0], self._columns)
 
     def save(self, data: pd.DataFrame) -> None:
         """Write ``metadata.json`` in the published form; missing values are left out."""
@@ -90,6 +107,21 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         temporary.write_text(text + "\n", encoding="utf-8")
         temporary.replace(self._filepath)
 
+    def forget(self, names: Forgotten, *, dry_run: bool = False) -> int:
+        """Remove posts from every source in the folder, those that are not read among them."""
+        theirs = [name for column in NAMED_BY for name in self._all_names(column)]
+        sources = {self._folder / name for name in (*FILES, self._source or FILES[0])}
+        removed = sum(
+            forget_posts(path, theirs, names, dry_run=dry_run)
+            for path in sorted(sources)
+            if path.is_file()
+        )
+        return removed + forget_info_files(self._folder, theirs, names, dry_run=dry_run)
+
+    def _all_names(self, column: str) -> set[str]:
+        names = {name for form in NAMES.values() for name in form[column]}
+        return names | ({self._columns[column]} if column in self._columns else set())
+
     def preview(self, nrows: int = 10) -> TablePreview:
         """Return the first posts, for Kedro-Viz."""
         return TablePreview(json.loads(self.load().head(nrows).to_json(orient="split")))
@@ -100,17 +132,29 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder), "source": self._source}
 
-    def _available(self) -> list[Source]:
-        present: dict[Source, bool] = {
-            "metadata.json": (self._folder / "metadata.json").is_file(),
-            "metadata.csv": (self._folder / "metadata.csv").is_file(),
-            "info.json": next(self._folder.rglob(f"*{INFO_SUFFIX}"), None) is not None,
-        }
-        wanted = present if self._source is None else [self._source]
-        return [source for source in wanted if present[source]]
+    def _names(self, found: Format) -> Names:
+        return {**NAMES[found], **{name: (theirs,) for name, theirs in self._columns.items()}}
+
+    def _read(self, source: str) -> tuple[Format, list[Post]]:
+        path = self._folder / source
+        if source == INFO_JSON:
+            return "info_json", read_info_files(self._folder)
+        if path.suffix in READERS:
+            return "rows", READERS[path.suffix](path)
+        recognised, posts = post_formats.recognise(post_formats.read_json(path), path)
+        return self._format or recognised, posts
+
+    def _available(self) -> list[str]:
+        wanted = (*FILES, INFO_JSON) if self._source is None else (self._source,)
+        return [source for source in wanted if self._holds(source)]
+
+    def _holds(self, source: str) -> bool:
+        if source == INFO_JSON:
+            return next(self._folder.rglob(f"*{INFO_SUFFIX}"), None) is not None
+        return (self._folder / source).is_file()
 
     def _what_is_missing(self) -> str:
-        sought = self._source or "metadata.json, metadata.csv, or .info.json files of yt-dlp"
+        sought = self._source or f"{', '.join(FILES)}, or .info.json files of yt-dlp"
         return (
             f"No post metadata in {self._folder.absolute()}: looked for {sought}. Put a "
             'metadata.json there, a list such as [{"id": "7106594312292453675", "url": "https://'
@@ -119,32 +163,15 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         )
 
 
-def _read_json(folder: Path) -> Posts:
-    path = folder / "metadata.json"
-    posts = _parse_json(path)
-    if not isinstance(posts, list) or not all(isinstance(post, dict) for post in posts):
-        raise DataError(
-            f'{path} must hold a list of posts, such as [{{"id": "7106", "views": "21.1M"}}].'
-        )
-    return posts
+def read_info_files(folder: Path) -> list[Post]:
+    """Read one post per file; the video is the one beside it with the same name.
 
-
-def _read_csv(folder: Path) -> Posts:
-    path = folder / "metadata.csv"
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-        header = lines[0] if lines else ""
-        delimiter = max(DELIMITERS, key=header.count)
-        return list(csv.DictReader(lines, delimiter=delimiter, restkey=SURPLUS))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read: {error}. Save it as CSV in UTF-8.") from error
-
-
-def _read_info_files(folder: Path) -> Posts:
-    """Read one post per file; the video is the one beside it with the same name."""
+    Raises:
+        DataError: A file is no JSON object.
+    """
     posts = []
     for path in sorted(folder.rglob(f"*{INFO_SUFFIX}")):
-        post = _parse_json(path)
+        post = post_formats.read_json(path)
         if not isinstance(post, dict):
             raise DataError(f"{path} must hold one object, as yt-dlp writes it. Delete the file.")
         if post.get("_type", "video") == "video":
@@ -153,60 +180,30 @@ def _read_info_files(folder: Path) -> Posts:
     return posts
 
 
-READERS: Final[Mapping[Source, Callable[[Path], Posts]]] = {
-    "metadata.json": _read_json,
-    "metadata.csv": _read_csv,
-    "info.json": _read_info_files,
-}
-
-
-def _parse_json(path: Path) -> Any:
-    """Parse a file with every number as text: a 19-digit id must not become a float.
+def _to_table(
+    posts: list[Post], names: Names, source: Path, mapped: Mapping[str, str]
+) -> pd.DataFrame:
+    """Bring the posts under the names of `ROWS`, every value as text or missing.
 
     Raises:
-        DataError: It is no JSON; the message gives the place.
+        DataError: No post has a name for its views, or neither an id nor a file, or a name that
+            the user mapped is nowhere.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), parse_int=str, parse_float=str)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path} is not valid JSON: {error}. Correct the file.") from error
-
-
-def _to_table(posts: Posts, source: Path) -> pd.DataFrame:
-    """Bring the posts under the names of `COLUMN_NAMES`, every value as text or missing.
-
-    Raises:
-        DataError: No post has a name for its views, or neither an id nor a file.
-    """
-    tidy = [{_tidy(name): value for name, value in post.items()} for post in posts]
-    found = {name for post in tidy for name in post}
-    for alternatives in (("views",), ("id", "file")):
-        names = [name for column in alternatives for name in COLUMN_NAMES[column]]
-        if posts and not found.intersection(names):
+    texts = [post_formats.texts_of(post) for post in posts]
+    found = {name for post in texts for name in post}
+    seen = found | {post_formats.tidy(name) for post in posts for name in post}
+    needed = [*((column,) for column in mapped), ("views",), ("id", "file")]
+    for alternatives in needed:
+        sought = [name for column in alternatives for name in names[column]]
+        if posts and not seen.intersection(sought):
             raise DataError(
                 f"{source} has no {' or '.join(alternatives)} column: looked for "
-                f"{', '.join(names)}; found {', '.join(sorted(found)) or 'nothing'}."
+                f"{', '.join(sought)}; found {', '.join(sorted(seen)) or 'nothing'}."
             )
     columns = {
-        column: [_first_text(post, names) for post in tidy]
-        for column, names in COLUMN_NAMES.items()
+        column: [post_formats.first_text(post, names[column]) for post in texts] for column in ROWS
     }
     return pd.DataFrame(columns, dtype="str")
-
-
-def _tidy(name: str) -> str:
-    return name.strip().lower().replace(" ", "_")
-
-
-def _first_text(post: Mapping[str, Any], names: Iterable[str]) -> str | None:
-    """Return the first value that is there, as text; lists of words are joined by spaces."""
-    for name in names:
-        value = post.get(name)
-        if isinstance(value, list):
-            value = " ".join(str(word) for word in value)
-        if value is not None and not isinstance(value, dict) and str(value).strip():
-            return str(value).strip()
-    return None
 
 
 def _is_missing(value: Any) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tiktok_virality.datasets.forgetting import Forgotten
 from tiktok_virality.datasets.part_files import (
     LEDGER_COLUMNS,
     PART_SUFFIX,
@@ -69,6 +70,14 @@ class PlanIndex:
             fingerprint=table.schema.metadata[b"fingerprint"].decode(),
             items=tuple((r["video_id"], r["digest"]) for r in rows if r["absent"] is None),
             absent={r["video_id"]: r["absent"] for r in rows if r["absent"] is not None},
+        )
+
+    def without(self, names: Forgotten) -> PlanIndex:
+        """Return the plan without some videos."""
+        return replace(
+            self,
+            items=tuple(item for item in self.items if item[0] not in names),
+            absent={k: names.redact(why) for k, why in self.absent.items() if k not in names},
         )
 
     def write(self, folder: Path) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
-from tiktok_virality.datasets.part_files import FileColumn, PartWriter
+from tiktok_virality.datasets.forgetting import Forgotten
+from tiktok_virality.datasets.part_files import PART_SUFFIX, FileColumn, PartWriter
+from tiktok_virality.datasets.part_forgetting import forget_in_part
 from tiktok_virality.datasets.stage_ledger import PlanIndex, read_ledger
 from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
 from tiktok_virality.execution import BatchReport, LocalEngine, StageItem, StagePlan, StageWork
@@ -160,6 +162,23 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
                 "data": records,
             }
         )
+
+    def forget(self, names: Forgotten, *, dry_run: bool = False) -> int:
+        """Remove videos from the plan, from every part of every version, and their files."""
+        found = set()
+        index = PlanIndex.read(self._folder)
+        if index is not None:
+            planned = [key for key, _ in index.items] + list(index.absent)
+            found |= {key for key in planned if key in names}
+            left = index.without(names)
+            if left != index and not dry_run:
+                left.write(self._folder)
+        folders = [path for path in self._folder.glob("*") if path.is_dir()]
+        for folder in folders:
+            for part in sorted(folder.glob(f"*{PART_SUFFIX}")):
+                columns = self._columns_in(folder)
+                found |= forget_in_part(part, names, columns, dry_run=dry_run)
+        return len(found)
 
     def _exists(self) -> bool:
         """Tell whether every planned item is accounted for: half a stage does not exist."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
+from tiktok_virality.datasets.forgetting import Forgotten
 from tiktok_virality.datasets.stage_store import StageReport, StageStore
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.clip import EncodedVideo, VideoFiles
@@ -69,6 +70,22 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
         """Make the videos of a plan that are not there yet."""
         self._store.save(plan)
 
+    def forget(self, names: Forgotten, *, dry_run: bool = False) -> int:
+        """Remove files of videos, with all that lies beside them under the same name."""
+        known = self.load().keys()
+        found: dict[str, list[Path]] = {}
+        for path in sorted(self._folder.rglob("*")):
+            relative = path.relative_to(self._folder)
+            if path.is_file() and relative.parts[0] != LEDGER_FOLDER:
+                owner = _owner(relative, known, names)
+                if owner in names:
+                    found.setdefault(str(owner), []).append(path)
+        for path in (path for paths in found.values() for path in paths):
+            if not dry_run:
+                path.unlink(missing_ok=True)
+        self._store.forget(names, dry_run=dry_run)
+        return len(found)
+
     def preview(self, nrows: int = 10) -> TablePreview:
         """Return the first files, for Kedro-Viz."""
         data = [
@@ -92,6 +109,20 @@ def video_id_of(relative_path: Path) -> str:
     """
     name = os.fsencode(relative_path.with_suffix("").as_posix()).decode("utf-8", "replace")
     return unicodedata.normalize("NFC", unquote(name))
+
+
+def _owner(relative: Path, known: Container[str], names: Container[object]) -> str | None:
+    """Return the video that a file belongs to, or ``None``.
+
+    ``7106.info.json`` belongs to ``7106``, unless there is a video ``7106.info``.
+    """
+    relative = relative.with_name(relative.name.lstrip("."))  # what a killed run left half-written
+    while relative.suffix:
+        video_id = video_id_of(relative)
+        if video_id in names or video_id in known:
+            return video_id
+        relative = relative.with_suffix("")
+    return None
 
 
 def _with_ids(folder: Path) -> Iterator[EncodedVideo]:

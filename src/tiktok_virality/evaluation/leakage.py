@@ -17,12 +17,14 @@ MAKE_ANEW: Final = "Make the splits anew: `kedro run --pipeline ingestion`."
 
 
 def check_features(names: Iterable[str]) -> None:
-    """Refuse features that exist only once a video has been watched.
+    """Refuse features that exist only once a video has been watched; views at any time are.
 
     Raises:
         DataError: Naming them.
     """
-    forbidden = sorted(POST_OUTCOME_COLUMNS.intersection(names))
+    forbidden = sorted(
+        name for name in set(names) if name in POST_OUTCOME_COLUMNS or name.startswith("views")
+    )
     if forbidden:
         raise DataError(
             f"Known only after posting, so never a feature: {', '.join(forbidden)}. Remove "

@@ -142,7 +142,8 @@ class Target:
         raise DataError(
             f"modeling.target asks for the views {self.parameters.horizon_days} days after "
             f"posting, and the manifest has no column {self.needs!r}: the source must hold "
-            "snapshots of the views. Add it, or choose another modeling.target.kind."
+            "snapshots of the views, and ingestion.horizons.days this number. Collect again to "
+            "add a snapshot, or choose another modeling.target.kind."
         )
 
 

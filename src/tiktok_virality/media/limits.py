@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from tiktok_virality.schema import SPLITS, Config, Split
 
@@ -57,6 +57,18 @@ class DuplicateParameters(Config):
         return self
 
 
+class HorizonParameters(Config):
+    """For how long after posting views are counted, where a source holds snapshots.
+
+    Attributes:
+        days: Each gives the manifest a column ``views_at_<n>d``.
+        tolerance_days: The snapshot nearest to the horizon counts if it is no farther from it.
+    """
+
+    days: tuple[PositiveInt, ...] = (7,)
+    tolerance_days: float = Field(default=1.0, gt=0)
+
+
 class SplitParameters(Config):
     """How the videos are divided.
 
@@ -98,9 +110,11 @@ class IngestionParameters(Config):
     Attributes:
         limits: How long a clip may be.
         duplicates: How much alike copies are.
+        horizons: For how long after posting views are counted.
         splits: How the videos are divided.
     """
 
     limits: ClipLimits = ClipLimits()
     duplicates: DuplicateParameters = DuplicateParameters()
+    horizons: HorizonParameters = HorizonParameters()
     splits: SplitParameters = SplitParameters()

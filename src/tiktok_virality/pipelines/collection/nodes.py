@@ -19,6 +19,7 @@ def find_videos(
     site_access: SiteAccess,
     parameters: CollectionParameters,
     seed: int,
+    forgotten: Container[str] = frozenset(),
 ) -> Iterator[Sequence[FoundVideo]]:
     """Look for links of every topic that needs more; open no page where none does.
 
@@ -32,7 +33,8 @@ def find_videos(
     from tiktok_virality.collection.pacing import Pacer
 
     pacer = Pacer(parameters.politeness)
-    yield from discover(earlier_collection, parameters, site_access, seed, pacer)
+    for links in discover(earlier_collection, parameters, site_access, seed, pacer):
+        yield [link for link in links if link.video_id not in forgotten]
 
 
 def fetch_videos(

@@ -24,13 +24,17 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                     "site_access",
                     "params:collection",
                     "params:seed",
+                    "forget_list",
                 ],
                 outputs="found_videos",
                 name="find_videos",
             ),
             node(
                 fetch_videos,
-                inputs=["found_videos", "site_access", "params:collection", "params:seed"],
+                inputs=[
+                    *("found_videos", "site_access", "params:collection", "params:seed"),
+                    "forget_list",
+                ],
                 outputs="collected_videos",
                 name="fetch_videos",
                 tags="media",

@@ -27,6 +27,11 @@ REJECTION_REASONS: Final = (
 
 MOMENT: Final = pd.DatetimeTZDtype("us", "UTC")
 
+COUNTED: Final = Check.in_range(0, MAX_VIEWS)
+
+HORIZON_COLUMNS: Final = r"^views_at_\d+d$"
+"""The views that a video had so many days after posting, where snapshots say so."""
+
 ManifestSchema = DataFrameSchema(
     {
         "video_id": Column(str, Check.str_length(min_value=1), unique=True),
@@ -34,7 +39,7 @@ ManifestSchema = DataFrameSchema(
         "creator_id": Column(str, nullable=True),
         "posted_at": Column(MOMENT, nullable=True),
         "captured_at": Column(MOMENT, nullable=True),
-        "views": Column("int64", Check.in_range(0, MAX_VIEWS)),
+        "views": Column("int64", COUNTED),
         "duration_seconds": Column(float, Check.gt(0)),
         "width": Column("int64", Check.ge(1)),
         "height": Column("int64", Check.ge(1)),
@@ -46,6 +51,9 @@ ManifestSchema = DataFrameSchema(
         "caption": Column(str, nullable=True),
         "hashtags": Column(str),
         "size_bytes": Column("int64", Check.ge(1)),
+        "topic": Column(str, nullable=True),
+        **dict.fromkeys(("likes", "comments", "shares"), Column("Int64", COUNTED, nullable=True)),
+        HORIZON_COLUMNS: Column("Int64", COUNTED, nullable=True, regex=True, required=False),
     },
     name="manifest",
     strict=True,

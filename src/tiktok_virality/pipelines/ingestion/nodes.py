@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from tiktok_virality.datasets.forget_list import ForgetList
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.duplicates import duplicate_groups
 from tiktok_virality.evaluation.splits import assign_splits
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.media.fingerprint import ClipFingerprint
-from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, SplitParameters
+from tiktok_virality.media.limits import (
+    ClipLimits,
+    DuplicateParameters,
+    HorizonParameters,
+    SplitParameters,
+)
+from tiktok_virality.pipelines.ingestion.horizons import horizon_views
 from tiktok_virality.pipelines.ingestion.manifest import (
+    HORIZON_COLUMNS,
     MOMENT,
     REJECTION_REASONS,
     ManifestSchema,
 )
-from tiktok_virality.pipelines.ingestion.posts import (
-    CountError,
-    FileFinder,
-    parse_count,
-    parse_post,
-)
+from tiktok_virality.pipelines.ingestion.posts import FileFinder, parse_posts
 from tiktok_virality.schema import DataError
 
 logger = logging.getLogger(__name__)
 
-MANIFEST_COLUMNS: Final = tuple(ManifestSchema.columns)
-POST_COLUMNS: Final = ("url", "creator_id", "posted_at", "captured_at", "caption", "hashtags")
+MANIFEST_COLUMNS: Final = tuple(name for name in ManifestSchema.columns if name != HORIZON_COLUMNS)
+POST_COLUMNS: Final = (
+    *("url", "creator_id", "posted_at", "posted_at_from", "posted_at_fault", "captured_at"),
+    *("caption", "hashtags", "topic", "likes", "comments", "shares"),
+)
+COLUMNS_OF_POSTS: Final = ("video_id", "views", *POST_COLUMNS, "reason", "detail")
 PROBE_COLUMNS: Final = (
     "duration_seconds",
     "width",
@@ -45,14 +53,18 @@ PROBE_COLUMNS: Final = (
     "size_bytes",
 )
 EXAMPLES: Final = 3
+ROUNDED_ID: Final = re.compile(r"\d(\.\d+)?e\+\d+", re.IGNORECASE)
 
 
-def match_posts(video_metadata: pd.DataFrame, videos: VideoFiles) -> pd.DataFrame:
+def match_posts(
+    video_metadata: pd.DataFrame, videos: VideoFiles, forget_list: ForgetList
+) -> pd.DataFrame:
     """Bring posts and files together.
 
     Args:
         video_metadata: Raw posts, every value as text or missing.
         videos: The files.
+        forget_list: Videos and creators that are left out as if they were not there.
 
     Returns:
         One row per post, and one per file without a post: ``video_id``, ``views`` and what the
@@ -63,15 +75,36 @@ def match_posts(video_metadata: pd.DataFrame, videos: VideoFiles) -> pd.DataFram
     """
     _check_anything_to_match(video_metadata, videos)
     finder = FileFinder(videos)
+    raw = video_metadata.reset_index(drop=True)
+    said = parse_posts(raw, read_at=pd.Timestamp.now("UTC"))
     rows = [
-        _match_post(raw, finder, fallback_id=f"post {number}")
-        for number, raw in enumerate(_records(video_metadata), start=1)
+        _match_post(row, finder, fallback_id=f"post {number}")
+        for number, row in enumerate(_records(raw[["id", "file"]].join(said)), start=1)
     ]
     meant = {row["video_id"] for row in rows}
     if meant.isdisjoint(videos):
         raise DataError(_nothing_matches(video_metadata, videos))
     orphans = [_without_post(video_id) for video_id in videos if video_id not in meant]
-    return _with_types(pd.DataFrame([*_marking_duplicates(rows), *orphans]))
+    kept = _left_after_forgetting([*_marking_duplicates(rows), *orphans], forget_list)
+    return _with_types(pd.DataFrame(kept, columns=list(COLUMNS_OF_POSTS)))
+
+
+def views_at_horizons(
+    posts: pd.DataFrame, count_snapshots: pd.DataFrame | None, horizons: HorizonParameters
+) -> pd.DataFrame:
+    """Say how many views each video had a fixed time after posting, where snapshots tell.
+
+    A source that holds a video several times, captured at different times, holds snapshots too.
+
+    Args:
+        posts: Posts and files brought together.
+        count_snapshots: ``video_id``, ``captured_at``, ``views``; ``None`` where there are none.
+        horizons: How many days, and how far from it a snapshot may lie.
+
+    Returns:
+        ``video_id``, and ``views_at_<n>d`` for each number of days for which some video is known.
+    """
+    return horizon_views(posts, count_snapshots, horizons)
 
 
 def probe_videos(posts: pd.DataFrame, videos: VideoFiles) -> StagePlan:
@@ -105,6 +138,7 @@ def build_manifest(
     posts: pd.DataFrame,
     video_probes: StageTable,
     fingerprints: StageTable,
+    horizons: pd.DataFrame,
     limits: ClipLimits,
     duplicates: DuplicateParameters,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -114,6 +148,7 @@ def build_manifest(
         posts: Posts and files brought together.
         video_probes: What the files hold.
         fingerprints: What the clips look and sound like.
+        horizons: Of `views_at_horizons`.
         limits: How long a clip may be.
         duplicates: How much alike copies are.
 
@@ -145,7 +180,8 @@ def build_manifest(
     taken = [_fingerprint(fingerprints, video_id) for video_id in kept["video_id"]]
     kept = kept.assign(duplicate_group=duplicate_groups(kept, taken, duplicates))
     _log_copies(kept["duplicate_group"])
-    return kept[list(MANIFEST_COLUMNS)].reset_index(drop=True), rejects
+    columns = [*MANIFEST_COLUMNS, *horizons.columns.drop("video_id")]
+    return kept.merge(horizons, on="video_id", how="left")[columns], rejects
 
 
 def split_videos(manifest: pd.DataFrame, splits: SplitParameters, seed: int) -> pd.DataFrame:
@@ -172,6 +208,35 @@ def split_videos(manifest: pd.DataFrame, splits: SplitParameters, seed: int) -> 
     return assigned
 
 
+def describe_dataset(
+    posts: pd.DataFrame,
+    manifest: pd.DataFrame,
+    rejected_videos: pd.DataFrame,
+    transcripts: pd.DataFrame | None,
+    ground_truth: dict[str, Any] | None,
+) -> tuple[dict[str, Any], str]:
+    """Say what the corpus holds, and what it cannot say.
+
+    It is one node, so that a corpus too small to be split has its card nevertheless.
+
+    Args:
+        posts: Posts and files brought together.
+        manifest: The usable videos.
+        rejected_videos: The others.
+        transcripts: What is spoken; ``None`` before the audio pipeline has run.
+        ground_truth: Of a planted corpus; ``None`` for real videos.
+
+    Returns:
+        `DatasetSummary` as JSON, and the dataset card: one page of HTML that needs nothing but
+        itself.
+    """
+    from tiktok_virality.pipelines.ingestion.card import summarise
+    from tiktok_virality.pipelines.ingestion.card_page import render_card
+
+    summary = summarise(posts, manifest, rejected_videos, transcripts, ground_truth)
+    return summary.model_dump(mode="json"), render_card(summary)
+
+
 def _check_anything_to_match(video_metadata: pd.DataFrame, videos: VideoFiles) -> None:
     if not videos:
         raise DataError(
@@ -187,39 +252,50 @@ def _check_anything_to_match(video_metadata: pd.DataFrame, videos: VideoFiles) -
         )
 
 
-def _records(video_metadata: pd.DataFrame) -> Iterator[dict[str, str | None]]:
-    for record in video_metadata.astype("object").to_dict("records"):
-        yield {
-            str(name): value if isinstance(value, str) else None for name, value in record.items()
-        }
+def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the rows, with ``None`` for what is missing."""
+    known = table.astype("object").where(table.notna(), None)
+    for record in known.to_dict("records"):
+        yield {str(name): value for name, value in record.items()}
 
 
-def _match_post(
-    raw: Mapping[str, str | None], finder: FileFinder, fallback_id: str
-) -> dict[str, Any]:
+def _match_post(said: dict[str, Any], finder: FileFinder, fallback_id: str) -> dict[str, Any]:
     """Return a post's row: with the file that it means, or with what is wrong with it."""
-    found = finder.find(raw["id"], raw["file"])
+    found = finder.find(said["id"], said["file"])
     row: dict[str, Any] = {
-        "video_id": found or raw["id"] or raw["file"] or fallback_id,
-        "views": None,
+        **said,
+        "video_id": found or said["id"] or said["file"] or fallback_id,
         "reason": None,
         "detail": None,
-        **parse_post(raw),
     }
-    try:
-        row["views"] = parse_count(raw["views"])
-    except CountError as error:
-        row.update(reason="bad count", detail=str(error))
+    if said["fault"] is not None:
+        row.update(reason="bad count", detail=said["fault"])
     if found is None:
-        row.update(reason="no file", detail=_what_was_sought(raw))
+        row.update(reason="no file", detail=_what_was_sought(said))
     return row
 
 
-def _what_was_sought(raw: Mapping[str, str | None]) -> str:
+def _left_after_forgetting(
+    rows: Sequence[dict[str, Any]], forget_list: ForgetList
+) -> list[dict[str, Any]]:
+    """Leave out what was forgotten, whatever of it came back; no table may name it again."""
+    names = ("video_id", "id", "creator_id")
+    kept = [row for row in rows if not any(row.get(name) in forget_list for name in names)]
+    if len(kept) < len(rows):
+        logger.warning(
+            "%d posts or files are on the forget list and left out. `tiktok-virality forget` "
+            "removes what has come back of them.",
+            len(rows) - len(kept),
+        )
+    return kept
+
+
+def _what_was_sought(raw: Mapping[str, Any]) -> str:
     if raw["file"]:
         return f"the post names the file {raw['file']!r}, which is not there"
     if raw["id"]:
-        return f"no video file is named {raw['id']!r}"
+        cut = " (a spreadsheet has rounded the id)" if ROUNDED_ID.fullmatch(raw["id"]) else ""
+        return f"no video file is named {raw['id']!r}{cut}"
     return "the post gives neither an id nor a file"
 
 
@@ -250,13 +326,17 @@ def _without_post(video_id: str) -> dict[str, Any]:
 
 
 def _with_types(posts: pd.DataFrame) -> pd.DataFrame:
-    texts = ("video_id", "url", "creator_id", "caption", "reason", "detail")
-    types: dict[Hashable, Any] = {**dict.fromkeys(texts, "str"), "views": "Int64"}
+    texts = (
+        *("video_id", "url", "creator_id", "caption", "topic"),
+        *("posted_at_from", "posted_at_fault", "reason", "detail"),
+    )
+    counts = ("views", "likes", "comments", "shares")
+    types: dict[Hashable, Any] = {**dict.fromkeys(texts, "str"), **dict.fromkeys(counts, "Int64")}
     posts = posts.astype(types)
     posts["hashtags"] = posts["hashtags"].fillna("").astype("str")
     for name in ("posted_at", "captured_at"):
         posts[name] = pd.to_datetime(posts[name], utc=True).astype(MOMENT)
-    return posts[["video_id", "views", *POST_COLUMNS, "reason", "detail"]]
+    return posts
 
 
 def _rejects_of_posts(posts: pd.DataFrame) -> pd.DataFrame:

@@ -8,22 +8,34 @@ from kedro.pipeline import Pipeline, node, pipeline
 
 from tiktok_virality.pipelines.ingestion.nodes import (
     build_manifest,
+    describe_dataset,
     fingerprint_videos,
     match_posts,
     probe_videos,
     split_videos,
+    views_at_horizons,
 )
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``manifest``, ``rejected_videos`` and ``splits`` of raw videos and posts."""
-    return pipeline(
+    """Make ``manifest``, ``rejected_videos``, ``splits`` and the dataset card of raw videos.
+
+    The card says which languages are spoken if ``transcripts`` are there: in a run of everything
+    it waits for them, and ingestion alone takes those of an earlier run, or none.
+    """
+    made = pipeline(
         [
             node(
                 match_posts,
-                inputs=["video_metadata", "videos"],
+                inputs=["video_metadata", "videos", "forget_list"],
                 outputs="posts",
                 name="match_posts",
+            ),
+            node(
+                views_at_horizons,
+                inputs=["posts", "count_snapshots", "params:ingestion.horizons"],
+                outputs="horizon_views",
+                name="views_at_horizons",
             ),
             node(
                 probe_videos,
@@ -50,6 +62,7 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                     "posts",
                     "video_probes",
                     "fingerprints",
+                    "horizon_views",
                     "params:ingestion.limits",
                     "params:ingestion.duplicates",
                 ],
@@ -67,3 +80,17 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
         prefix_datasets_with_namespace=False,
         tags=["ingestion", "cpu"],
     )
+    card = pipeline(
+        [
+            node(
+                describe_dataset,
+                inputs=["posts", "manifest", "rejected_videos", "transcripts", "ground_truth"],
+                outputs=["dataset_summary", "dataset_card"],
+                name="describe_dataset",
+            ),
+        ],
+        namespace="dataset_card",  # not amid ingestion: it may have to wait for another pipeline
+        prefix_datasets_with_namespace=False,
+        tags=["ingestion", "cpu"],
+    )
+    return made + card

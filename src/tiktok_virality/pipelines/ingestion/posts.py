@@ -1,12 +1,10 @@
-"""Reading what a post says: counts, moments, creators, hashtags, and which file is meant."""
+"""Reading what a post says: moments, creators, hashtags, and which file is meant."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import unquote
@@ -14,67 +12,102 @@ from urllib.parse import unquote
 import pandas as pd
 
 from tiktok_virality.media.clip import VideoFiles
-from tiktok_virality.pipelines.ingestion.manifest import MAX_VIEWS
+from tiktok_virality.pipelines.ingestion.counts import parse_counts
+from tiktok_virality.pipelines.ingestion.manifest import MOMENT
 
-COUNT: Final = re.compile(r"(\d+|\d{1,3}(?:,\d{3})+)(\.\d+)?\s*([KMB]?)", re.IGNORECASE)
-MULTIPLIERS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "B": 1_000_000_000}
 CREATOR_IN_URL: Final = re.compile(r"/@([^/?#]+)")
 HASHTAG: Final = re.compile(r"#(\w+)")
 TIKTOK_ID_DIGITS: Final = 19
 SECONDS_SHIFT: Final = 32
-"""The upper half of a 64-bit video id is the second in which it was made."""
+REACTIONS: Final = ("likes", "comments", "shares")
+"""Counts that a source may give beside the views; one that cannot be read is missing."""
+
+EARLIEST: Final = pd.Timestamp("2014-01-01", tz="UTC")
+"""No short video of the platforms that give such ids is older; a time before it is a mistake."""
+
+ONE_DAY: Final = pd.Timedelta(days=1)
+"""A capture may be noted as a date alone, which is the first moment of its day."""
 
 
-class CountError(ValueError):
-    """A view count that cannot be taken at its word."""
+def parse_moments(texts: pd.Series) -> pd.Series:
+    """Read moments: seconds or milliseconds since 1970, ``YYYYMMDD``, or an ISO date and time.
 
-
-def parse_count(text: str | None) -> int:
-    """Read a view count such as ``"21.1M"``, ``"541.2K"``, ``"1,234"`` or ``"3384"``.
-
-    Raises:
-        CountError: It is missing, negative, no whole number, too large to be true, or not a count.
-    """
-    if text is None:
-        raise CountError("there is no view count")
-    match = COUNT.fullmatch(text.strip())
-    if match is None:
-        kind = "negative" if re.fullmatch(r"-\s*[\d.,]+.*", text.strip()) else "unreadable"
-        raise CountError(f"the view count {text!r} is {kind}")
-    whole, fraction, suffix = match.groups()
-    digits = whole.replace(",", "") + (fraction or "")
-    count = Decimal(digits) * MULTIPLIERS[suffix.upper()]
-    if count != count.to_integral_value():
-        raise CountError(f"the view count {text!r} is no whole number")
-    if count > MAX_VIEWS:
-        raise CountError(f"the view count {text!r} is more than any video has")
-    return int(count)
-
-
-def parse_moment(text: str | None) -> pd.Timestamp | None:
-    """Read a moment: seconds or milliseconds since 1970, ``YYYYMMDD``, or an ISO date and time.
+    Args:
+        texts: What a source says, text or missing.
 
     Returns:
-        The moment in UTC; ``None`` where there is none, or none that can be read.
+        Moments in UTC; missing where there is none, or none that can be read. ``01/02/2022`` and
+        its like are not read: they mean one day here and another one there.
     """
-    if text is None:
-        return None
-    number = re.fullmatch(r"(\d{8}|\d{9,10}|\d{13})(?:\.\d+)?", text)
-    if number is None:
-        moment = pd.to_datetime(text, utc=True, errors="coerce")
-    elif len(number[1]) == len("YYYYMMDD"):
-        moment = pd.to_datetime(number[1], format="%Y%m%d", utc=True, errors="coerce")
-    else:
-        seconds = int(number[1]) / (1000 if len(number[1]) == len("1700000000000") else 1)
-        moment = pd.Timestamp(datetime.fromtimestamp(seconds, tz=UTC))
-    return None if pd.isna(moment) else moment
+    number = texts.str.extract(r"^(\d{8}|\d{9,10}|\d{13})(?:\.\d+)?$")[0]
+    digits = number.str.len()
+    seconds = number.where(digits.isin([9, 10])).astype("Int64")
+    milliseconds = number.where(digits == 13).astype("Int64")
+    others = texts.where(number.isna() & texts.str.match(r"\d{4}-\d{2}"))
+    readings = (
+        pd.to_datetime(seconds, unit="s", utc=True, errors="coerce"),
+        pd.to_datetime(milliseconds, unit="ms", utc=True, errors="coerce"),
+        pd.to_datetime(number.where(digits == 8), format="%Y%m%d", utc=True, errors="coerce"),
+        pd.to_datetime(others, format="ISO8601", utc=True, errors="coerce"),
+    )
+    moments = pd.Series(pd.NaT, index=texts.index, dtype=MOMENT)
+    for reading in readings:
+        moments = moments.fillna(reading.astype(MOMENT))
+    return moments
 
 
-def moment_in_id(post_id: str | None) -> pd.Timestamp | None:
-    """Return the moment of posting that a 19-digit id holds; other ids hold none."""
-    if post_id is None or not re.fullmatch(rf"[1-9]\d{{{TIKTOK_ID_DIGITS - 1}}}", post_id):
-        return None
-    return pd.Timestamp(datetime.fromtimestamp(int(post_id) >> SECONDS_SHIFT, tz=UTC))
+def moments_in_ids(ids: pd.Series) -> pd.Series:
+    """Return the moments of posting that 19-digit ids hold; other ids hold none.
+
+    The upper 32 of the 64 bits of such an id are the second in which it was made.
+    """
+    long = ids.where(ids.str.fullmatch(rf"[1-9]\d{{{TIKTOK_ID_DIGITS - 1}}}").fillna(False))
+    seconds = [pd.NA if pd.isna(text) else int(text) >> SECONDS_SHIFT for text in long]
+    as_numbers = pd.Series(seconds, index=ids.index, dtype="Int64")
+    return pd.to_datetime(as_numbers, unit="s", utc=True, errors="coerce").astype(MOMENT)
+
+
+def posting_times(raw: pd.DataFrame, captured_at: pd.Series, read_at: pd.Timestamp) -> pd.DataFrame:
+    """Say when each post was made: as its source says, else as its id says, else not at all.
+
+    A time before 2014, or after the capture, is not taken; nor is one after ``read_at`` where the
+    capture is not known.
+
+    Args:
+        raw: ``id`` and ``posted_at``, text or missing.
+        captured_at: When each was captured, or missing.
+        read_at: Now.
+
+    Returns:
+        ``posted_at``; ``posted_at_from``, ``source`` or ``id``; and ``posted_at_fault``, why a time
+        that was given is not taken. Each may be missing.
+    """
+    latest = captured_at.fillna(read_at) + ONE_DAY
+    end = captured_at.notna().map({True: "its capture", False: "today"}).astype("str")
+    found = pd.DataFrame(
+        {
+            "posted_at": pd.Series(pd.NaT, index=raw.index, dtype=MOMENT),
+            "posted_at_from": pd.Series(pd.NA, index=raw.index, dtype="str"),
+            "posted_at_fault": pd.Series(pd.NA, index=raw.index, dtype="str"),
+        }
+    )
+    unread = raw["posted_at"].notna() & parse_moments(raw["posted_at"]).isna()
+    quoted = raw["posted_at"].map(repr, na_action="ignore").astype("str")
+    found.loc[unread, "posted_at_fault"] = "the time of posting " + quoted + " is unreadable"
+    sources = (("source", parse_moments(raw["posted_at"])), ("id", moments_in_ids(raw["id"])))
+    for name, moments in sources:
+        wanted = found["posted_at"].isna() & moments.notna()
+        good = wanted & moments.between(EARLIEST, latest)
+        found.loc[good, "posted_at"] = moments
+        found.loc[good, "posted_at_from"] = name
+        early, late = wanted & (moments < EARLIEST), wanted & (moments > latest)
+        day = moments.dt.strftime("%Y-%m-%d")
+        for bad, why in ((early, f"before {EARLIEST:%Y}"), (late, "after " + end)):
+            said = f"the time in the {name}, " + day + ", is " + why
+            found["posted_at_fault"] = found["posted_at_fault"].mask(
+                bad & found["posted_at_fault"].isna(), said
+            )
+    return found
 
 
 def creator_in_url(url: str | None) -> str | None:
@@ -90,6 +123,37 @@ def parse_hashtags(hashtags: str | None, caption: str | None) -> str:
     """
     words = re.split(r"[\s,]+", hashtags) if hashtags else HASHTAG.findall(caption or "")
     return " ".join(dict.fromkeys(word.strip("#").lower() for word in words if word.strip("#")))
+
+
+def parse_posts(raw: pd.DataFrame, read_at: pd.Timestamp) -> pd.DataFrame:
+    """Return what raw posts say, typed.
+
+    Args:
+        raw: The columns of a raw table, each text or missing.
+        read_at: Now: nothing was posted later.
+
+    Returns:
+        ``views`` with ``fault``, what is wrong with a count that could not be read; ``likes``,
+        ``comments``, ``shares``; ``url``, ``creator_id``, ``topic``, ``caption``, ``hashtags``;
+        ``captured_at``; and the columns of `posting_times`.
+    """
+    counted = parse_counts(raw["views"])
+    captured_at = parse_moments(raw["captured_at"])
+    by_address = raw["url"].map(creator_in_url, na_action="ignore").astype("str")
+    texts = raw[["hashtags", "caption"]].astype("object").where(raw.notna(), None)
+    hashtags = [parse_hashtags(*pair) for pair in texts.itertuples(index=False, name=None)]
+    return pd.DataFrame(
+        {
+            "views": counted["count"],
+            "fault": counted["fault"],
+            **{name: parse_counts(raw[name])["count"] for name in REACTIONS},
+            **{name: raw[name] for name in ("url", "topic", "caption")},
+            "creator_id": raw["creator"].fillna(by_address),
+            "hashtags": pd.Series(hashtags, index=raw.index, dtype="str"),
+            "captured_at": captured_at,
+            **posting_times(raw, captured_at, read_at),
+        }
+    )
 
 
 class FileFinder:
@@ -139,20 +203,3 @@ def _endings(file: str | None) -> Iterator[str]:
 
 def _spellings(post_id: str | None) -> Iterable[str]:
     return () if post_id is None else (_normal(post_id), _normal(unquote(post_id)))
-
-
-def parse_post(raw: Mapping[str, str | None]) -> dict[str, object]:
-    """Return what one raw post says, typed; ``views`` is not among it.
-
-    Args:
-        raw: The columns of the raw table, each text or ``None``.
-    """
-    posted_at = parse_moment(raw["posted_at"]) or moment_in_id(raw["id"])
-    return {
-        "url": raw["url"],
-        "creator_id": raw["creator"] or creator_in_url(raw["url"]),
-        "posted_at": posted_at,
-        "captured_at": parse_moment(raw["captured_at"]),
-        "caption": raw["caption"],
-        "hashtags": parse_hashtags(raw["hashtags"], raw["caption"]),
-    }

@@ -26,6 +26,7 @@ from tiktok_virality.pipelines.reporting.json_values import json_ready
 from tiktok_virality.pipelines.reporting.sample import SampledClip
 from tiktok_virality.pipelines.reporting.target_words import TargetWords
 from tiktok_virality.pipelines.reporting.verdict import reach_verdict
+from tiktok_virality.schema import DataError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
@@ -155,13 +156,21 @@ def sample_held_out_clips(
     predictions: pd.DataFrame,
     verdict: dict[str, Any],
     manifest: pd.DataFrame,
-    transcripts: pd.DataFrame,
+    transcripts: pd.DataFrame | None,
     videos: VideoFiles,
     target: TargetParameters,
     reporting: ReportingParameters,
     seed: int,
 ) -> list[SampledClip]:
-    """Take a random few clips of the test split, with what is seen, said, true and predicted."""
+    """Take a random few clips of the test split, with what is seen, said, true and predicted.
+
+    Raises:
+        DataError: There are no transcripts yet.
+    """
+    if transcripts is None:
+        raise DataError(
+            "There are no transcripts: run the audio pipeline, `kedro run --pipeline audio`."
+        )
     test = measured.of_main_seed(predictions, seed, "test")
     words = _words(target)
     said = dict(zip(transcripts["video_id"], transcripts["text"], strict=True))

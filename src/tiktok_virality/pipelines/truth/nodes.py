@@ -11,7 +11,7 @@ import pandas as pd
 from tiktok_virality.demo.config import World
 from tiktok_virality.demo.planting import format_count, plant_views
 from tiktok_virality.evaluation.targets import TargetParameters
-from tiktok_virality.pipelines.ingestion.posts import parse_count
+from tiktok_virality.pipelines.ingestion.counts import parse_counts
 from tiktok_virality.pipelines.reporting.evidence import read_coverage, read_split_sensitivity
 from tiktok_virality.pipelines.truth import checks, planted, scores
 from tiktok_virality.pipelines.truth.findings import TruthFindings, WorldFindings, read_findings
@@ -44,7 +44,7 @@ def replace_views(manifest: pd.DataFrame, planted_clips: pd.DataFrame) -> pd.Dat
     Raises:
         DataError: A clip of the manifest was not planted.
     """
-    shown = planted_clips["views"].map(format_count).map(parse_count)
+    shown = parse_counts(planted_clips["views"].map(format_count))["count"]
     views = manifest["video_id"].map(dict(zip(planted_clips["video_id"], shown, strict=True)))
     strangers = manifest.loc[views.isna(), "video_id"]
     if len(strangers):

@@ -1,0 +1,48 @@
+"""What the `tiktok-virality` command can do."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from pathlib import Path
+
+import click
+
+from tiktok_virality.schema import ProjectError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Work on a corpus outside of a run; `kedro run` is for the pipelines."""
+
+
+@main.command()
+@click.option("--video", "videos", multiple=True, metavar="ID", help="A video; repeatable.")
+@click.option(
+    "--creator",
+    "creators",
+    multiple=True,
+    metavar="NAME",
+    help="All videos of a creator, by name or as the manifest has it; repeatable.",
+)
+@click.option("--env", default=None, help="The Kedro environment whose data are meant.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def forget(
+    videos: tuple[str, ...], creators: tuple[str, ...], env: str | None, dry_run: bool
+) -> None:
+    """Remove videos or creators from every dataset, and never take them again."""
+    if not videos and not creators:
+        raise click.UsageError("Give at least one --video or --creator.")
+    from tiktok_virality.app.forget import forget as forget_everywhere
+    from tiktok_virality.app.project import open_catalog, project_folder
+
+    try:
+        project = project_folder(Path.cwd())
+        # what libraries say of pipelines and models when they are imported is no matter here
+        with contextlib.chdir(project), warnings.catch_warnings(record=True):
+            catalog = open_catalog(project, env)
+            outcome = forget_everywhere(catalog, videos, creators, dry_run=dry_run)
+    except ProjectError as error:
+        raise click.ClickException(str(error)) from error
+    for line in outcome.lines(dry_run=dry_run):
+        click.echo(line)

@@ -1,0 +1,76 @@
+"""The project's catalog, opened without running anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kedro.config import MissingConfigException
+from kedro.framework.project import pipelines, settings
+from kedro.framework.startup import bootstrap_project
+from kedro.io import AbstractDataset, CachedDataset, DataCatalog, MemoryDataset
+from kedro.utils import find_kedro_project
+
+from tiktok_virality.schema import ProjectError
+
+
+def project_folder(start: Path) -> Path:
+    """Return the project that a folder belongs to.
+
+    Raises:
+        ProjectError: There is none.
+    """
+    found = find_kedro_project(start)
+    if found is None:
+        raise ProjectError(f"{start} is in no Kedro project. Run this in the project's folder.")
+    return Path(found)
+
+
+def open_catalog(project: Path, env: str | None) -> DataCatalog:
+    """Return the catalog of an environment, without hooks: nothing is logged anywhere.
+
+    Args:
+        project: Its folder; relative paths of the catalog are meant from there.
+        env: Such as ``demo``; ``None`` is the usual one.
+
+    Raises:
+        ProjectError: There is no such environment.
+    """
+    bootstrap_project(project)
+    conf = project / settings.CONF_SOURCE
+    if env is not None and not (conf / env).is_dir():
+        there = sorted(path.name for path in conf.iterdir() if path.is_dir())
+        raise ProjectError(f"There is no environment {env!r}; there are {', '.join(there)}.")
+    loader = settings.CONFIG_LOADER_CLASS(
+        conf_source=str(conf), env=env, **settings.CONFIG_LOADER_ARGS
+    )
+    try:
+        credentials = loader["credentials"]
+    except MissingConfigException:
+        credentials = {}
+    return DataCatalog.from_config(loader["catalog"], credentials)
+
+
+def stored_datasets(catalog: DataCatalog) -> dict[str, AbstractDataset[Any, Any]]:
+    """Return every dataset that is stored, those of patterns by the names that pipelines use.
+
+    Of several names of the same place, the first.
+    """
+    names = {name for pipeline in pipelines.values() for name in pipeline.datasets()}
+    names |= set(catalog.keys())
+    found: dict[str, AbstractDataset[Any, Any]] = {}
+    places = set()
+    for name in sorted(name for name in names if not is_parameter(name)):
+        dataset = catalog.get(name)
+        if dataset is None or isinstance(dataset, MemoryDataset | CachedDataset):
+            continue
+        place = f"{type(dataset).__name__}{dataset._describe()}"
+        if place not in places:
+            places.add(place)
+            found[name] = dataset
+    return found
+
+
+def is_parameter(name: str) -> bool:
+    """Tell a parameter from a dataset."""
+    return name == "parameters" or name.startswith("params:")

@@ -1,0 +1,106 @@
+"""Who was forgotten: what neither collection nor ingestion may take again."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from kedro.io import AbstractDataset
+
+from tiktok_virality.datasets.part_files import write_bytes_atomically
+from tiktok_virality.schema import DataError
+
+SALT_BYTES: Final = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetList:
+    """Videos and creators that are not to be taken again.
+
+    Attributes:
+        videos: Ids that were named one by one, as they are.
+        hashes: Keyed hashes of ids and names that were forgotten with a creator.
+        salt: Their key. It keeps names from being read, not from being guessed: who holds this
+            list can try a name.
+    """
+
+    videos: frozenset[str] = frozenset()
+    hashes: frozenset[str] = frozenset()
+    salt: str = field(default_factory=lambda: secrets.token_hex(SALT_BYTES))
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether an id or a creator was forgotten."""
+        if not isinstance(name, str):
+            return False
+        return name in self.videos or (bool(self.hashes) and self.hash_of(name) in self.hashes)
+
+    def __len__(self) -> int:
+        return len(self.videos) + len(self.hashes)
+
+    def hash_of(self, name: str) -> str:
+        """Return the keyed hash of an id or a name."""
+        return hmac.new(bytes.fromhex(self.salt), name.encode(), hashlib.sha256).hexdigest()
+
+    def with_videos(self, ids: Iterable[str]) -> ForgetList:
+        """Return the list with these ids as well."""
+        return replace(self, videos=self.videos | set(ids))
+
+    def with_creators(self, names: Iterable[str], ids: Iterable[str]) -> ForgetList:
+        """Return the list with creators and their videos as well, hashed."""
+        return replace(self, hashes=self.hashes | {self.hash_of(each) for each in (*names, *ids)})
+
+
+class ForgetListFile(AbstractDataset[ForgetList, ForgetList]):
+    """The forget list as JSON; an empty one where there is no file.
+
+    Args:
+        filepath: The file.
+        metadata: For Kedro plugins.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> ForgetList:
+        """Read the list.
+
+        Raises:
+            DataError: The file is broken: without it, what was forgotten would be taken again.
+        """
+        if not self._filepath.exists():
+            return ForgetList()
+        try:
+            content = json.loads(self._filepath.read_text(encoding="utf-8"))
+            return ForgetList(
+                videos=frozenset(content["videos"]),
+                hashes=frozenset(content["hashes"]),
+                salt=content["salt"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{self._filepath} is no forget list: {error!r}. Restore it: without it, videos "
+                "that were forgotten would be taken again."
+            ) from error
+
+    def save(self, data: ForgetList) -> None:
+        """Write the list at once."""
+        content = {
+            "videos": sorted(data.videos),
+            "hashes": sorted(data.hashes),
+            "salt": data.salt,
+        }
+        self._filepath.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomically(self._filepath, (json.dumps(content, indent=1) + "\n").encode())
+
+    def _exists(self) -> bool:
+        return self._filepath.exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}

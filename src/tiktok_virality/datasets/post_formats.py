@@ -1,0 +1,226 @@
+"""The forms in which people have posts: what they look like, and what their fields are called.
+
+A form is the place of its posts in a file, and the name of each column there. Nested fields are
+joined by dots, in lower case: ``authorMeta: {name: ann}`` is ``authormeta.name``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from tiktok_virality.schema import DataError
+
+Post = dict[str, Any]
+Posts = Sequence[Mapping[str, Any]]
+Format = Literal["rows", "collector", "research_api", "info_json"]
+FORMATS: Final = get_args(Format)
+DELIMITERS: Final = (",", ";", "\t")
+SURPLUS: Final = "values beyond the header"
+
+Names = Mapping[str, tuple[str, ...]]
+
+ROWS: Final[dict[str, tuple[str, ...]]] = {
+    "id": ("id", "video_id", "aweme_id"),
+    "url": ("webpage_url", "url", "link", "video_url"),
+    "views": ("views", "view_count", "play_count", "playcount", "plays"),
+    "likes": ("likes", "like_count", "digg_count", "diggcount"),
+    "comments": ("comments", "comment_count", "commentcount"),
+    "shares": ("shares", "share_count", "sharecount", "repost_count"),
+    "caption": ("caption", "description", "desc", "text", "title"),
+    "creator": ("creator_id", "uploader", "author", "creator", "username", "channel"),
+    "posted_at": ("posted_at", "timestamp", "create_time", "createtime", "upload_date"),
+    "captured_at": ("captured_at", "capture_time", "collected_at", "scraped_at", "epoch"),
+    "hashtags": ("hashtags", "tags"),
+    "topic": ("topic", "category"),
+    "file": ("file", "file_name", "filename", "path"),
+}
+"""Columns of a loaded table, each with the names it may have in rows, the best first."""
+
+NAMES: Final[Mapping[Format, Names]] = {
+    "rows": ROWS,
+    "collector": ROWS
+    | {
+        "id": ("id",),
+        "url": ("webvideourl",),
+        "views": ("playcount",),
+        "likes": ("diggcount",),
+        "comments": ("commentcount",),
+        "shares": ("sharecount",),
+        "caption": ("text",),
+        "creator": ("authormeta.name",),
+        "posted_at": ("createtime",),
+        "hashtags": ("hashtags",),
+    },
+    "research_api": ROWS
+    | {
+        "id": ("id",),
+        "views": ("view_count",),
+        "likes": ("like_count",),
+        "comments": ("comment_count",),
+        "shares": ("share_count",),
+        "caption": ("video_description",),
+        "creator": ("username",),
+        "posted_at": ("create_time",),
+        "hashtags": ("hashtag_names",),
+    },
+    "info_json": ROWS
+    | {
+        "url": ("webpage_url",),
+        "views": ("view_count",),
+        "likes": ("like_count",),
+        "comments": ("comment_count",),
+        "shares": ("repost_count", "share_count"),
+        "caption": ("description", "title"),
+        "creator": ("creator_id", "uploader", "uploader_id", "channel"),
+        "posted_at": ("timestamp", "upload_date"),
+        "captured_at": ("capture_time", "epoch"),
+        "hashtags": ("hashtags", "tags"),
+        "topic": ("topic",),
+    },
+}
+"""What each form calls the columns of `ROWS`."""
+
+
+def recognise(content: Any, source: Path) -> tuple[Format, list[Post]]:
+    """Return the form of parsed JSON, and its posts.
+
+    Raises:
+        DataError: It has none of the forms.
+    """
+    if isinstance(content, dict):
+        if isinstance(content.get("collector"), list):
+            return "collector", _objects(content["collector"], source)
+        if _is_response(content):
+            return "research_api", _objects(content["data"]["videos"], source)
+    elif isinstance(content, list):
+        if content and all(_is_response(part) for part in content):
+            videos = [video for part in content for video in part["data"]["videos"]]
+            return "research_api", _objects(videos, source)
+        return "rows", _objects(content, source)
+    raise DataError(
+        f'{source} must hold a list of posts, such as [{{"id": "7106", "views": "21.1M"}}], an '
+        'object with a list "collector", or responses of the Research API with "data.videos".'
+    )
+
+
+def _is_response(content: Any) -> bool:
+    data = content.get("data") if isinstance(content, dict) else None
+    return isinstance(data, dict) and isinstance(data.get("videos"), list)
+
+
+def _objects(posts: list[Any], source: Path) -> list[Post]:
+    for number, post in enumerate(posts, start=1):
+        if not isinstance(post, dict):
+            raise DataError(
+                f"{source} must hold a list of posts, each an object; number {number} is "
+                f"{json.dumps(post)[:60]}."
+            )
+    return posts
+
+
+def read_json(path: Path, *, as_text: bool = True) -> Any:
+    """Parse a file, with every number as text: a 19-digit id must not become a float.
+
+    Args:
+        path: The file.
+        as_text: ``False`` leaves numbers what they are, to write them again.
+
+    Raises:
+        DataError: It is no JSON; the message gives the place.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if not as_text:
+            return json.loads(text)
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path} is not valid JSON: {error}. Correct the file.") from error
+
+
+def read_csv(path: Path) -> list[Post]:
+    """Read a table whose values are divided by commas, semicolons or tabs, as text.
+
+    Raises:
+        DataError: It is not UTF-8, or no such table.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+        return list(csv.DictReader(lines, delimiter=delimiter_of(lines), restkey=SURPLUS))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}. Save it as CSV in UTF-8.") from error
+
+
+def delimiter_of(lines: Sequence[str]) -> str:
+    """Return what divides the values of a table, by its header."""
+    return max(DELIMITERS, key=(lines[0] if lines else "").count)
+
+
+def read_parquet(path: Path) -> list[Post]:
+    """Read a table with every whole number as its digits.
+
+    Raises:
+        DataError: It is no Parquet, or ids were stored as floats, which do not hold 19 digits.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path} cannot be read as Parquet: {error}") from error
+    for field in table.schema:
+        if pa.types.is_floating(field.type) and tidy(field.name) in ROWS["id"]:
+            raise DataError(
+                f"{path} holds the ids in {field.name!r} as {field.type}, which keeps 15 of 19 "
+                "digits: they are lost. Write the file again with the ids as text or int64."
+            )
+    return [dict(row) for row in table.to_pylist()]
+
+
+READERS: Final[Mapping[str, Callable[[Path], list[Post]]]] = {
+    ".csv": read_csv,
+    ".parquet": read_parquet,
+}
+"""By suffix: tables, whose posts are rows."""
+
+
+def tidy(name: str) -> str:
+    """Return the name of a column as it is compared."""
+    return str(name).strip().lower().replace(" ", "_")
+
+
+def texts_of(post: Mapping[str, Any]) -> dict[str, str]:
+    """Return a post's values as text under tidy names; nested fields are joined by dots."""
+    return dict(_flat(post, ""))
+
+
+def _flat(post: Mapping[str, Any], above: str) -> Iterator[tuple[str, str]]:
+    for name, value in post.items():
+        full = above + tidy(name)
+        if isinstance(value, dict):
+            yield from _flat(value, full + ".")
+        elif (text := _text(value)) is not None:
+            yield full, text
+
+
+def _text(value: Any) -> str | None:
+    """Return a value as text; lists of words, or of things with a name, are joined by spaces."""
+    if isinstance(value, list | tuple):
+        words = [each.get("name") if isinstance(each, dict) else each for each in value]
+        value = " ".join(str(word) for word in words if word)
+    elif isinstance(value, float):
+        value = "" if math.isnan(value) else int(value) if value.is_integer() else value
+    elif hasattr(value, "isoformat"):
+        value = value.isoformat()
+    text = "" if value is None else str(value).strip()
+    return text or None
+
+
+def first_text(post: Mapping[str, str], names: Iterable[str]) -> str | None:
+    """Return the value of the first of these names that is there."""
+    return next((post[name] for name in names if name in post), None)

@@ -1,0 +1,3 @@
+from tests.ingestion.conftest import shelf
+
+__all__ = ["shelf"]
