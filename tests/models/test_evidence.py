@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import check_grad
 
 from tiktok_virality.models import evidence
-from tiktok_virality.models.evidence import weigh_kernels
+from tiktok_virality.models.evidence import linear_effects, weigh_kernels
 
 
 def linear(seed: int, count: int, size: int = 3) -> np.ndarray:
@@ -45,3 +45,16 @@ def test_many_clips_are_weighed_by_a_few(monkeypatch):
     few = weigh_kernels([kernel], target)
     assert few != everyone
     np.testing.assert_allclose(few[1], everyone[1], rtol=0.5)
+
+
+def test_linear_effects_are_those_that_solving_with_the_kernels_gives():
+    rng = np.random.default_rng(0)
+    blocks, groups = [rng.normal(size=(60, 4)), rng.normal(size=(60, 90))], rng.integers(0, 9, 60)
+    target, variances, noise = rng.normal(size=60), [0.7, 0.02], 0.3
+    same = (groups[:, None] == groups[None, :]).astype(float)
+    covariance = 0.5 * same + noise * np.eye(60)
+    covariance += sum(v * x @ x.T for v, x in zip(variances, blocks, strict=True))
+    dual = np.linalg.solve(covariance, target)
+    found = linear_effects(blocks, variances, groups, 0.5, target, noise)
+    for weights, variance, block in zip(found, variances, blocks, strict=True):
+        np.testing.assert_allclose(weights, variance * block.T @ dual, atol=1e-10)

@@ -53,6 +53,51 @@ def weigh_kernels(kernels: Sequence[Floats], target: Floats, seed: int = 0) -> t
     return weights[:-1], float(weights[-1])
 
 
+def linear_effects(
+    features: Sequence[Floats],
+    variances: Sequence[float],
+    groups: NDArray[Any],
+    group_variance: float,
+    target: Floats,
+    noise: float,
+) -> list[Floats]:
+    """Return the posterior mean weights of a Gaussian process with linear kernels.
+
+    It is what solving with the kernels gives, in the space of the features, whose cost grows with
+    the clips and not with their cube. What clips of a group have in common is integrated out.
+
+    Args:
+        features: Blocks, [N, D] each, whose kernels are ``x @ x.T``.
+        variances: Weight of each block's kernel.
+        groups: Of each clip, [N].
+        group_variance: Weight of the kernel that is one within a group.
+        target: Mean 0, [N].
+        noise: Variance.
+
+    Returns:
+        The weights of each block, [D] each.
+    """
+    deviations = [v**0.5 for v in variances]
+    scaled = np.concatenate([d * x for d, x in zip(deviations, features, strict=True)], axis=1)
+    whitened = _without_groups(scaled, groups, group_variance, noise)  # [N, D]
+    precision = np.eye(scaled.shape[1]) + scaled.T @ whitened
+    weights = np.linalg.solve(precision, whitened.T @ target)
+    ends = np.cumsum([x.shape[1] for x in features])
+    return [d * w for d, w in zip(deviations, np.split(weights, ends[:-1]), strict=True)]
+
+
+def _without_groups(
+    values: Floats, groups: NDArray[Any], group_variance: float, noise: float
+) -> Floats:
+    """Multiply by the inverse of the covariance of noise and group effects, [N, D]."""
+    _, group = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(group)
+    sums = np.zeros((len(sizes), values.shape[1]))
+    np.add.at(sums, group, values)
+    shrunk = sums * (group_variance / (noise + sizes * group_variance))[:, None]
+    return (values - shrunk[group]) / noise
+
+
 def _surprise(log_weights: Floats, parts: Sequence[Floats], target: Floats) -> tuple[float, Floats]:
     """Return the negative log marginal likelihood, but for a constant, and its gradient."""
     from scipy.linalg import cho_factor, cho_solve
