@@ -22,7 +22,7 @@ truth: $(INSTALLED) ## The truth benchmark: six planted worlds, reached beside r
 
 bench: $(INSTALLED) ## Speed beside peers, in tables; an hour of a quiet machine, after `make run`
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,bench]'
-	set -e; for part in frame_decoding audio_extraction whisper_speed convlstm_step whole_way; do \
+	set -e; for part in frame_decoding audio_extraction whisper_speed convlstm_step whole_way start_up; do \
 	  echo; echo "# benchmarks/$$part.py"; $(BIN)/python benchmarks/$$part.py; done
 
 test: $(INSTALLED) ## The quick tests
