@@ -118,19 +118,31 @@ class Blended(nn.Module):
 
     They are fitted apart, so that neither makes up for what the other has learned by heart. A
     modality that a clip lacks has no part in either.
+
+    Attributes:
+        deep: The Transformer.
+        rehearsal: The readout as it was when the trust was chosen, which no validation clip taught.
+            It speaks of validation clips, and of no others.
+        readout: The same, taught by the validation clips, too.
+        trust: In the Transformer, 0 to 1.
     """
 
     trust: Tensor
 
-    def __init__(self, deep: nn.Module, readout: BilinearReadout) -> None:
+    def __init__(self, deep: nn.Module, rehearsal: BilinearReadout) -> None:
         super().__init__()
         self.deep = deep
-        self.readout = readout
+        self.rehearsal = rehearsal
+        self.readout = BilinearReadout(rehearsal.token_sizes)
         self.register_buffer("trust", torch.tensor(0.5))
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """Return standardised log views, [B]."""
         return self.readout(batch).lerp(self.deep(batch), self.trust)
+
+    def rehearse(self, batch: TokenBatch) -> Tensor:
+        """Return the same without what validation clips have taught, [B]."""
+        return self.rehearsal(batch).lerp(self.deep(batch), self.trust)
 
 
 def block_sizes(token_sizes: Mapping[str, int]) -> dict[str, int]:
