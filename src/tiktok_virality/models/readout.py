@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tiktok_virality.models.configs import PACE_SIZE
 from tiktok_virality.models.fusion import TokenBatch
+from tiktok_virality.models.product_effect import ProductEffect, fit_product
 from tiktok_virality.models.transformer import Standardise, masked_mean
 
 BLOCKS = ("pace", "visual", "audio")
@@ -84,26 +85,31 @@ class BilinearReadout(nn.Module):
         self, features: Mapping[str, np.ndarray], target: np.ndarray, groups: np.ndarray
     ) -> None:
         from tiktok_virality.models.evidence import weigh_kernels
-        from tiktok_virality.models.product_effect import fit_product
 
         kernels = {name: features[name] @ features[name].T for name in self.weights}
         kernels["creator"] = (groups[:, None] == groups[None, :]).astype(float)
-        right = kernels["audio"] if self.factors else np.zeros_like(kernels["creator"])
-        left = features["pace"] if self.factors else np.zeros((len(target), 1))
-        kernels["product"] = (left @ left.T) * right
+        main = list(kernels)
+        if self.factors:
+            pace = features["pace"]
+            kernels["product"] = (pace @ pace.T) * kernels["audio"]
         found, noise = weigh_kernels(list(kernels.values()), target)
         share = dict(zip(kernels, found, strict=True))
-        effects = {name: share[name] * kernels[name] for name in (*self.weights, "creator")}
-        main = np.sum(list(effects.values()), axis=0)
-        fitted = fit_product(main, left, share["product"] * right, target, noise)
-        for name, weight in self.weights.items():
-            primal = share[name] * (features[name].T @ fitted.main_dual)
-            _fill(weight, primal / max(len(primal), 1) ** 0.5)
+        covariance = np.sum([share[name] * kernels[name] for name in main], axis=0)
         if self.factors:
-            audio = features["audio"]
-            primal = share["product"] * (audio.T @ fitted.right_dual)
-            _fill(self.factors["pace"], fitted.left / len(fitted.left) ** 0.5)
-            _fill(self.factors["audio"], primal / audio.shape[1] ** 0.5)
+            right = share["product"] * kernels["audio"]
+            fitted = fit_product(covariance, features["pace"], right, target, noise)
+            self._fill_factors(features["audio"], fitted, share["product"])
+            dual = fitted.main_dual
+        else:
+            dual = np.linalg.solve(covariance + noise * np.eye(len(target)), target)
+        for name, weight in self.weights.items():
+            primal = share[name] * (features[name].T @ dual)
+            _fill(weight, primal / max(len(primal), 1) ** 0.5)
+
+    def _fill_factors(self, audio: np.ndarray, fitted: ProductEffect, share: float) -> None:
+        primal = share * (audio.T @ fitted.right_dual)
+        _fill(self.factors["pace"], fitted.left / len(fitted.left) ** 0.5)
+        _fill(self.factors["audio"], primal / audio.shape[1] ** 0.5)
 
     def _fit_scales(self, batch: TokenBatch) -> None:
         for name, scale in self.scales.items():
