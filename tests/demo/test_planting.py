@@ -52,6 +52,17 @@ def test_causes_do_not_follow_how_a_clip_is_encoded_or_who_posts_it(clips):
     assert correlations.abs().max(axis=None) < 0.08
 
 
+def test_every_creator_has_a_look_of_his_own_that_says_nothing_of_his_views(clips):
+    own = clips.groupby("creator")[["look", "backdrop", "shape", "voice", "creator_score"]]
+    assert (own.first() == own.last()).all(axis=None)
+    creators = own.first()
+    assert creators["look"].is_unique
+    assert abs(creators["look"].corr(creators["creator_score"])) < 0.2
+    for name in ("backdrop", "shape", "voice"):
+        means = creators.groupby(name)["creator_score"].mean()
+        assert means.abs().max() < 0.5, name
+
+
 def test_the_seed_decides_the_corpus():
     small = DemoParameters(clips=8, creators=3)
     pd.testing.assert_frame_equal(plan_clips(small, seed=5), plan_clips(small, seed=5))

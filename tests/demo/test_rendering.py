@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tiktok_virality.demo.clip_plan import ClipPlan, clip_plans
+from tiktok_virality.demo.clip_plan import BACKDROPS, ClipPlan, clip_plans
 from tiktok_virality.demo.config import DemoParameters
 from tiktok_virality.demo.planting import plan_clips, visual_score
 from tiktok_virality.demo.renderer import ClipRenderer, render_items
+from tiktok_virality.demo.scenes import Look
 from tiktok_virality.media.audio import decode_audio, peak_dbfs
 from tiktok_virality.media.frames import FrameSampling, sample_frames
+from tiktok_virality.media.pace import CUT_CHANGE
 from tiktok_virality.schema import MediaError
 
 pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
@@ -68,6 +70,22 @@ def test_the_same_plan_gives_the_same_file(clips, tmp_path):
     plan = first(clips, codec="h264", sound="speech")
     contents = [render([plan], tmp_path)[0].read_bytes() for _ in range(2)]
     assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("backdrop", BACKDROPS)
+def test_a_room_has_its_tints_by_night_and_by_day_and_every_pixel_shows_a_cut(backdrop):
+    look, other = (Look.of(seed, backdrop) for seed in (1, 2))
+    for wall in (look.night, look.day):
+        assert wall.min() >= 0
+        assert wall.max() <= 255
+    np.testing.assert_allclose(tints(look.night), tints(look.day), atol=1e-3)
+    assert np.abs(tints(look.night) - tints(other.night)).mean() > 20
+    assert (look.day - look.night).min() > 2 * 255 * CUT_CHANGE
+    np.testing.assert_array_equal(look.night, Look.of(1, backdrop).night)
+
+
+def tints(wall: np.ndarray) -> np.ndarray:
+    return wall - wall.mean(axis=2, keepdims=True)
 
 
 def test_the_planted_motion_can_be_seen_in_small_sparse_frames(clips, tmp_path):

@@ -79,7 +79,7 @@ def learn(model_input: ModelInput, folder: Path) -> pd.DataFrame:
     from tiktok_virality.pipelines.modeling import nodes
 
     where = (SEED, "cpu", folder)
-    baselines = nodes.fit_baselines(model_input, SEED)
+    baselines, rehearsed = nodes.fit_baselines(model_input, SEED)
     visual = nodes.train_visual_model(model_input, SHAPE, TRAINING, *where)
     audio = nodes.train_audio_model(model_input, SHAPE, TRAINING, *where)
     early = nodes.train_early_fusion(model_input, SHAPE, TRAINING, *where)
@@ -87,7 +87,7 @@ def learn(model_input: ModelInput, folder: Path) -> pd.DataFrame:
     fusions = nodes.fit_late_fusions(model_input, visual, audio)
     nothing = nodes.repeat_with_other_seeds(model_input, SHAPE, TRAINING, TRAINING, 1, *where)
     models = (visual, audio, early, ensemble)
-    return nodes.predict(model_input, baselines, *models, fusions, nothing, SEED)
+    return nodes.predict(model_input, baselines, rehearsed, *models, fusions, nothing, SEED)
 
 
 def skill_intervals(predictions: pd.DataFrame, test: LabelledClips) -> dict[str, object]:

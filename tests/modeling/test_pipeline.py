@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,13 @@ from tiktok_virality.models.roles import ROLES
 from tiktok_virality.pipelines.modeling import create_pipeline
 from tiktok_virality.pipelines.modeling.nodes import (
     assemble_clips,
+    fit_baselines,
     repeat_with_other_seeds,
     train_visual_model,
 )
 from tiktok_virality.schema import DataError
 from tiktok_virality.tracking import child_runs
-from tiktok_virality.training.corpus import metadata_features
+from tiktok_virality.training.corpus import metadata_features, pooled
 from tiktok_virality.training.parameters import SplitStudyParameters, TrainingParameters
 
 COUNTS = {"train": 40, "validation": 12, "calibration": 8, "test": 12}
@@ -150,6 +152,26 @@ def test_every_model_predicts_every_clip_of_every_split(result):
     assert np.isfinite(predictions["y_pred"]).all()
     with_interval = predictions[["lower", "upper"]].notna().all(axis=1)
     assert set(predictions.loc[with_interval, "model"]) == {"ensemble"}
+
+
+def test_validation_clips_teach_the_baselines_and_no_prediction_of_themselves(result):
+    model_input = assemble_clips(**corpus(), target=TargetParameters())
+    validation = model_input.splits["validation"]
+    otherwise = dataclasses.replace(validation, log_views=validation.log_views[::-1])
+    splits = {**model_input.splits, "validation": otherwise}
+    other, _ = fit_baselines(dataclasses.replace(model_input, splits=splits), SEED)
+    baselines, rehearsed = fit_baselines(model_input, SEED)
+    said = of_main_seed(result["predictions"]).set_index(["model", "video_id"])["y_pred"]
+    known = {
+        name: pooled(model_input.splits[name], model_input.token_sizes)
+        for name in ("validation", "test")
+    }
+    for name in ("ridge", "training_mean"):
+        expected = rehearsed[name].predict(known["validation"])
+        np.testing.assert_allclose(said[name].loc[list(validation.ids)], expected)
+        test = [each[name].predict(known["test"]) for each in (baselines, other)]
+        np.testing.assert_allclose(said[name].loc[model_input.splits["test"].ids], test[0])
+        assert np.allclose(*test) == (name == "training_mean")
 
 
 def test_only_the_creators_history_knows_the_creator(result):
@@ -291,7 +313,7 @@ def test_nothing_that_is_learned_depends_on_the_test_split(result, tmp_path):
     )
 
 
-def test_changed_views_of_the_validation_split_move_no_weight_of_the_readout(result, tmp_path):
+def test_changed_views_of_the_validation_split_move_no_weight_of_the_rehearsal(result, tmp_path):
     changed = corpus()
     validation = changed["splits"]["split"].to_numpy() == "validation"
     changed["manifest"].loc[validation, "views"] = 1
@@ -299,7 +321,8 @@ def test_changed_views_of_the_validation_split_move_no_weight_of_the_readout(res
     for name in DEEP:
         assert other[name].target == result[name].target
         for key, value in result[name].state.items():
-            if key.startswith("readout.") or ".scale." in key:
+            is_deep_scale = key.startswith("deep.") and ".scale." in key
+            if key.startswith("rehearsal.") or is_deep_scale:
                 assert torch.equal(other[name].state[key], value), (name, key)
 
 

@@ -16,6 +16,7 @@ from tiktok_virality.models.baselines import (
     pool_tokens,
     save_baselines,
 )
+from tiktok_virality.schema import DataError
 
 CLIPS = 60
 CREATORS = np.array([f"creator {index // 3}" for index in range(CLIPS)])
@@ -144,3 +145,9 @@ def test_pooling_is_mean_and_deviation_and_says_what_is_missing():
     np.testing.assert_allclose(
         pool_tokens([tokens, None], 2), [[2, 2, 1, 0], [np.nan, np.nan, np.nan, np.nan]]
     )
+
+
+def test_tokens_of_another_version_are_named_with_what_to_do():
+    older, newer = np.zeros((3, 2)), np.zeros((3, 4))
+    with pytest.raises(DataError, match=r"tokens of 4 numbers, and others of 2.*pipeline visual"):
+        pool_tokens([older, None, newer], 2)

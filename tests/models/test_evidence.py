@@ -37,16 +37,6 @@ def test_the_slope_is_that_of_the_likelihood():
     assert error < 1e-3
 
 
-def test_many_clips_are_weighed_by_a_few(monkeypatch):
-    kernel = linear(0, 120)
-    target = drawn_from(kernel, 0.2, seed=4)
-    everyone = weigh_kernels([kernel], target)
-    monkeypatch.setattr(evidence, "CLIPS_FOR_WEIGHTS", 60)
-    few = weigh_kernels([kernel], target)
-    assert few != everyone
-    np.testing.assert_allclose(few[1], everyone[1], rtol=0.5)
-
-
 def test_linear_effects_are_those_that_solving_with_the_kernels_gives():
     rng = np.random.default_rng(0)
     blocks, groups = [rng.normal(size=(60, 4)), rng.normal(size=(60, 90))], rng.integers(0, 9, 60)

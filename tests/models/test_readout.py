@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tiktok_virality.models import readout as readout_module
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.fusion import LateFusion
 from tiktok_virality.models.readout import BilinearReadout, Blended
@@ -122,3 +123,23 @@ def test_a_readout_can_be_fitted_where_no_clip_has_sound():
     readout = BilinearReadout({"visual": 6, "audio": 1})
     readout.fit(token_batch(silent, {"visual": 6, "audio": 1}), views / views.std(), creators)
     assert all(torch.isfinite(value).all() for value in readout.state_dict().values())
+
+
+def test_of_many_clips_a_few_find_the_product_and_all_teach_the_rest(monkeypatch):
+    clips, views, creators = corpus(seed=4, count=400)
+    views = views + 0.8 * np.array([clip.visual[0, 5] for clip in clips])
+    new, truth, _ = corpus(seed=5, count=200)
+    truth = truth + 0.8 * np.array([clip.visual[0, 5] for clip in new])
+    largest = []
+    weigh = readout_module.weigh_kernels
+
+    def counted(kernels, target):
+        largest.append(len(target))
+        return weigh(kernels, target)
+
+    monkeypatch.setattr(readout_module, "CLIPS_FOR_KERNELS", 100)
+    monkeypatch.setattr(readout_module, "weigh_kernels", counted)
+    readout = BilinearReadout(SIZES)
+    readout.fit(token_batch(clips, SIZES), views / views.std(), creators)
+    assert largest == [100]
+    assert r2(truth, readout(token_batch(new, SIZES)).numpy() * views.std()) > 0.8

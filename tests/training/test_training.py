@@ -16,11 +16,15 @@ from tiktok_virality.models.readout import BilinearReadout
 from tiktok_virality.models.trained import ModelSpec, load_trained, save_trained
 from tiktok_virality.training import launcher
 from tiktok_virality.training.autoencoder import reconstruct, train_autoencoder
-from tiktok_virality.training.corpus import ClipTokens, LabelledClips
+from tiktok_virality.training.corpus import ClipTokens, LabelledClips, together
 from tiktok_virality.training.data import token_batch
 from tiktok_virality.training.launcher import TrainingRun
 from tiktok_virality.training.parameters import AutoencoderTraining, TrainingParameters
-from tiktok_virality.training.predictors import predict_log_views, train_predictor
+from tiktok_virality.training.predictors import (
+    predict_log_views,
+    rehearse_log_views,
+    train_predictor,
+)
 
 SIZES = {"visual": 5, "audio": 3}
 SHAPE = TransformerConfig(width=16, layers=1, heads=2, feedforward=32, dropout=0.1)
@@ -172,15 +176,20 @@ def test_on_few_clips_with_a_linear_effect_the_blend_is_no_worse_than_the_transf
     assert blended < alone
 
 
-def test_without_trust_the_readout_of_the_training_clips_decides_alone(tmp_path):
+@pytest.mark.parametrize(
+    ("teachers", "ask"),
+    [(TRAIN, rehearse_log_views), (together(TRAIN, VALIDATION), predict_log_views)],
+    ids=["training clips", "training and validation clips"],
+)
+def test_without_trust_the_readout_of_its_teachers_decides_alone(tmp_path, teachers, ask):
     model = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path))
     alone = dataclasses.replace(model, state={**model.state, "trust": torch.tensor(0.0)})
     readout = BilinearReadout({"visual": SIZES["visual"]})
-    standardised = (TRAIN.log_views - TRAIN.log_views.mean()) / TRAIN.log_views.std()
-    readout.fit(token_batch(TRAIN.tokens, SIZES), standardised, TRAIN.groups)
+    standardised = (teachers.log_views - TRAIN.log_views.mean()) / TRAIN.log_views.std()
+    readout.fit(token_batch(teachers.tokens, SIZES), standardised, teachers.groups)
     decided = readout(token_batch(TEST.tokens, SIZES)).numpy()
     np.testing.assert_allclose(
-        predict_log_views(alone, TEST.tokens),
+        ask(alone, TEST.tokens),
         decided * TRAIN.log_views.std() + TRAIN.log_views.mean(),
         atol=1e-4,
     )

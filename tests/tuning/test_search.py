@@ -249,10 +249,10 @@ def test_the_boosting_finds_what_the_tokens_tell(tmp_path):
 
 def test_the_default_boosting_is_that_of_the_baselines():
     from tiktok_virality.models.baselines import fit_baseline
-    from tiktok_virality.training.corpus import pooled
+    from tiktok_virality.training.corpus import pooled, together
 
     (fold, *_) = creator_folds(TRAIN, count=3, stopping_share=0.2, seed=0)
-    train = fold.train
+    train = together(fold.train, fold.stopping)
     baseline = fit_baseline(
         "gradient_boosting", pooled(train, SIZES), train.log_views, train.groups, seed=3
     )

@@ -11,7 +11,6 @@ from tiktok_virality.schema import Config, digest
 Codec = Literal["h264", "hevc"]
 Sound = Literal["speech", "music", "none"]
 
-PALETTES: Final = ("sunset", "ocean", "berry", "forest", "candy", "desert", "aurora", "citrus")
 BACKDROPS: Final = ("gradient", "glow", "rays", "stripes")
 SHAPES: Final = ("circle", "ring", "square", "flower")
 VOICES: Final = (
@@ -38,8 +37,8 @@ class ClipPlan(Config):
         motion_speed: How far a shape moves in a second, in picture heights.
         cuts_per_second: How often the scene changes, at even distances.
         first_cut_share: When the first cut is, as a share of the distance between cuts.
-        palette: One of `PALETTES`.
-        backdrop: One of `BACKDROPS`.
+        look: Seed of the creator's room and colours, which all of his clips share.
+        backdrop: Pattern on the wall, one of `BACKDROPS`.
         shape: One of `SHAPES`.
         seed: Of the shapes and the music.
         sound: What the track holds, if there is one.
@@ -62,7 +61,7 @@ class ClipPlan(Config):
     motion_speed: float
     cuts_per_second: float
     first_cut_share: float
-    palette: str
+    look: int
     backdrop: str
     shape: str
     seed: int

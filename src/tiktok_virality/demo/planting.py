@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import qmc
 
-from tiktok_virality.demo.clip_plan import BACKDROPS, PALETTES, SHAPES, VOICES
+from tiktok_virality.demo.clip_plan import BACKDROPS, SHAPES, VOICES
 from tiktok_virality.demo.config import WORLDS, DemoParameters, EffectSizes, World
 from tiktok_virality.demo.scripts import THEMES, compose_script
 
@@ -254,7 +254,7 @@ def _accounts(count: int, seed: int) -> pd.DataFrame:
     rng = _stream(seed, "creators")
     names = [f"{first}.{last}" for first in FIRST_NAMES for last in LAST_NAMES]
     looks = {
-        "palette": rng.choice(PALETTES, count),
+        "look": rng.integers(2**31, size=count),
         "backdrop": rng.choice(BACKDROPS, count),
         "shape": rng.choice(SHAPES, count),
         "voice": rng.choice(VOICES, count),

@@ -6,6 +6,7 @@ small and scaled up by the encoder; edges are antialiased, so they stay smooth.
 
 from __future__ import annotations
 
+import colorsys
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,58 +28,90 @@ TRAIL: Final = ((0.12, 0.25), (0.06, 0.45), (0.0, 1.0))
 SHADOW_OFFSET: Final = 0.018
 SHADOW_OPACITY: Final = 0.28
 
-Colour = tuple[int, int, int]
+WALL_ROWS: Final = 5
+WALL_COLUMNS: Final = 3
+"""Places of a wall that have a colour of their own; between them it goes over smoothly."""
+BY_NIGHT: Final = 0.27
+BY_DAY: Final = 0.73
+"""Brightness of a wall, 0 to 1. A cut goes from one to the other, which every pixel shows."""
+WALL_TINT: Final = 0.2
+"""How far red, green and blue of a wall lie from its brightness, at most."""
+PATTERN: Final = 0.05
+"""How much brighter or darker the pattern makes a wall."""
+ACCENTS: Final = 3
+ACCENT_SATURATION: Final = (0.6, 1.0)
+ACCENT_VALUE: Final = (0.7, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Palette:
-    """Colours that go together, RGB.
+class Look:
+    """What a creator's clips have in common, whatever they show: one room and its colours.
 
     Attributes:
-        dark: The two ends of a dark backdrop.
-        light: The two ends of a light backdrop.
-        accents: Of the shapes.
+        night: The backdrop of dark scenes, float32 [H, W, 3], 0 to 255.
+        day: That of bright scenes: the same tints, brighter.
+        accents: Colours of the shapes, float32 [`ACCENTS`, 3], 0 to 255.
     """
 
-    dark: tuple[Colour, Colour]
-    light: tuple[Colour, Colour]
-    accents: tuple[Colour, ...]
+    night: np.ndarray
+    day: np.ndarray
+    accents: np.ndarray
+
+    @classmethod
+    def of(cls, seed: int, backdrop: str) -> Look:
+        """Return the look that a seed decides, with a pattern on its wall."""
+        rng = np.random.default_rng([seed, *b"look"])
+        tints = _smoothly_between(_tints(rng, (WALL_ROWS, WALL_COLUMNS)))
+        pattern = PATTERN * (2 * np.clip(_BACKDROPS[backdrop](rng), 0, 1) - 1)
+        night, day = (
+            (255 * (brightness + pattern[..., None] + tints)).astype(np.float32)
+            for brightness in (BY_NIGHT, BY_DAY)
+        )
+        return cls(night=night, day=day, accents=_accents(rng))
 
 
-def _colours(*codes: str) -> tuple[Colour, ...]:
-    return tuple((int(c[0:2], 16), int(c[2:4], 16), int(c[4:6], 16)) for c in codes)
+def _tints(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return vivid colours without their brightness, [*shape, 3]: the channels add up to zero."""
+    colours = rng.uniform(-1, 1, (*shape, 3))
+    tints = colours - colours.mean(axis=-1, keepdims=True)
+    return WALL_TINT * tints / np.abs(tints).max(axis=-1, keepdims=True)
 
 
-def _palette(*codes: str) -> Palette:
-    top, bottom, light_top, light_bottom, *accents = _colours(*codes)
-    return Palette(dark=(top, bottom), light=(light_top, light_bottom), accents=tuple(accents))
+def _smoothly_between(nodes: np.ndarray) -> np.ndarray:
+    """Spread nodes over the picture, corner to corner: [R, C, 3] to [H, W, 3]."""
+    down = _weights(CANVAS_HEIGHT, nodes.shape[0])
+    across = _weights(CANVAS_WIDTH, nodes.shape[1])
+    return np.einsum("hr,rck,wc->hwk", down, nodes, across)
 
 
-PALETTES: Final[Mapping[str, Palette]] = {
-    "sunset": _palette("2b1055", "7a2a6b", "ffe3c2", "ffc1a8", "ff5e62", "ff9966", "c2185b"),
-    "ocean": _palette("04243e", "0b4f6c", "d9f4ff", "a9dff2", "01baef", "20bf55", "1565c0"),
-    "berry": _palette("2a0a3a", "5b1a6e", "fbe4ff", "efc3f5", "d6249f", "8e44ec", "fd5949"),
-    "forest": _palette("0c2818", "1d4d33", "eaf7dc", "cdeab5", "43aa4a", "f4a93b", "0b8457"),
-    "candy": _palette("3a1040", "8a2a63", "fff0f6", "ffd3e4", "ff4d8d", "2ec4e6", "9b5de5"),
-    "desert": _palette("3b1c0a", "7a4419", "fff3dc", "f7dcae", "e4572e", "f3a712", "a8763e"),
-    "aurora": _palette("07142b", "123c55", "e0fff6", "b7f3e2", "00c9a7", "845ec2", "2f80ed"),
-    "citrus": _palette("23301a", "4a5f1f", "fdffdf", "f2f5a9", "f7b801", "f35b04", "5aa02c"),
-}
+def _weights(pixels: int, nodes: int) -> np.ndarray:
+    """Return how much of each node is in each pixel of a line, [pixels, nodes]."""
+    places = np.linspace(0, nodes - 1, pixels)[:, None]
+    near = np.clip(1 - np.abs(places - np.arange(nodes)), 0, 1)
+    return near**2 * (3 - 2 * near)
+
+
+def _accents(rng: np.random.Generator) -> np.ndarray:
+    hues, saturations, values = (
+        rng.uniform(low, high, ACCENTS) for low, high in ((0, 1), ACCENT_SATURATION, ACCENT_VALUE)
+    )
+    colours = map(colorsys.hsv_to_rgb, hues, saturations, values)
+    return 255 * np.array(list(colours), np.float32)
 
 
 def draw_frames(plan: ClipPlan) -> Iterator[np.ndarray]:
     """Yield the frames of a clip, uint8 [CANVAS_HEIGHT, CANVAS_WIDTH, 3]."""
     rng = np.random.default_rng([plan.seed, *b"picture"])
-    palette = PALETTES[plan.palette]
+    look = Look.of(plan.look, plan.backdrop)
     cuts = [*plan.cut_times_seconds, np.inf]
     is_dark = bool(rng.integers(2))
-    scene = _Scene.drawn_from(rng, plan, palette, is_dark=is_dark)
+    scene = _Scene.drawn_from(rng, plan, look, is_dark=is_dark)
     for index in range(plan.frame_count):
         time = index / plan.fps
         if time >= cuts[0]:
             cuts.pop(0)
             is_dark = not is_dark
-            scene = _Scene.drawn_from(rng, plan, palette, is_dark=is_dark)
+            scene = _Scene.drawn_from(rng, plan, look, is_dark=is_dark)
         yield scene.frame_at(time)
 
 
@@ -108,12 +141,11 @@ class _Scene:
 
     @classmethod
     def drawn_from(
-        cls, rng: np.random.Generator, plan: ClipPlan, palette: Palette, *, is_dark: bool
+        cls, rng: np.random.Generator, plan: ClipPlan, look: Look, *, is_dark: bool
     ) -> _Scene:
-        ends = palette.dark if is_dark else palette.light
         return cls(
-            backdrop=_blend(ends, _BACKDROPS[plan.backdrop](rng)),
-            movers=tuple(_movers(rng, plan.motion_speed, palette.accents)),
+            backdrop=look.night if is_dark else look.day,
+            movers=tuple(_movers(rng, plan.motion_speed, look.accents)),
             distance=_DISTANCES[plan.shape],
         )
 
@@ -163,9 +195,7 @@ def _coverage(distance: np.ndarray, radius: float) -> np.ndarray:
     return np.clip(0.5 - distance * (radius * CANVAS_HEIGHT), 0, 1)
 
 
-def _movers(
-    rng: np.random.Generator, speed: float, accents: tuple[Colour, ...]
-) -> Iterator[_Mover]:
+def _movers(rng: np.random.Generator, speed: float, accents: np.ndarray) -> Iterator[_Mover]:
     """Yield shapes that all move at one speed, each its own way; evenly spread over the picture."""
     for index in range(SHAPES_PER_SCENE):
         angle = rng.uniform(0.15, 0.85) * np.pi / 2 + rng.integers(4) * np.pi / 2
@@ -175,7 +205,7 @@ def _movers(
             velocity=speed * np.array([np.cos(angle), np.sin(angle)]),
             spin=float(rng.choice([-1, 1])) * speed * 4,
             radius=rng.uniform(*RADIUS),
-            colour=np.array(accents[index % len(accents)], np.float32),
+            colour=accents[index % len(accents)],
         )
 
 
@@ -238,9 +268,4 @@ _BACKDROPS: Final[Mapping[str, Callable[[np.random.Generator], np.ndarray]]] = {
     "rays": _rays,
     "stripes": _stripes,
 }
-"""How far each pixel is from the first to the second colour, [H, W], about 0 to 1."""
-
-
-def _blend(ends: tuple[Colour, Colour], share: np.ndarray) -> np.ndarray:
-    first, second = (np.array(end, np.float32) for end in ends)
-    return first + np.clip(share, 0, 1).astype(np.float32)[..., None] * (second - first)
+"""How bright the pattern is at each pixel, [H, W], about 0 to 1."""

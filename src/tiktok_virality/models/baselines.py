@@ -12,6 +12,7 @@ import numpy as np
 
 from tiktok_virality.models import baseline_estimators
 from tiktok_virality.models.baseline_estimators import fit_ridge
+from tiktok_virality.schema import DataError
 
 if TYPE_CHECKING:
     from sklearn.base import RegressorMixin
@@ -165,7 +166,18 @@ class FittedBaseline:
 
 
 def pool_tokens(tokens: Sequence[np.ndarray | None], size: int) -> np.ndarray:
-    """Return mean and deviation over the tokens of each clip, [N, 2 size]; NaN where none are."""
+    """Return mean and deviation over the tokens of each clip, [N, 2 size]; NaN where none are.
+
+    Raises:
+        DataError: Tokens have another size.
+    """
+    other = next((t.shape[1] for t in tokens if t is not None and t.shape[1] != size), None)
+    if other is not None:
+        raise DataError(
+            f"Some clips have tokens of {other} numbers, and others of {size}: they were made by "
+            "different versions or settings. Run `kedro run --pipeline visual` (or audio) first, "
+            "in the same environment."
+        )
     nothing = np.full(2 * size, np.nan)
     rows = [nothing if t is None else np.concatenate([t.mean(0), t.std(0)]) for t in tokens]
     return np.asarray(rows, dtype=np.float64).reshape(len(tokens), 2 * size)
@@ -174,10 +186,10 @@ def pool_tokens(tokens: Sequence[np.ndarray | None], size: int) -> np.ndarray:
 def fit_baselines(
     clips: PooledClips, y: np.ndarray, groups: np.ndarray, seed: int
 ) -> dict[str, FittedBaseline]:
-    """Fit every baseline on the training split.
+    """Fit every baseline.
 
     Args:
-        clips: The training clips.
+        clips: What they learn from.
         y: What is true of each, on the scale of the target, [N].
         groups: Creator of each clip: folds that choose a setting never divide one.
         seed: Of the MLP and of the folds of the creators' history.

@@ -20,17 +20,16 @@ LOG_WEIGHTS: Final = (-9.0, 3.0)
 LOG_NOISE: Final = (-5.0, 2.0)
 """Limits of the logarithms, for a target of variance 1."""
 STEPS: Final = 60
-CLIPS_FOR_WEIGHTS: Final = 1500
-"""Weights are found on a random few, since every step inverts a matrix."""
 
 
-def weigh_kernels(kernels: Sequence[Floats], target: Floats, seed: int = 0) -> tuple[Floats, float]:
+def weigh_kernels(kernels: Sequence[Floats], target: Floats) -> tuple[Floats, float]:
     """Find the weights and the noise that make the target most likely.
+
+    Every step inverts an [N, N] matrix.
 
     Args:
         kernels: Symmetric, non-negative definite, with diagonals of about 1, [N, N] each.
         target: Mean 0 and variance about 1, [N].
-        seed: Of the few, where there are more than `CLIPS_FOR_WEIGHTS`.
 
     Returns:
         The variance that each kernel explains, [K], and the variance of the noise.
@@ -38,12 +37,11 @@ def weigh_kernels(kernels: Sequence[Floats], target: Floats, seed: int = 0) -> t
     from scipy.optimize import minimize
 
     parts = [*kernels, np.eye(len(target))]
-    few = np.sort(np.random.default_rng(seed).permutation(len(target))[:CLIPS_FOR_WEIGHTS])
     start = np.log([*[0.5 / max(len(kernels), 1)] * len(kernels), 0.5])
     found = minimize(
         _surprise,
         start,
-        args=([part[np.ix_(few, few)] for part in parts], target[few]),
+        args=(parts, target),
         jac=True,
         method="L-BFGS-B",
         bounds=[*[LOG_WEIGHTS] * len(kernels), LOG_NOISE],

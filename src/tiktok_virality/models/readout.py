@@ -9,12 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from tiktok_virality.models.configs import PACE_SIZE
+from tiktok_virality.models.evidence import linear_effects, weigh_kernels
 from tiktok_virality.models.fusion import TokenBatch
+from tiktok_virality.models.product_effect import ProductEffect, fit_product
 from tiktok_virality.models.transformer import Standardise, masked_mean
 
 BLOCKS = ("pace", "visual", "audio")
 FACTORS = ("pace", "audio")
 """The blocks that the product is of."""
+CLIPS_FOR_KERNELS = 1500
+"""Most clips that kernels are weighed on and the product is fitted on: a random few of many."""
 
 
 class BilinearReadout(nn.Module):
@@ -83,27 +87,51 @@ class BilinearReadout(nn.Module):
     def _fit_weights(
         self, features: Mapping[str, np.ndarray], target: np.ndarray, groups: np.ndarray
     ) -> None:
-        from tiktok_virality.models.evidence import weigh_kernels
-        from tiktok_virality.models.product_effect import fit_product
+        """Weigh the kernels and fit the product on at most `CLIPS_FOR_KERNELS`, the rest on all.
 
+        Kernels cost the cube of the clips; the linear effects, given their weights, do not.
+        """
+        few = np.random.default_rng(0).permutation(len(target))[:CLIPS_FOR_KERNELS]
+        few.sort()
+        some = {name: x[few] for name, x in features.items()}
+        share, noise, fitted = self._fit_kernels(some, target[few], groups[few])
+        rest = target
+        if fitted is not None:
+            audio = share["product"] * (some["audio"].T @ fitted.right_dual)
+            self._fill_factors(fitted.left, audio)
+            rest = target - (features["pace"] @ fitted.left) * (features["audio"] @ audio)
+        found = linear_effects(
+            [features[name] for name in self.weights],
+            [share[name] for name in self.weights],
+            groups,
+            share["creator"],
+            rest,
+            noise,
+        )
+        for weight, primal in zip(self.weights.values(), found, strict=True):
+            _fill(weight, primal / max(len(primal), 1) ** 0.5)
+
+    def _fit_kernels(
+        self, features: Mapping[str, np.ndarray], target: np.ndarray, groups: np.ndarray
+    ) -> tuple[dict[str, float], float, ProductEffect | None]:
+        """Return the variance of each kernel, that of the noise, and the product, if any."""
         kernels = {name: features[name] @ features[name].T for name in self.weights}
         kernels["creator"] = (groups[:, None] == groups[None, :]).astype(float)
-        right = kernels["audio"] if self.factors else np.zeros_like(kernels["creator"])
-        left = features["pace"] if self.factors else np.zeros((len(target), 1))
-        kernels["product"] = (left @ left.T) * right
-        found, noise = weigh_kernels(list(kernels.values()), target)
-        share = dict(zip(kernels, found, strict=True))
-        effects = {name: share[name] * kernels[name] for name in (*self.weights, "creator")}
-        main = np.sum(list(effects.values()), axis=0)
-        fitted = fit_product(main, left, share["product"] * right, target, noise)
-        for name, weight in self.weights.items():
-            primal = share[name] * (features[name].T @ fitted.main_dual)
-            _fill(weight, primal / max(len(primal), 1) ** 0.5)
+        main = list(kernels)
         if self.factors:
-            audio = features["audio"]
-            primal = share["product"] * (audio.T @ fitted.right_dual)
-            _fill(self.factors["pace"], fitted.left / len(fitted.left) ** 0.5)
-            _fill(self.factors["audio"], primal / audio.shape[1] ** 0.5)
+            pace = features["pace"]
+            kernels["product"] = (pace @ pace.T) * kernels["audio"]
+        found, noise = weigh_kernels(list(kernels.values()), target)
+        share = dict(zip(kernels, found.tolist(), strict=True))
+        if not self.factors:
+            return share, noise, None
+        covariance = np.sum([share[name] * kernels[name] for name in main], axis=0)
+        right = share["product"] * kernels["audio"]
+        return share, noise, fit_product(covariance, features["pace"], right, target, noise)
+
+    def _fill_factors(self, pace: np.ndarray, audio: np.ndarray) -> None:
+        _fill(self.factors["pace"], pace / len(pace) ** 0.5)
+        _fill(self.factors["audio"], audio / len(audio) ** 0.5)
 
     def _fit_scales(self, batch: TokenBatch) -> None:
         for name, scale in self.scales.items():
@@ -118,19 +146,31 @@ class Blended(nn.Module):
 
     They are fitted apart, so that neither makes up for what the other has learned by heart. A
     modality that a clip lacks has no part in either.
+
+    Attributes:
+        deep: The Transformer.
+        rehearsal: The readout as it was when the trust was chosen, which no validation clip taught.
+            It speaks of validation clips, and of no others.
+        readout: The same, taught by the validation clips, too.
+        trust: In the Transformer, 0 to 1.
     """
 
     trust: Tensor
 
-    def __init__(self, deep: nn.Module, readout: BilinearReadout) -> None:
+    def __init__(self, deep: nn.Module, rehearsal: BilinearReadout) -> None:
         super().__init__()
         self.deep = deep
-        self.readout = readout
+        self.rehearsal = rehearsal
+        self.readout = BilinearReadout(rehearsal.token_sizes)
         self.register_buffer("trust", torch.tensor(0.5))
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """Return standardised log views, [B]."""
         return self.readout(batch).lerp(self.deep(batch), self.trust)
+
+    def rehearse(self, batch: TokenBatch) -> Tensor:
+        """Return the same without what validation clips have taught, [B]."""
+        return self.rehearsal(batch).lerp(self.deep(batch), self.trust)
 
 
 def block_sizes(token_sizes: Mapping[str, int]) -> dict[str, int]:

@@ -120,8 +120,9 @@ class TrainedModel:
 
     @property
     def parameter_count(self) -> int:
-        """Number of trained weights; buffers do not count."""
-        return sum(p.numel() for p in self.spec.build().parameters())
+        """Number of trained weights; buffers and a rehearsal do not count."""
+        weights = self.spec.build().named_parameters()
+        return sum(p.numel() for name, p in weights if not name.startswith("rehearsal."))
 
     @property
     def digest(self) -> str:

@@ -14,7 +14,7 @@ from tiktok_virality.models.baseline_estimators import fit_boosting
 from tiktok_virality.models.configs import BoostingConfig
 from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
 from tiktok_virality.schema import Config
-from tiktok_virality.training.corpus import pooled
+from tiktok_virality.training.corpus import pooled, together
 from tiktok_virality.training.folds import Fold
 from tiktok_virality.training.parameters import (
     BoostingSpace,
@@ -137,8 +137,8 @@ class EnsembleCandidate:
 class BoostingCandidate:
     """Gradient boosting on the pooled tokens of both modalities.
 
-    It learns from the same clips as the ensemble; those that tell the ensemble when to stop teach
-    neither of them.
+    It learns from the same clips as the readout of the ensemble, among them those that told the
+    Transformer when to stop.
 
     Attributes:
         default: The present settings.
@@ -165,12 +165,13 @@ class BoostingCandidate:
     def predict(self, settings: BoostingConfig, fold: Fold, seed: int) -> np.ndarray:
         """Fit the trees, and predict the held-out clips; nothing about them is random."""
         read = ("visual", "audio")
-        train, held_out = (pooled(clips, self.token_sizes) for clips in (fold.train, fold.held_out))
+        clips = together(fold.train, fold.stopping)
+        known, held_out = (pooled(each, self.token_sizes) for each in (clips, fold.held_out))
         model = fit_boosting(
-            train.features(read),
-            fold.train.log_views,
-            fold.train.groups,
-            train.modality_columns(read),
+            known.features(read),
+            clips.log_views,
+            clips.groups,
+            known.modality_columns(read),
             settings,
         )
         return np.asarray(model.predict(held_out.features(read)), dtype=np.float64)

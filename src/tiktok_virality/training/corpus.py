@@ -106,6 +106,19 @@ class LabelledClips:
         return len(self.ids)
 
 
+def together(first: LabelledClips, second: LabelledClips) -> LabelledClips:
+    """Return the clips of two splits, one after the other; metadata where both have them."""
+    known = first.metadata is not None and second.metadata is not None
+    return LabelledClips(
+        ids=[*first.ids, *second.ids],
+        groups=np.concatenate([first.groups, second.groups]),
+        log_duration=np.concatenate([first.log_duration, second.log_duration]),
+        tokens=[*first.tokens, *second.tokens],
+        log_views=np.concatenate([first.log_views, second.log_views]),
+        metadata=np.concatenate([first.metadata, second.metadata]) if known else None,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelInput:
     """The whole corpus by split.
@@ -123,6 +136,11 @@ class ModelInput:
     fingerprint: str
     target: Target = field(default_factory=Target)
     label: str = ""
+
+    @property
+    def open_clips(self) -> LabelledClips:
+        """Training and validation clips: what may teach once everything is chosen."""
+        return together(self.splits["train"], self.splits["validation"])
 
     def name_of(self, model: str) -> str:
         """Return what the training of a model on this corpus is called: ``additive/ensemble``."""

@@ -8,8 +8,10 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from tiktok_virality.evaluation.splits import repeated_group_folds
 from tiktok_virality.models.configs import MODALITIES
 from tiktok_virality.schema import DataError, digest
 from tiktok_virality.training.corpus import LabelledClips
@@ -44,19 +46,20 @@ def creator_folds(
     Raises:
         DataError: There are too few creators.
     """
-    from sklearn.model_selection import GroupKFold
-
     creators = len(np.unique(clips.groups.astype(str)))
     if creators < count + 1:
         raise DataError(
             f"The training split holds {creators} creators, and {count} folds of whole creators "
             f"need at least {count + 1}. Lower tuning.folds, or add videos of more creators."
         )
-    divided = GroupKFold(count, shuffle=True, random_state=seed).split(
-        clips.ids, groups=clips.groups.astype(str)
+    manifest = pd.DataFrame(
+        {"video_id": clips.ids, "creator_id": clips.groups.astype(str), "duplicate_group": None}
     )
+    divided = repeated_group_folds(manifest, manifest.assign(split="train"), count, 1, seed)
     folds = []
-    for others, held_out in divided:
+    for _, held_out_ids in divided:
+        is_held_out = manifest["video_id"].isin(held_out_ids).to_numpy()
+        others, held_out = np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
         learning, stopping = set_aside(clips.groups[others], share=stopping_share, seed=seed)
         folds.append(
             Fold(

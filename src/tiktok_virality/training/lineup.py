@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,10 +17,17 @@ from tiktok_virality.models.roles import regime_of
 from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
 from tiktok_virality.schema import SPLITS, Split
 from tiktok_virality.tracking import untracked
-from tiktok_virality.training.corpus import ClipTokens, ModelInput, pooled
+from tiktok_virality.training.corpus import ClipTokens, LabelledClips, ModelInput, pooled
 from tiktok_virality.training.launcher import TrainingRun
 from tiktok_virality.training.parameters import TrainingParameters
-from tiktok_virality.training.predictors import predict_log_views, train_predictor
+from tiktok_virality.training.predictors import (
+    predict_log_views,
+    rehearse_log_views,
+    train_predictor,
+)
+
+Ask = Callable[[TrainedModel, Sequence[ClipTokens]], np.ndarray]
+"""`predict_log_views`, or of validation clips `rehearse_log_views`."""
 
 SMALLEST_DEVIATION: Final = 1e-6
 COLUMNS: Final[Mapping[str, str]] = {
@@ -114,20 +121,22 @@ def train_model(
 def fit_late_fusions(
     model_input: ModelInput, visual: TrainedModel, audio: TrainedModel
 ) -> dict[str, DecisionFusion]:
-    """Fit the fusions of two decisions on the validation split."""
+    """Fit the fusions of two decisions on the validation split, which taught neither of them."""
     validation, truth = model_input.splits["validation"], model_input.splits["train"].log_views
     return fit_fusions(
-        decide(validation.tokens, visual, audio),
+        decide(validation.tokens, visual, audio, rehearse_log_views),
         validation.log_views,
         mean=float(truth.mean()),
         deviation=max(float(truth.std()), SMALLEST_DEVIATION),
     )
 
 
-def decide(clips: Sequence[ClipTokens], visual: TrainedModel, audio: TrainedModel) -> Decisions:
+def decide(
+    clips: Sequence[ClipTokens], visual: TrainedModel, audio: TrainedModel, ask: Ask
+) -> Decisions:
     """Let the two modality models decide each clip."""
     return Decisions(
-        values=np.stack([predict_log_views(model, clips) for model in (visual, audio)], axis=1),
+        values=np.stack([ask(model, clips) for model in (visual, audio)], axis=1),
         present=np.array(
             [[getattr(clip, name) is not None for name in MODALITIES] for clip in clips]
         ).reshape(-1, len(MODALITIES)),
@@ -137,15 +146,19 @@ def decide(clips: Sequence[ClipTokens], visual: TrainedModel, audio: TrainedMode
 def predict_all(
     model_input: ModelInput,
     baselines: Mapping[str, FittedBaseline],
+    rehearsed_baselines: Mapping[str, FittedBaseline],
     models: Sequence[TrainedModel],
     fusions: Mapping[str, DecisionFusion],
     seed: int,
 ) -> pd.DataFrame:
     """Let models predict every clip of every split.
 
+    Validation clips are predicted by the models as they were before these clips taught them.
+
     Args:
         model_input: The clips.
         baselines: By name.
+        rehearsed_baselines: The same, taught by the training clips alone.
         models: The trained models; the fusions read those of the kinds ``visual`` and ``audio``.
         fusions: Of decisions, by name.
         seed: Under which all of them were trained.
@@ -156,9 +169,11 @@ def predict_all(
     tables = []
     for split in SPLITS:
         clips = model_input.splits[split]
+        is_known = split == "validation"
+        ask = rehearse_log_views if is_known else predict_log_views
         for name, modality, y_pred in [
-            *_baselines_say(model_input, split, baselines),
-            *_models_say(clips.tokens, models, fusions),
+            *_baselines_say(model_input, split, rehearsed_baselines if is_known else baselines),
+            *_models_say(clips.tokens, models, fusions, ask),
         ]:
             table = pd.DataFrame({"video_id": clips.ids, "y_true": clips.log_views})
             tables.append(
@@ -206,17 +221,19 @@ def _predictions_under(setting: Setting, model_input: ModelInput, recipe: Recipe
     )
     return predict_all(
         model_input,
-        _seeded_baselines(model_input, setting.seed),
+        _seeded_baselines(model_input, model_input.open_clips, setting.seed),
+        _seeded_baselines(model_input, model_input.splits["train"], setting.seed),
         (visual, audio, early_fusion, ensemble),
         fit_late_fusions(model_input, visual, audio),
         setting.seed,
     )
 
 
-def _seeded_baselines(model_input: ModelInput, seed: int) -> dict[str, FittedBaseline]:
-    train = model_input.splits["train"]
-    known = pooled(train, model_input.token_sizes)
-    return {name: fit_baseline(name, known, train.log_views, train.groups, seed) for name in SEEDED}
+def _seeded_baselines(
+    model_input: ModelInput, clips: LabelledClips, seed: int
+) -> dict[str, FittedBaseline]:
+    known = pooled(clips, model_input.token_sizes)
+    return {name: fit_baseline(name, known, clips.log_views, clips.groups, seed) for name in SEEDED}
 
 
 def _baselines_say(
@@ -231,11 +248,12 @@ def _models_say(
     clips: Sequence[ClipTokens],
     models: Sequence[TrainedModel],
     fusions: Mapping[str, DecisionFusion],
+    ask: Ask,
 ) -> Iterator[Predicted]:
     for model in models:
-        yield Predicted(model.name, model.modality, predict_log_views(model, clips))
+        yield Predicted(model.name, model.modality, ask(model, clips))
     if fusions:
         by_name = {model.name: model for model in models}
-        decisions = decide(clips, by_name["visual"], by_name["audio"])
+        decisions = decide(clips, by_name["visual"], by_name["audio"], ask)
         for name, fusion in fusions.items():
             yield Predicted(name, "visual+audio", fusion.predict(decisions))

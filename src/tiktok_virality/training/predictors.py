@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tiktok_virality.models.configs import MODALITIES
-from tiktok_virality.models.fusion import LateFusion, SingleModality
-from tiktok_virality.models.readout import Blended
+from tiktok_virality.models.fusion import LateFusion, SingleModality, TokenBatch
+from tiktok_virality.models.readout import BilinearReadout, Blended
 from tiktok_virality.models.trained import ModelSpec, TargetScale, TrainedModel
 from tiktok_virality.models.transformer import Standardise
-from tiktok_virality.training.corpus import ClipTokens, LabelledClips
+from tiktok_virality.training.corpus import ClipTokens, LabelledClips, together
 from tiktok_virality.training.data import token_batch, token_loader
 from tiktok_virality.training.launcher import TrainingRun, fit
 from tiktok_virality.training.module import ViewsTrainee
@@ -33,10 +33,13 @@ def train_predictor(
 ) -> TrainedModel:
     """Train a predictor of log1p(views).
 
+    The Transformer learns from the training clips. So does the readout, until the validation clips
+    have said how far each is to be trusted; then the readout is fitted again, on both.
+
     Args:
         spec: What to train.
-        train: All that scaling and weights see.
-        validation: Tells when the model was at its best.
+        train: All that scaling and the weights of the Transformer see.
+        validation: Tells when the Transformer was at its best, and how far to trust it.
         parameters: How long and how fast.
         run: Names the training.
         start: Trained modality models, by modality, that a late fusion begins from.
@@ -62,29 +65,56 @@ def train_predictor(
     model = spec.build()
     if isinstance(model, Blended):
         model.deep.load_state_dict(state)
-        everything = token_batch(train.tokens, spec.token_sizes)
-        model.readout.fit(everything, _standardised(train, target), train.groups)
+        _fit_readout(model.rehearsal, train, target, spec.token_sizes)
         _fit_trust(model.eval(), validation, target, spec.token_sizes)
+        _fit_readout(model.readout, together(train, validation), target, spec.token_sizes)
         state = model.state_dict()
     return TrainedModel(spec=spec, state=state, history=history, target=target)
 
 
 def predict_log_views(model: TrainedModel, clips: Sequence[ClipTokens]) -> np.ndarray:
-    """Return predicted log1p(views), float64 [N]; the training mean where nothing is known."""
+    """Return predicted log1p(views), float64 [N]; the training mean where nothing is known.
+
+    Of validation clips ask `rehearse_log_views`: they have taught the model.
+    """
+    return _predict(model, clips, model.build())
+
+
+def rehearse_log_views(model: TrainedModel, clips: Sequence[ClipTokens]) -> np.ndarray:
+    """Return the same as the model would without what validation clips have taught it, [N]."""
+    module = model.build()
+    return _predict(model, clips, module.rehearse if isinstance(module, Blended) else module)
+
+
+def _predict(
+    model: TrainedModel, clips: Sequence[ClipTokens], decide: Callable[[TokenBatch], Tensor]
+) -> np.ndarray:
     assert model.target is not None
-    standardised = _decide(model.build(), clips, model.spec.token_sizes)
+    standardised = _decide(decide, clips, model.spec.token_sizes)
     return standardised * model.target.deviation + model.target.mean
 
 
+def _fit_readout(
+    readout: BilinearReadout,
+    clips: LabelledClips,
+    target: TargetScale,
+    token_sizes: Mapping[str, int],
+) -> None:
+    everything = token_batch(clips.tokens, token_sizes)
+    readout.fit(everything, _standardised(clips, target), clips.groups)
+
+
 def _decide(
-    module: nn.Module, clips: Sequence[ClipTokens], token_sizes: Mapping[str, int]
+    decide: Callable[[TokenBatch], Tensor],
+    clips: Sequence[ClipTokens],
+    token_sizes: Mapping[str, int],
 ) -> np.ndarray:
     """Return standardised log views, float64 [N]."""
     batches = [np.empty(0)]
     with torch.inference_mode():
         for first in range(0, len(clips), PREDICTION_BATCH):
             part = clips[first : first + PREDICTION_BATCH]
-            batches.append(module(token_batch(part, token_sizes)).double().numpy())
+            batches.append(decide(token_batch(part, token_sizes)).double().numpy())
     return np.concatenate(batches)
 
 
@@ -100,7 +130,7 @@ def _fit_trust(
     `PRIOR_CLIPS` clips give: a small split decides little.
     """
     deep, linear = (
-        _decide(part, validation.tokens, token_sizes) for part in (model.deep, model.readout)
+        _decide(part, validation.tokens, token_sizes) for part in (model.deep, model.rehearsal)
     )
     apart = deep - linear
     prior = PRIOR_CLIPS * np.square(apart).mean() + np.finfo(np.float64).tiny

@@ -15,6 +15,7 @@ from tiktok_virality.models import baselines as baseline_models
 from tiktok_virality.models.baselines import FittedBaseline
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.decision_fusion import DecisionFusion
+from tiktok_virality.models.roles import role_of
 from tiktok_virality.models.trained import ModelKind, TrainedModel
 from tiktok_virality.training.corpus import ModelInput, assemble, pooled
 from tiktok_virality.training.parameters import SplitStudyParameters, TrainingParameters
@@ -36,12 +37,25 @@ def assemble_clips(
     return assemble(manifest, splits, visual_embeddings, audio_embeddings, target)
 
 
-def fit_baselines(model_input: ModelInput, seed: int) -> dict[str, FittedBaseline]:
-    """Fit every baseline on the training split."""
-    train = model_input.splits["train"]
-    return baseline_models.fit_baselines(
-        pooled(train, model_input.token_sizes), train.log_views, train.groups, seed
+def fit_baselines(
+    model_input: ModelInput, seed: int
+) -> tuple[dict[str, FittedBaseline], dict[str, FittedBaseline]]:
+    """Fit every baseline on the training and the validation split, and on the former alone.
+
+    Nothing about a baseline is chosen on the validation split, so it may teach them, as it
+    teaches the readout of every predictor. The constants stay those of the training split.
+
+    Returns:
+        The baselines; and the same taught by training clips alone, which speak of validation clips.
+    """
+    rehearsed, taught = (
+        baseline_models.fit_baselines(
+            pooled(clips, model_input.token_sizes), clips.log_views, clips.groups, seed
+        )
+        for clips in (model_input.splits["train"], model_input.open_clips)
     )
+    constants = {name: each for name, each in rehearsed.items() if role_of(name) == "constant"}
+    return taught | constants, rehearsed
 
 
 def measure_split_sensitivity(
@@ -166,6 +180,7 @@ def repeat_with_other_seeds(
 def predict(
     model_input: ModelInput,
     baselines: dict[str, FittedBaseline],
+    rehearsed_baselines: dict[str, FittedBaseline],
     visual_model: TrainedModel,
     audio_model: TrainedModel,
     early_fusion: TrainedModel,
@@ -185,7 +200,7 @@ def predict(
 
     fusions = {name: DecisionFusion.model_validate(value) for name, value in late_fusions.items()}
     models = (visual_model, audio_model, early_fusion, ensemble)
-    of_main_seed = predict_all(model_input, baselines, models, fusions, seed)
+    of_main_seed = predict_all(model_input, baselines, rehearsed_baselines, models, fusions, seed)
     return pd.concat([of_main_seed, repeated_predictions], ignore_index=True)
 
 

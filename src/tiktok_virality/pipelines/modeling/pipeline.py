@@ -28,7 +28,7 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
             node(
                 nodes.fit_baselines,
                 inputs=["model_input", "params:seed"],
-                outputs="baselines",
+                outputs=["baselines", "rehearsed_baselines"],
                 name="fit_baselines",
                 tags=["cpu", "training"],
             ),
@@ -73,8 +73,9 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
             node(
                 nodes.predict,
                 inputs=[
-                    *("model_input", "baselines", "visual_model", "audio_model", "early_fusion"),
-                    *("ensemble", "late_fusions", "repeated_predictions", "params:seed"),
+                    *("model_input", "baselines", "rehearsed_baselines"),
+                    *("visual_model", "audio_model", "early_fusion", "ensemble"),
+                    *("late_fusions", "repeated_predictions", "params:seed"),
                 ],
                 outputs="point_predictions",
                 name="predict",

@@ -45,8 +45,7 @@ def checks_of(findings: WorldFindings) -> tuple[Check, ...]:
     Args:
         findings: Of the world; its checks are not asked.
     """
-    own = [check(findings) for check in CHECKS.get(findings.world, ())]
-    return (*own, coverage_holds(findings.coverage, "Intervals of single clips"))
+    return tuple(check(findings) for check in CHECKS.get(findings.world, ()))
 
 
 def share_is_reached(findings: WorldFindings) -> Check:
@@ -143,14 +142,18 @@ def random_split_leaks(findings: WorldFindings) -> Check:
     )
 
 
-def coverage_holds(coverage: Sequence[Covered], name: str) -> Check:
-    """Intervals hold as much as they promise."""
+def coverage_holds(coverage: Sequence[Covered]) -> Check:
+    """Intervals hold as much as they promise, on average over seeds and worlds.
+
+    A single world is not asked: with some hundred test clips by some twenty creators, and fewer
+    to calibrate on, intervals that are right miss three points more often than not.
+    """
     failing = [row for row in coverage if not is_near(row)]
     said = [f"{percent(row.level)}: {_held(row)}" for row in coverage]
     return Check(
-        name=name,
+        name="Intervals of single clips",
         expected="hold the truth as often as they promise, give or take "
-        f"{round(100 * COVERAGE_TOLERANCE)} points, on average over the seeds",
+        f"{round(100 * COVERAGE_TOLERANCE)} points, on average over seeds and worlds",
         measured=", ".join(said) or "not measured",
         passed=bool(coverage) and not failing,
         failing=tuple(percent(row.level) for row in failing),
@@ -172,7 +175,7 @@ CHECKS: Final[Mapping[str, Sequence[Callable[[WorldFindings], Check]]]] = {
     "creator": (content_finds_no_creator, random_split_leaks),
     "noise": (no_skill_beyond_chance,),
 }
-"""By world; coverage is checked in all of them."""
+"""By world; coverage is checked over all of them together."""
 
 
 def _stay_low(findings: WorldFindings, modalities: Sequence[str], name: str) -> Check:
@@ -240,4 +243,9 @@ def _ends(low: float | None, high: float | None) -> str:
 
 
 def _held(row: Covered) -> str:
-    return "no intervals" if row.coverage is None else f"{100 * row.coverage:.1f}%"
+    if row.coverage is None:
+        return "no intervals"
+    said = f"{100 * row.coverage:.1f}%"
+    if row.low is None or row.high is None:
+        return said
+    return f"{said} ({100 * row.low:.1f} to {100 * row.high:.1f})"

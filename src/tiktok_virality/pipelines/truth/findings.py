@@ -88,10 +88,15 @@ class Covered(Config):
     Attributes:
         level: What they promise.
         coverage: What they held; ``None`` where there were no intervals.
+        low: Lower end of the 95 % interval of that: of one world over its creators, of the mean of
+            the worlds over worlds; ``None`` where there is none.
+        high: Its upper end.
     """
 
     level: float
     coverage: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 class Leak(Config):
@@ -176,7 +181,7 @@ class TruthFindings(Config):
     Attributes:
         worlds: Those that were run.
         missing: Those that were not.
-        coverage: The mean over the worlds.
+        coverage: The mean over seeds and worlds.
         checks: What must hold over all worlds.
     """
 

@@ -142,7 +142,7 @@ def summarise_truth(**worlds: Mapping[str, Any] | None) -> dict[str, Any]:
         worlds=tuple(found),
         missing=tuple(name for name, raw in worlds.items() if raw is None),
         coverage=coverage,
-        checks=(checks.coverage_holds(coverage, "Intervals of single clips, over all worlds"),),
+        checks=(checks.coverage_holds(coverage),),
     )
     return together.model_dump(mode="json")
 

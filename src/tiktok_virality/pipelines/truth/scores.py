@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -16,6 +17,8 @@ Row = Mapping[str, Any]
 
 LEAST_REACHABLE: Final = 0.05
 """A share of less than this R² would be a share of chance."""
+
+INTERVAL: Final = 0.95
 
 MUST_BEAT: Final = ("constant", "baseline", "modality")
 VARIANT: Final = "variant"
@@ -82,7 +85,7 @@ def coverage_of_intervals(coverage: Coverage | None) -> tuple[Covered, ...]:
     if coverage is None:
         return ()
     return tuple(
-        Covered(level=row.level, coverage=row.coverage)
+        Covered(level=row.level, coverage=row.coverage, low=row.low, high=row.high)
         for row in coverage.one_per_part()
         if row.method == coverage.method and row.group == EVERYTHING
     )
@@ -94,16 +97,31 @@ def leaks_of(split_scores: Sequence[SplitScore]) -> tuple[Leak, ...]:
 
 
 def mean_coverage(worlds: Sequence[Sequence[Covered]]) -> tuple[Covered, ...]:
-    """Return the mean over worlds, by level; only worlds that have a level count."""
+    """Return the mean over worlds, by level; only worlds that have a level count.
+
+    Its interval takes each world as one observation, which it is nearly: noise, training and
+    calibration are a world's own, and the clips are not.
+    """
     by_level: dict[float, list[float]] = {}
     for row in (row for rows in worlds for row in rows):
         by_level.setdefault(row.level, [])
         if row.coverage is not None:
             by_level[row.level].append(row.coverage)
     return tuple(
-        Covered(level=level, coverage=statistics.fmean(values) if values else None)
+        _mean_of(level, values) if values else Covered(level=level, coverage=None)
         for level, values in sorted(by_level.items())
     )
+
+
+def _mean_of(level: float, values: Sequence[float]) -> Covered:
+    from scipy.stats import t
+
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return Covered(level=level, coverage=mean)
+    error = statistics.stdev(values) / math.sqrt(len(values))
+    reach = float(t.ppf((1 + INTERVAL) / 2, len(values) - 1)) * error
+    return Covered(level=level, coverage=mean, low=max(mean - reach, 0), high=min(mean + reach, 1))
 
 
 def _score(rows: Sequence[Row], ceilings: Mapping[str, float]) -> ModelScore:
