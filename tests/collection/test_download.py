@@ -327,6 +327,27 @@ def test_topics_that_lack_videos_are_named(corpus, caplog):
     assert "Music has 0 of 9 videos" in caplog.text
 
 
+def test_cookies_reach_the_site_and_their_file_stays_as_it_is(corpus, tmp_path):
+    corpus.find("football")
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tabc\n")
+    before = cookies.read_text()
+    access = corpus.access.model_copy(update={"cookies_file": cookies})
+    list(fetch_videos(corpus.state, access, corpus.parameters(**SPORTS_ONLY), 1))
+    assert "session=abc" in corpus.site.cookies
+    assert cookies.read_text() == before
+
+
+def test_requests_go_through_the_proxy_of_the_credentials(corpus):
+    """The local site takes a proxy's requests too: they name the whole address."""
+    corpus.find("football")
+    access = corpus.access.model_copy(update={"proxy": corpus.site.address})
+    parameters = corpus.parameters(base_url="http://site.invalid", **SPORTS_ONLY)
+    assert len(videos(list(fetch_videos(corpus.state, access, parameters, 1)))) == 3
+    assert all(path.startswith("http://") for path in corpus.site.asked)
+    assert len(corpus.site.pages_asked("http://site.invalid/@_/video/")) == 3
+
+
 def test_cookies_in_another_format_are_refused_with_the_reason(corpus, tmp_path):
     from tiktok_virality.schema import ParameterError
 
