@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import butter, resample_poly, sosfilt
+from scipy.signal import resample_poly
 
 from tiktok_virality.demo.clip_plan import VOICES
 from tiktok_virality.demo.scripts import THEMES
@@ -59,12 +59,20 @@ def write_corpus(folder: Path, each: int, real: Path | None, seed: int = 7) -> l
     drawn = [(kind, sound, True) for kind, sound in spoken]
     drawn += [(kind, sound, False) for kind, sound in other]
     clips = []
-    for number, place in enumerate(rng.permutation(len(drawn))):
-        kind, sound, speech = drawn[place]
+    for number, (kind, sound, speech) in enumerate(_alternating(drawn, rng)):
         path = folder / f"{number:03d}.wav"
         write_wav(path, sound)
         clips.append(SoundClip(path, kind, speech))
     return clips
+
+
+def _alternating(
+    drawn: list[tuple[str, np.ndarray, bool]], rng: np.random.Generator
+) -> list[tuple[str, np.ndarray, bool]]:
+    """Mix clips so that every other one has speech."""
+    mixed = [drawn[place] for place in rng.permutation(len(drawn))]
+    halves = [[clip for clip in mixed if clip[2] == speech] for speech in (True, False)]
+    return [clip for pair in zip(*halves, strict=True) for clip in pair]
 
 
 def _real_speech(real: Path | None) -> list[np.ndarray]:
@@ -92,7 +100,10 @@ def _real_music(real: Path | None, rng: np.random.Generator) -> list[np.ndarray]
 
 
 def _draw_samples(rng: np.random.Generator) -> int:
-    return round(rng.uniform(SHORTEST_SECONDS, LONGEST_SECONDS) * SAMPLE_RATE_HZ)
+    """Short clips are more frequent: as many between 5 and 12 s as between 12 and 30 s."""
+    return round(
+        np.geomspace(SHORTEST_SECONDS, LONGEST_SECONDS, 1001)[rng.integers(1001)] * SAMPLE_RATE_HZ
+    )
 
 
 def _said(rng: np.random.Generator) -> np.ndarray:
@@ -146,36 +157,11 @@ def _beats(rng: np.random.Generator, samples: int) -> np.ndarray:
     return _loud(sound[:samples], 0.8)
 
 
-def _band(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Notes and beats together."""
-    return _loud(_notes(rng, samples) + _beats(rng, samples), 0.7)
-
-
-def _wind(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Noise below a cut-off, its loudness rising and falling."""
-    noise = sosfilt(
-        butter(2, rng.uniform(300, 2000), fs=SAMPLE_RATE_HZ, output="sos"), rng.normal(size=samples)
-    )
-    swell = 1 + 0.8 * np.sin(2 * np.pi * np.arange(samples) / SAMPLE_RATE_HZ / rng.uniform(1, 5))
-    return _loud(noise * swell, 0.5)
-
-
 def _siren(rng: np.random.Generator, samples: int) -> np.ndarray:
     """A tone that goes up and down."""
     seconds = np.arange(samples) / SAMPLE_RATE_HZ
     pitch_hz = 700 + 400 * np.sin(2 * np.pi * seconds / rng.uniform(0.5, 3))
     return _loud(np.sin(2 * np.pi * np.cumsum(pitch_hz) / SAMPLE_RATE_HZ), 0.4)
-
-
-def _clatter(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Short knocks at random times, each ringing at a pitch of its own."""
-    ring = SAMPLE_RATE_HZ // 4
-    seconds = np.arange(ring) / SAMPLE_RATE_HZ
-    sound = 0.002 * rng.normal(size=samples + ring)
-    for start in rng.integers(0, samples, max(4, samples // SAMPLE_RATE_HZ * 4)):
-        knock = np.sin(2 * np.pi * rng.uniform(300, 4000) * seconds) * np.exp(-40 * seconds)
-        sound[start : start + ring] += rng.uniform(0.2, 1) * knock
-    return _loud(sound[:samples], 0.7)
 
 
 def _loud(sound: np.ndarray, peak: float) -> np.ndarray:
@@ -185,8 +171,5 @@ def _loud(sound: np.ndarray, peak: float) -> np.ndarray:
 EFFECTS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "notes": _notes,
     "beats": _beats,
-    "band": _band,
-    "wind": _wind,
     "siren": _siren,
-    "clatter": _clatter,
 }
