@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from whisper.decoding import DecodingOptions, DecodingTask
-from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import get_tokenizer
 
 from tiktok_virality.models.whisper_decoder import CachedDecoder
@@ -86,25 +85,6 @@ def test_a_text_that_repeats_itself_is_a_loop(tokenizer, tokens):
     assert len(loop) == len(speech) == 48
     assert is_loop(loop, tokenizer)
     assert not is_loop(speech, tokenizer)
-
-
-@pytest.fixture(scope="module")
-def small_whisper():
-    """A Whisper of two narrow layers with the whole vocabulary, its weights drawn."""
-    torch.manual_seed(5)
-    sizes = {"state": 64, "head": 2, "layer": 2}
-    model = Whisper(
-        ModelDimensions(
-            n_mels=80,
-            n_audio_ctx=1500,
-            n_vocab=51_865,
-            n_text_ctx=448,
-            **{f"n_audio_{name}": size for name, size in sizes.items()},
-            **{f"n_text_{name}": size for name, size in sizes.items()},
-        )
-    ).eval()
-    torch.nn.init.normal_(model.decoder.positional_embedding)
-    return model
 
 
 def written_rows(tokenizer, tokens) -> list[list[int]]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 import whisper
 from torch import Tensor, nn
-from torch.nn.functional import gelu
-from whisper.model import AudioEncoder, Whisper
+from torch.nn.functional import gelu, scaled_dot_product_attention
+from whisper.model import AudioEncoder, MultiHeadAttention, Whisper
 
 from tiktok_virality.models.whisper_configs import Precision
 from tiktok_virality.models.whisper_weights import WhisperCheckpoint
@@ -71,8 +71,9 @@ def load_whisper(
 
 
 def multiplies_bfloat16() -> bool:
-    """Return whether this CPU has instructions that multiply bfloat16."""
-    capabilities = torch.cpu.get_capabilities()
+    """Return whether this CPU has instructions that multiply bfloat16, as far as torch can tell."""
+    ask: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    capabilities = ask()  # an older torch has no such function
     return any(capabilities.get(name) for name in BFLOAT16_INSTRUCTIONS)
 
 
@@ -95,9 +96,25 @@ def encode(encoder: AudioEncoder, mel: Tensor) -> Tensor:
     x = x.float() + encoder.positional_embedding[: x.shape[1]]
     for block in encoder.blocks:
         precision = block.attn.query.weight.dtype
-        x = x + block.attn(block.attn_ln(x).to(precision))[0]
+        x = x + _attention(block.attn, block.attn_ln(x).to(precision))
         x = x + block.mlp(block.mlp_ln(x).to(precision))
     return encoder.ln_post(x)
+
+
+def _attention(attention: MultiHeadAttention, x: Tensor) -> Tensor:
+    """Let states attend to each other: [B, T, D] to [B, T, D].
+
+    bfloat16 is for the linear layers: torch's attention in it is no faster than in float32 on a
+    CPU without matrix units, and loses digits.
+    """
+    heads = [
+        layer(x).view(*x.shape[:2], attention.n_head, -1).transpose(1, 2)  # [B, H, T, d]
+        for layer in (attention.query, attention.key, attention.value)
+    ]
+    if x.dtype == torch.bfloat16:
+        heads = [part.float() for part in heads]
+    heard = scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
+    return attention.out(heard.to(x.dtype))
 
 
 class WindowEncoder:
