@@ -19,8 +19,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jiwer
 import numpy as np
@@ -30,7 +32,7 @@ from interleaved import measure, print_machine, print_rows, print_table
 from sound_corpus import SoundClip, write_corpus
 from whisper.normalizers import EnglishTextNormalizer
 
-from tiktok_virality.models.whisper_configs import WhisperParameters
+from tiktok_virality.models.whisper_configs import Precision, WhisperParameters
 from tiktok_virality.models.whisper_encoding import encode, load_whisper, pool_states
 from tiktok_virality.models.whisper_speech import ClipSpeech, SpeechModel
 from tiktok_virality.models.whisper_weights import (
@@ -38,6 +40,9 @@ from tiktok_virality.models.whisper_weights import (
     _packaged_parts,
     find_whisper_checkpoint,
 )
+
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
 
 THREADS = 2
 LOOP = "whisper.transcribe in a loop"
@@ -57,27 +62,25 @@ def loop_reader(checkpoint: WhisperCheckpoint) -> Reader:
     ]
 
 
-def faster_whisper_readers(folder: Path) -> dict[str, Reader]:
-    """Read with faster-whisper in int8, without and with its own voice detector."""
+def load_faster_whisper(folder: Path) -> WhisperModel:
+    """Load faster-whisper in int8 from the packaged weights, which are in its own layout."""
     from faster_whisper import WhisperModel
 
     parts = _packaged_parts()
     (folder / "model.bin").write_bytes(b"".join(part.read_bytes() for part in parts))
     for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
         (folder / name).write_bytes((parts[0].parent / name).read_bytes())
-    model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=THREADS)
+    return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=THREADS)
 
-    def read(waveforms: Sequence[np.ndarray], vad_filter: bool) -> Texts:
-        texts = []
-        for waveform in waveforms:
-            segments, _ = model.transcribe(waveform, beam_size=1, vad_filter=vad_filter)
-            texts.append("".join(segment.text for segment in segments).strip())
-        return texts
 
-    return {
-        "faster-whisper int8": lambda waveforms: read(waveforms, False),
-        "faster-whisper int8, vad_filter": lambda waveforms: read(waveforms, True),
-    }
+def faster_whisper_reader(model: WhisperModel, vad_filter: bool) -> Reader:
+    """Read with faster-whisper, a clip at a time, without or with its own voice detector."""
+
+    def read(waveform: np.ndarray) -> str:
+        segments, _ = model.transcribe(waveform, beam_size=1, vad_filter=vad_filter)
+        return "".join(segment.text for segment in segments).strip()
+
+    return lambda waveforms: [read(waveform) for waveform in waveforms]
 
 
 def read_in_batches(model: SpeechModel, waveforms: Sequence[np.ndarray]) -> list[ClipSpeech]:
@@ -91,9 +94,9 @@ def read_in_batches(model: SpeechModel, waveforms: Sequence[np.ndarray]) -> list
     return [heard[place] for place in range(len(waveforms))]
 
 
-def our_reader(checkpoint: WhisperCheckpoint, parameters: WhisperParameters) -> Reader:
+def our_reader(checkpoint: WhisperCheckpoint, precision: Precision) -> Reader:
     """Read with ours in this process."""
-    model = SpeechModel(checkpoint, parameters, device="cpu")
+    model = SpeechModel(checkpoint, WhisperParameters(precision=precision), device="cpu")
     return lambda waveforms: [clip.text for clip in read_in_batches(model, waveforms)]
 
 
@@ -138,14 +141,16 @@ def main() -> int:
         pool = ProcessPoolExecutor(
             THREADS, get_context("spawn"), initializer=_start_worker, initargs=(checkpoint,)
         )
-        readers = {
-            LOOP: loop_reader(checkpoint),
-            **faster_whisper_readers(Path(folder)),
-            OURS: our_reader(checkpoint, WhisperParameters()),
-            "ours, float32": our_reader(checkpoint, WhisperParameters(precision="float32")),
-            f"ours, {THREADS} processes of 1 thread": pool_reader(pool),
+        model = cache(lambda: load_faster_whisper(Path(folder)))
+        makers = {
+            LOOP: lambda: loop_reader(checkpoint),
+            "faster-whisper int8": lambda: faster_whisper_reader(model(), vad_filter=False),
+            "faster-whisper int8, vad_filter": lambda: faster_whisper_reader(model(), True),
+            OURS: lambda: our_reader(checkpoint, "auto"),
+            "ours, float32": lambda: our_reader(checkpoint, "float32"),
+            f"ours, {THREADS} processes of 1 thread": lambda: pool_reader(pool),
         }
-        readers = {name: r for name, r in readers.items() if name not in arguments.without}
+        readers = {name: make() for name, make in makers.items() if name not in arguments.without}
         _describe(clips)
         print_machine()
         texts, times = _time(readers, waveforms, arguments.rounds, arguments.parts)
