@@ -57,7 +57,7 @@ mlflow: $(INSTALLED) ## Runs and models side by side, at http://localhost:5000
 constraints: ## Resolve pyproject.toml anew and pin the whole tree
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
 	build/constraints/bin/pip install -q torch==2.13.0
-	build/constraints/bin/pip install -q -e '.[demo,dev]'
+	build/constraints/bin/pip install -q -e '.[demo,dev,bench]'
 	{ head -1 constraints.txt; build/constraints/bin/pip freeze --exclude-editable \
 	  | sed -E 's/^torch==([0-9.]+).*/torch==\1/'; } > build/constraints.txt
 	mv build/constraints.txt constraints.txt

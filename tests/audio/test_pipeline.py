@@ -12,7 +12,9 @@ from kedro.runner import SequentialRunner
 
 from tests.media.encoding import ffmpeg, h264, picture, tone
 from tiktok_virality.datasets import StageStore, VideoFolder
+from tiktok_virality.models import whisper_encoding
 from tiktok_virality.models.whisper_configs import WaveformParameters, WhisperParameters
+from tiktok_virality.models.whisper_encoding import encode
 from tiktok_virality.pipelines.audio import create_pipeline
 
 
@@ -61,8 +63,17 @@ def stores(folder, checkpoint, tmp_path_factory):
             "transcripts": transcripts,
         }
     )
-    SequentialRunner().run(create_pipeline(), catalog)
+    encoded = []
+
+    def encode_and_count(encoder, mel):
+        encoded.append(len(mel))
+        return encode(encoder, mel)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(whisper_encoding, "encode", encode_and_count)
+        SequentialRunner().run(create_pipeline(), catalog)
     return {
+        "encoder passes": sum(encoded),
         "waveforms": waveforms.load(),
         "embeddings": embeddings.load(),
         "transcripts": transcripts.load(),
@@ -80,6 +91,10 @@ def test_clips_without_sound_are_absent_with_the_reason(stores):
         "silent": "silent",
         "broken": "no waveform: unreadable",
     }
+
+
+def test_only_clips_with_sound_cost_an_encoder_pass_and_no_more_than_one(stores):
+    assert stores["encoder passes"] == len(stores["embeddings"].ids) == 2
 
 
 def test_transcripts_are_a_table_for_people(stores):

@@ -65,6 +65,36 @@ def test_a_clip_gives_the_same_alone_and_in_a_batch(together, speech_model, soun
     )
 
 
+@pytest.fixture(scope="module")
+def half_precise(checkpoint):
+    return SpeechModel(checkpoint, WhisperParameters(precision="bfloat16"), device="cpu")
+
+
+def test_bfloat16_hears_the_same_words_and_nearly_the_same_sound(checkpoint, half_precise, sound):
+    jfk = sound("jfk_speech.flac")
+    precise = SpeechModel(checkpoint, WhisperParameters(precision="float32"), device="cpu")
+    (half,), (full,) = half_precise.read([jfk]), precise.read([jfk])
+    assert words(half.text) == words(full.text) == JFK
+    a, b = half.tokens.astype(np.float32), full.tokens.astype(np.float32)
+    cosines = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert cosines.min() > 0.999
+    assert (half.tokens != full.tokens).any()
+
+
+def test_bfloat16_gives_a_clip_the_same_alone_and_in_a_batch(half_precise, sound):
+    jfk, nasa = sound("jfk_speech.flac"), sound("nasa_webb_speech.mp4")
+    clips = [jfk[: 9 * SAMPLE_RATE_HZ], nasa, jfk[: 4 * SAMPLE_RATE_HZ]]
+    for together, clip in zip(half_precise.read(clips), clips, strict=True):
+        (alone,) = half_precise.read([clip])
+        assert alone.segments == together.segments
+        np.testing.assert_allclose(
+            alone.tokens.astype(np.float32),
+            together.tokens.astype(np.float32),
+            rtol=1e-3,
+            atol=1e-3,
+        )
+
+
 def test_tokens_cover_the_clip_and_none_of_its_padding(together):
     jfk = together["jfk_speech.flac"]
     assert jfk.duration_seconds == 11.0

@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from whisper.decoding import DecodingOptions, DecodingTask
 from whisper.tokenizer import get_tokenizer
 
-from tiktok_virality.models.whisper_decoding import Hint, Segment, StoppingDecoder, split_segments
+from tiktok_virality.models.whisper_decoder import CachedDecoder
+from tiktok_virality.models.whisper_decoding import (
+    Segment,
+    TokenChoice,
+    TokenRules,
+    is_loop,
+    is_over,
+    split_segments,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,30 +67,94 @@ def test_nothing_said_is_no_segment(tokenizer, tokens):
     assert split_segments([], tokenizer, 4.0) == ([], None)
 
 
-def next_token(tokenizer, before: list[list[int]], last_words_seconds: float) -> list[int]:
-    """Let the model want the word " and" next, and return what each row gets."""
-    decoder = StoppingDecoder(0.0, tokenizer, [Hint("en", last_words_seconds)] * len(before))
-    logits = torch.zeros(len(before), 51_865)
-    logits[:, tokenizer.encode(" and")[0]] = 1.0
-    after, _ = decoder.update(torch.tensor(before), logits, torch.zeros(len(before)))
-    return after[:, -1].tolist()
-
-
-def test_a_row_ends_once_its_words_are_over(tokenizer, tokens):
+def test_a_text_is_over_once_its_words_are(tokenizer, tokens):
     early, late = tokens(0.0, "One.", 1.0), tokens(0.0, "One.", 3.0)
-    word = tokenizer.encode(" and")[0]
-    assert next_token(tokenizer, [early, late], 2.5) == [word, tokenizer.eot]
+    assert not is_over(early, tokenizer, 2.5)
+    assert is_over(late, tokenizer, 2.5)
 
 
-def test_a_row_does_not_end_before_its_first_word(tokenizer, tokens):
-    before = [*tokenizer.sot_sequence, *tokens(0.6)]
-    assert next_token(tokenizer, [before], 0.4) == tokenizer.encode(" and")[:1]
+def test_a_text_is_not_over_before_its_first_word(tokenizer, tokens):
+    assert not is_over(tokens(0.6), tokenizer, 0.4)
+    assert not is_over(tokens(0.6, 0.6), tokenizer, 0.4)
 
 
-def test_a_row_that_repeats_itself_ends(tokenizer, tokens):
-    loop, text = [0.0, *["Thank you."] * 16], "it was a bright cold day in april and clocks struck"
-    loop = tokens(*loop)[:47]
-    speech = tokens(0.0, text, text[::-1], text.upper())[:47]
-    assert len(loop) == len(speech) == 47
-    assert next_token(tokenizer, [loop], 30.0) == [tokenizer.eot]
-    assert next_token(tokenizer, [speech], 30.0) == tokenizer.encode(" and")[:1]
+def test_a_text_that_repeats_itself_is_a_loop(tokenizer, tokens):
+    text = "it was a bright cold day in april and clocks struck"
+    loop = tokens(0.0, *["Thank you."] * 16)[:48]
+    speech = tokens(0.0, text, text[::-1], text.upper())[:48]
+    assert len(loop) == len(speech) == 48
+    assert is_loop(loop, tokenizer)
+    assert not is_loop(speech, tokenizer)
+
+
+def written_rows(tokenizer, tokens) -> list[list[int]]:
+    """Beginnings of texts, all of one length, in each of which something else may follow."""
+    return [
+        tokens(0.0, "One two", 1.5),
+        tokens(0.4, "One two three"),
+        [*tokens(0.0), *tokenizer.encode(" One"), *tokens(1.5, 1.5)],
+        [*tokens(0.2), *tokenizer.encode(" One two"), *tokens(29.9)],
+    ]
+
+
+def test_the_rules_are_whispers_own(small_whisper, tokenizer, tokens):
+    task = DecodingTask(small_whisper, DecodingOptions(language="en", fp16=False))
+    prompt = list(task.initial_tokens)
+    full = torch.tensor(written_rows(tokenizer, tokens))
+    rules = TokenRules(tokenizer)
+    for count in range(full.shape[1] + 1):
+        written = full[:, :count]
+        ours = torch.randn(len(full), 51_865, generator=torch.Generator().manual_seed(count))
+        ours[1::2, tokenizer.timestamp_begin :] += 4  # times are likelier in half of the rows
+        theirs = ours.clone()
+        for rule in task.logit_filters:
+            rule.apply(theirs, torch.cat([torch.tensor([prompt] * len(full)), written], dim=1))
+        rules.apply(ours, written)
+        assert torch.equal(ours, theirs)
+        assert ours.isfinite().any(dim=1).all()
+
+
+def test_the_cached_decoder_is_whispers_own_step_by_step(small_whisper, tokenizer, tokens):
+    states = [torch.randn(count, 64) for count in (40, 75, 60, 75)]
+    read = torch.tensor(written_rows(tokenizer, tokens))
+    decoder = CachedDecoder(small_whisper.decoder, tokenizer.timestamp_begin)
+    with torch.inference_mode():
+        memory, past = decoder.attend(states), decoder.begin(4, read.shape[1])
+        logits = [decoder.read(read[:, :2], past, memory)]
+        logits += [decoder.read(read[:, [i]], past, memory) for i in range(2, read.shape[1])]
+        ours = torch.stack(logits, dim=1)  # [B, n, vocabulary]
+        theirs = [
+            small_whisper.logits(row[None], window[None])[0, 1:]
+            for row, window in zip(read, states, strict=True)
+        ]
+    torch.testing.assert_close(ours, torch.stack(theirs), rtol=1e-4, atol=1e-4)
+
+
+def test_rows_that_leave_change_nothing_for_the_others(small_whisper, tokenizer, tokens):
+    states = [torch.randn(count, 64) for count in (40, 75, 60, 75)]
+    read = torch.tensor(written_rows(tokenizer, tokens))
+    decoder = CachedDecoder(small_whisper.decoder, tokenizer.timestamp_begin)
+    stay = torch.tensor([0, 2])
+    with torch.inference_mode():
+        memory, past = decoder.attend(states), decoder.begin(4, read.shape[1])
+        decoder.read(read[:, :2], past, memory)
+        left = decoder.read(read[stay, 2:3], past.take(stay), memory.take(stay))
+        together = decoder.read(read[:, 2:3], past, memory)
+    torch.testing.assert_close(left, together[stay], rtol=1e-5, atol=1e-5)
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely():
+    logits = torch.tensor([0.1, 0.2, 0.7]).log().repeat(1, 1)
+    choose = TokenChoice(1.0, seed=1, rows=1, device=torch.device("cpu"))
+    drawn = [int(choose(logits, [0])) for _ in range(3000)]
+    shares = np.bincount(drawn, minlength=3) / len(drawn)
+    np.testing.assert_allclose(shares, [0.1, 0.2, 0.7], atol=0.03)
+
+
+def test_what_a_row_draws_does_not_depend_on_its_neighbours():
+    logits = torch.randn(3, 50)
+    together = TokenChoice(1.0, seed=1, rows=3, device=torch.device("cpu"))
+    alone = TokenChoice(1.0, seed=1, rows=1, device=torch.device("cpu"))
+    for places in ([0, 1, 2], [1, 2], [2]):
+        drawn = together(logits[places], places)
+        assert drawn[-1] == alone(logits[[2]], [0])

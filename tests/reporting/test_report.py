@@ -91,7 +91,7 @@ def run_report(
     def run(ground_truth=None, **changed) -> str:
         monkeypatch.chdir(tmp_path)
         config = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="demo")
-        catalog = DataCatalog.from_config(config["catalog"])
+        catalog = DataCatalog.from_config(config["catalog"], config["credentials"])
         models = {
             dataset: SimpleNamespace(name=name, **training_summary[name])
             for dataset, name in {

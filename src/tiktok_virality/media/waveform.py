@@ -16,7 +16,9 @@ PCM16_BYTES = 2
 
 def from_pcm16(content: bytes) -> np.ndarray:
     """Return little-endian PCM16 as float32 [samples] in [-1, 1)."""
-    return np.frombuffer(content, dtype="<i2").astype(np.float32) / PCM16_SCALE
+    samples = np.frombuffer(content, dtype="<i2").astype(np.float32)
+    samples /= PCM16_SCALE
+    return samples
 
 
 def encode_wav(samples: np.ndarray) -> bytes:

@@ -1,4 +1,4 @@
-"""Whisper's own decoding, on audio that is encoded already and may be shorter than 30 s."""
+"""Which tokens Whisper's decoder writes for encoded windows, and when it stops."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask, GreedyDecoder
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer
 from whisper.utils import compression_ratio
 
 from tiktok_virality.models.whisper_configs import SECONDS_PER_STATE
+from tiktok_virality.models.whisper_decoder import CachedDecoder, Memory, Past
 
 TOKENS_PER_SECOND: Final = 14
 LEAST_TOKENS: Final = 32
 """A text has at most so many tokens, and so many more per second of its window."""
 
+LATEST_START_SECONDS: Final = 1.0
+"""The first words of a window begin no later."""
+
 LOOP_CHECK_TOKENS: Final = 24
 LOOP_COMPRESSION_RATIO: Final = 3.0
+
+SHRINK_SHARE: Final = 0.75
+"""Finished rows leave the batch once no more than this share goes on: leaving costs a copy."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +42,6 @@ class Segment:
         return Segment(self.start_seconds + seconds, self.end_seconds + seconds, self.text)
 
 
-def language_probabilities(model: Whisper, tokenizer: Tokenizer, states: Tensor) -> Tensor:
-    """Return how probable each language of the tokenizer is, [B, languages]."""
-    start = torch.full((len(states), 1), tokenizer.sot, device=states.device)  # [B, 1]
-    logits = model.logits(start, states)[:, 0]  # [B, vocabulary]
-    return logits[:, list(tokenizer.all_language_tokens)].softmax(dim=-1)
-
-
 @dataclass(frozen=True)
 class Hint:
     """What is known of a window before it is decoded.
@@ -51,86 +50,242 @@ class Hint:
         language: A code such as ``en``.
         last_words_seconds: When the last words begin to end: a text whose time has come this far
             is complete.
+        seconds: How long the window is with its padding.
     """
 
     language: str
     last_words_seconds: float
+    seconds: float
+
+    @property
+    def most_tokens(self) -> int:
+        """Longest text that is written."""
+        return LEAST_TOKENS + round(self.seconds * TOKENS_PER_SECOND)
 
 
-def decode(
-    model: Whisper, states: Tensor, hints: Sequence[Hint], temperature: float
-) -> list[DecodingResult]:
-    """Write down what is said in encoded windows.
+@dataclass(frozen=True)
+class Attempt:
+    """A text of a window.
+
+    Attributes:
+        tokens: Text and timestamps.
+        text: The words.
+        avg_logprob: Mean log-probability of a token, the end included.
+        compression_ratio: Length of the text over its compressed length.
+    """
+
+    tokens: list[int]
+    text: str
+    avg_logprob: float
+    compression_ratio: float
+
+
+class TokenRules:
+    """Which token may follow: Whisper's own rules for times and symbols, for many rows at once.
+
+    They are those of `whisper.decoding.ApplyTimestampRules` and `SuppressTokens`.
 
     Args:
-        model: Whisper.
-        states: [B, T, D].
-        hints: One per window.
-        temperature: 0 takes the likeliest token; above, tokens are drawn by torch's generator.
-    """
-    seconds = states.shape[1] * SECONDS_PER_STATE
-    options = DecodingOptions(
-        temperature=temperature,
-        language=hints[0].language,
-        sample_len=LEAST_TOKENS + round(seconds * TOKENS_PER_SECOND),
-        fp16=states.dtype == torch.float16,
-    )
-    return EncodedDecoding(model, options, hints).run(states)
-
-
-class EncodedDecoding(DecodingTask):
-    """Decodes encoder states of any length, each row in a language of its own."""
-
-    def __init__(self, model: Whisper, options: DecodingOptions, hints: Sequence[Hint]) -> None:
-        super().__init__(model, options)
-        self._languages = [hint.language for hint in hints]
-        self.decoder = StoppingDecoder(options.temperature, self.tokenizer, hints)
-
-    def _get_audio_features(self, states: Tensor) -> Tensor:
-        return states
-
-    def _detect_language(self, states: Tensor, tokens: Tensor) -> tuple[list[str], None]:
-        if self.model.is_multilingual:
-            known = [self.tokenizer.to_language_token(language) for language in self._languages]
-            tokens[:, self.sot_index + 1] = torch.tensor(known)
-        return self._languages, None
-
-
-class StoppingDecoder(GreedyDecoder):
-    """Ends a row when its words are over, or go round in circles.
-
-    Left alone, Whisper often says everything again after the last word of a short window. A loop
-    runs to the length limit, and is thrown away then because its text compresses so well.
+        tokenizer: Of the model.
     """
 
-    def __init__(self, temperature: float, tokenizer: Tokenizer, hints: Sequence[Hint]) -> None:
-        super().__init__(temperature, tokenizer.eot)
-        self._tokenizer = tokenizer
-        self._last_times = torch.tensor(
-            [
-                tokenizer.timestamp_begin + round(hint.last_words_seconds / SECONDS_PER_STATE)
-                for hint in hints
-            ]
-        )  # [B]
-
-    def update(self, tokens: Tensor, logits: Tensor, sum_logprobs: Tensor) -> tuple[Tensor, bool]:
-        """Append the next token of each row; the second value says whether all rows ended."""
-        after_text = tokens[:, -2] < self.eot
-        over = after_text & (tokens[:, -1] >= self._last_times.to(tokens.device))  # [B]
-        tokens, _ = super().update(tokens, logits, sum_logprobs)
-        tokens[over, -1] = self.eot
-        if tokens.shape[1] % LOOP_CHECK_TOKENS == 0:
-            tokens[self._looping(tokens), -1] = self.eot
-        return tokens, bool((tokens[:, -1] == self.eot).all())
-
-    def _looping(self, tokens: Tensor) -> list[int]:
-        spoken = [[token for token in row if token < self.eot] for row in tokens.tolist()]
-        texts = [self._tokenizer.decode(row) for row in spoken]
-        return [
-            number
-            for number, text in enumerate(texts)
-            if text and compression_ratio(text) > LOOP_COMPRESSION_RATIO
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._first_time = tokenizer.timestamp_begin
+        self._latest_start = self._first_time + round(LATEST_START_SECONDS / SECONDS_PER_STATE)
+        self._eot = tokenizer.eot
+        self._never = [
+            *tokenizer.non_speech_tokens,
+            *(tokenizer.sot, tokenizer.sot_prev, tokenizer.sot_lm, tokenizer.no_speech),
+            *(tokenizer.transcribe, tokenizer.translate, tokenizer.no_timestamps),
         ]
+
+    def apply(self, logits: Tensor, written: Tensor) -> None:
+        """Set the logits of tokens that may not follow to minus infinity.
+
+        Args:
+            logits: float32 [B, vocabulary].
+            written: int64 [B, n]: words and times so far.
+        """
+        logits[:, self._never] = -torch.inf
+        if written.shape[1] == 0:
+            logits[:, : self._first_time] = -torch.inf
+            logits[:, self._latest_start + 1 :] = -torch.inf
+            return
+        self._keep_order(logits, written)
+        times, words = logits[:, self._first_time :], logits[:, : self._first_time]
+        rather_times = times.logsumexp(dim=-1) > words.amax(dim=-1)  # [B]
+        logits[rather_times, : self._first_time] = -torch.inf
+
+    def _keep_order(self, logits: Tensor, written: Tensor) -> None:
+        """Times come in pairs, but for the first, and never go back."""
+        after_time = written[:, -1] >= self._first_time  # [B]
+        before = written[:, -2] if written.shape[1] > 1 else written[:, -1]
+        half_pair = after_time & (before < self._first_time)
+        logits[half_pair, : self._eot] = -torch.inf
+        logits[after_time & ~half_pair, self._first_time :] = -torch.inf
+        earliest = written.amax(dim=-1) + (~half_pair).long()  # [B]
+        times = torch.arange(self._first_time, logits.shape[1], device=logits.device)
+        logits[:, self._first_time :].masked_fill_(times < earliest[:, None], -torch.inf)
+
+
+@dataclass
+class _Rows:
+    """The windows that are being written down, and what is written of each.
+
+    Attributes:
+        places: Of each among the windows that were given, [B].
+        memory: What is heard.
+        past: What the decoder remembers of what is written.
+        written: int64 [B, most tokens].
+        sum_logprobs: float32 [B].
+    """
+
+    places: list[int]
+    memory: Memory
+    past: Past
+    written: Tensor
+    sum_logprobs: Tensor
+
+    def take(self, rows: list[int]) -> _Rows:
+        """Return some of the rows."""
+        kept = torch.tensor(rows, device=self.written.device)
+        return _Rows(
+            [self.places[row] for row in rows],
+            self.memory.take(kept),
+            self.past.take(kept),
+            self.written[kept],
+            self.sum_logprobs[kept],
+        )
+
+
+class WindowWriter:
+    """Writes down what is said in encoded windows, many together.
+
+    Args:
+        model: Whisper, on its device.
+        tokenizer: Of the model.
+        seed: Of tokens that are drawn.
+    """
+
+    def __init__(self, model: Whisper, tokenizer: Tokenizer, seed: int) -> None:
+        self._tokenizer = tokenizer
+        self._seed = seed
+        self._device = model.device
+        self._decoder = CachedDecoder(model.decoder, tokenizer.timestamp_begin)
+        self._rules = TokenRules(tokenizer)
+        self._most_tokens = model.dims.n_text_ctx - len(tokenizer.sot_sequence)
+
+    def attend(self, states: Sequence[Tensor]) -> Memory:
+        """Prepare windows, [T, D] each, for being written down, once for all attempts."""
+        return self._decoder.attend(states)
+
+    def first_probabilities(self, memory: Memory) -> Tensor:
+        """Return how probable each token is as the first of all: float32 [B, vocabulary]."""
+        start = torch.full((len(memory), 1), self._tokenizer.sot, device=self._device)
+        return self._decoder.read(start, self._decoder.begin(len(memory), 1), memory).softmax(-1)
+
+    def write(self, memory: Memory, hints: Sequence[Hint], temperature: float) -> list[Attempt]:
+        """Write down what is said in each window, whatever its neighbours are.
+
+        Args:
+            memory: Of the windows.
+            hints: One per window.
+            temperature: 0 takes the likeliest token; above, tokens are drawn.
+        """
+        tokens = torch.tensor([self._prompt(hint) for hint in hints], device=self._device)
+        limits = [min(hint.most_tokens, self._most_tokens) for hint in hints]
+        rows = self._begin(memory, max(limits), tokens.shape[1])
+        choose = TokenChoice(temperature, self._seed, len(hints), self._device)
+        attempts: dict[int, Attempt] = {}
+        for count in range(1, max(limits) + 1):
+            logits = self._decoder.read(tokens, rows.past, rows.memory)
+            self._rules.apply(logits, rows.written[:, : count - 1])
+            tokens = choose(logits, rows.places)  # [B, 1]
+            rows.sum_logprobs += (logits.gather(1, tokens) - logits.logsumexp(1, keepdim=True))[
+                :, 0
+            ]
+            rows.written[:, count - 1] = tokens[:, 0]
+            going = []
+            for row, written in enumerate(rows.written[:, :count].tolist()):
+                place = rows.places[row]
+                if place not in attempts and self._has_ended(written, hints[place], limits[place]):
+                    attempts[place] = self._attempt(written, float(rows.sum_logprobs[row]))
+                if place not in attempts:
+                    going.append(row)
+            if not going:
+                break
+            if len(going) <= SHRINK_SHARE * len(rows.places):
+                rows, tokens = rows.take(going), tokens[going]
+        return [attempts[place] for place in range(len(hints))]
+
+    def _prompt(self, hint: Hint) -> list[int]:
+        if self._tokenizer.language is None:  # a model that knows English only
+            return list(self._tokenizer.sot_sequence)
+        start, _, *task = self._tokenizer.sot_sequence
+        return [start, self._tokenizer.to_language_token(hint.language), *task]
+
+    def _begin(self, memory: Memory, most_tokens: int, prompt_tokens: int) -> _Rows:
+        count = len(memory)
+        return _Rows(
+            list(range(count)),
+            memory,
+            self._decoder.begin(count, prompt_tokens + most_tokens),
+            torch.zeros(count, most_tokens, dtype=torch.int64, device=self._device),
+            torch.zeros(count, device=self._device),
+        )
+
+    def _has_ended(self, written: list[int], hint: Hint, limit: int) -> bool:
+        return (
+            written[-1] == self._tokenizer.eot
+            or len(written) >= limit
+            or is_over(written, self._tokenizer, hint.last_words_seconds)
+            or is_loop(written, self._tokenizer)
+        )
+
+    def _attempt(self, written: list[int], sum_logprob: float) -> Attempt:
+        tokens = written[:-1] if written[-1] == self._tokenizer.eot else written
+        text = self._tokenizer.decode(tokens).strip()
+        return Attempt(tokens, text, sum_logprob / (len(tokens) + 1), compression_ratio(text))
+
+
+class TokenChoice:
+    """Takes or draws the next tokens; each row draws from a generator of its own."""
+
+    def __init__(self, temperature: float, seed: int, rows: int, device: torch.device) -> None:
+        self._temperature = temperature
+        self._generators = [
+            torch.Generator(device).manual_seed(seed) for _ in range(rows if temperature else 0)
+        ]
+
+    def __call__(self, logits: Tensor, places: Sequence[int]) -> Tensor:
+        """Return int64 [B, 1] for logits [B, vocabulary] of the rows at ``places``."""
+        if self._temperature == 0:
+            return logits.argmax(dim=-1, keepdim=True)
+        waits = torch.empty_like(logits)  # of an exponential race: the likelier wins as often
+        for row, place in enumerate(places):
+            waits[row].exponential_(generator=self._generators[place])
+        chances = (logits / self._temperature).softmax(dim=-1)
+        return (chances / waits).argmax(dim=-1, keepdim=True)
+
+
+def is_over(written: Sequence[int], tokenizer: Tokenizer, last_words_seconds: float) -> bool:
+    """Return whether a text just came to the time at which the last words end.
+
+    Left alone, Whisper often says everything again after the last word of a short window.
+    """
+    last_time = tokenizer.timestamp_begin + round(last_words_seconds / SECONDS_PER_STATE)
+    return len(written) > 1 and written[-2] < tokenizer.eot and written[-1] >= last_time
+
+
+def is_loop(written: Sequence[int], tokenizer: Tokenizer) -> bool:
+    """Return whether a text goes round in circles; looks at every so many tokens only.
+
+    A loop runs to the length limit, and is thrown away then because its text compresses so well.
+    """
+    if len(written) % LOOP_CHECK_TOKENS:
+        return False
+    text = tokenizer.decode([token for token in written if token < tokenizer.eot])
+    return bool(text) and compression_ratio(text) > LOOP_COMPRESSION_RATIO
 
 
 def split_segments(

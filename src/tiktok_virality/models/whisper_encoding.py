@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 import whisper
 from torch import Tensor, nn
-from torch.nn.functional import gelu
-from whisper.model import AudioEncoder, Whisper
+from torch.nn.functional import gelu, scaled_dot_product_attention
+from whisper.model import AudioEncoder, MultiHeadAttention, Whisper
 
+from tiktok_virality.models.whisper_configs import Precision
 from tiktok_virality.models.whisper_weights import WhisperCheckpoint
 from tiktok_virality.models.whisper_windows import Window
 from tiktok_virality.schema import WeightsError
+
+BFLOAT16_INSTRUCTIONS: Final = ("avx512_bf16", "amx_bf16", "bf16")  # x86, x86, ARM
 
 HALF_PRECISION: Final = (nn.Conv1d, nn.Linear, nn.Embedding)
 """Layers that Whisper casts to the precision of its input at every step, unless they have it."""
@@ -35,12 +38,15 @@ class EncodedWindow:
         return self.states[: self.window.states]
 
 
-def load_whisper(checkpoint: WhisperCheckpoint, device: str) -> Whisper:
-    """Load Whisper: float16 on a GPU, float32 on a CPU.
+def load_whisper(
+    checkpoint: WhisperCheckpoint, device: str, precision: Precision = "auto"
+) -> Whisper:
+    """Load Whisper: float16 on a GPU; on a CPU float32, with products that may be bfloat16.
 
     Args:
         checkpoint: The weights.
         device: ``auto``, ``cpu`` or ``cuda``; ``auto`` takes a GPU when there is one.
+        precision: Of the products in the blocks, on a CPU.
 
     Raises:
         WeightsError: The file is no checkpoint of openai-whisper.
@@ -57,7 +63,18 @@ def load_whisper(checkpoint: WhisperCheckpoint, device: str) -> Whisper:
         for module in model.modules():
             if isinstance(module, HALF_PRECISION):
                 module.half()
+    elif precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16()):
+        for module in model.modules():
+            if isinstance(module, nn.Linear):
+                module.bfloat16()
     return model
+
+
+def multiplies_bfloat16() -> bool:
+    """Return whether this CPU has instructions that multiply bfloat16, as far as torch can tell."""
+    ask: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    capabilities = ask()  # an older torch has no such function
+    return any(capabilities.get(name) for name in BFLOAT16_INSTRUCTIONS)
 
 
 def encode(encoder: AudioEncoder, mel: Tensor) -> Tensor:
@@ -65,19 +82,39 @@ def encode(encoder: AudioEncoder, mel: Tensor) -> Tensor:
 
     `AudioEncoder.forward` takes 30 s and nothing else; the layers themselves do not mind.
 
+    What the blocks add up stays float32, also where they multiply in half precision.
+
     Args:
         encoder: Of a Whisper model.
-        mel: [B, mels, 2 * T].
+        mel: [B, mels, 2 * T], in the precision of the convolutions.
 
     Returns:
-        [B, T, D], one state per 20 ms.
+        float32 [B, T, D], one state per 20 ms.
     """
     x = gelu(encoder.conv1(mel))  # [B, D, 2 T]
     x = gelu(encoder.conv2(x)).permute(0, 2, 1)  # [B, T, D]
-    x = (x + encoder.positional_embedding[: x.shape[1]]).to(x.dtype)
+    x = x.float() + encoder.positional_embedding[: x.shape[1]]
     for block in encoder.blocks:
-        x = block(x)
+        precision = block.attn.query.weight.dtype
+        x = x + _attention(block.attn, block.attn_ln(x).to(precision))
+        x = x + block.mlp(block.mlp_ln(x).to(precision))
     return encoder.ln_post(x)
+
+
+def _attention(attention: MultiHeadAttention, x: Tensor) -> Tensor:
+    """Let states attend to each other: [B, T, D] to [B, T, D].
+
+    bfloat16 is for the linear layers: torch's attention in it is no faster than in float32 on a
+    CPU without matrix units, and loses digits.
+    """
+    heads = [
+        layer(x).view(*x.shape[:2], attention.n_head, -1).transpose(1, 2)  # [B, H, T, d]
+        for layer in (attention.query, attention.key, attention.value)
+    ]
+    if x.dtype == torch.bfloat16:
+        heads = [part.float() for part in heads]
+    heard = scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
+    return attention.out(heard.to(x.dtype))
 
 
 class WindowEncoder:

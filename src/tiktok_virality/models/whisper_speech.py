@@ -81,7 +81,7 @@ class SpeechModel:
         device: str = "auto",
         seed: int = 0,
     ) -> None:
-        model = load_whisper(checkpoint, device)
+        model = load_whisper(checkpoint, device, parameters.precision)
         self._states_per_token = parameters.states_per_token
         self._detector = VoiceDetector(parameters.voice_threshold)
         self._encode = WindowEncoder(model, parameters.batch_size)
@@ -115,7 +115,6 @@ class SpeechModel:
     ) -> None:
         """Decode the windows in which somebody speaks; what Whisper leaves over comes again."""
         spoken = [e for e in encoded if transcripts[e.window.clip].is_spoken(e.window)]
-        self._transcriber.detect_languages(transcripts, spoken)
         while spoken:
             rests = self._transcriber.write_down(transcripts, spoken)
             rests = [rest for rest in rests if transcripts[rest.clip].is_spoken(rest)]

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import torch
-from whisper.decoding import DecodingResult
+from torch import Tensor
 from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
 from tiktok_virality.models.voice_activity import SpeechSpan
 from tiktok_virality.models.whisper_configs import WhisperParameters
+from tiktok_virality.models.whisper_decoder import Memory
 from tiktok_virality.models.whisper_decoding import (
+    Attempt,
     Hint,
     Segment,
-    decode,
-    language_probabilities,
+    WindowWriter,
     split_segments,
 )
-from tiktok_virality.models.whisper_encoding import EncodedWindow, in_batches
+from tiktok_virality.models.whisper_encoding import EncodedWindow
 from tiktok_virality.models.whisper_windows import Window
 from tiktok_virality.schema import SAMPLE_RATE_HZ, ParameterError
 
@@ -66,6 +66,7 @@ class Transcript:
         return Hint(
             language=self.language or ENGLISH,
             last_words_seconds=last - window.start_seconds - LEAST_SPEECH_SECONDS,
+            seconds=window.padded_samples / SAMPLE_RATE_HZ,
         )
 
     def fit(self, segment: Segment) -> Segment | None:
@@ -97,91 +98,101 @@ class Transcriber:
     def __init__(self, model: Whisper, parameters: WhisperParameters, seed: int) -> None:
         self._model = model
         self._parameters = parameters
-        self._seed = seed
         self._tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
+        self._writer = WindowWriter(model, self._tokenizer, seed)
         self._check_language()
-
-    def detect_languages(
-        self, transcripts: Sequence[Transcript], encoded: Sequence[EncodedWindow]
-    ) -> None:
-        """Give each clip the language of the window in which most is said."""
-        if not self._model.is_multilingual or self._parameters.language is not None:
-            for transcript in transcripts:
-                transcript.language = self._parameters.language or ENGLISH
-            return
-        for batch in self._batches(_most_spoken(transcripts, encoded)):
-            with torch.inference_mode():
-                states = torch.stack([item.states for item in batch])
-                probable = language_probabilities(self._model, self._tokenizer, states)
-            for item, best in zip(batch, probable.argmax(dim=-1).tolist(), strict=True):
-                language = self._tokenizer.all_language_codes[best]
-                transcripts[item.window.clip].language = language
 
     def write_down(
         self, transcripts: Sequence[Transcript], encoded: Sequence[EncodedWindow]
     ) -> list[Window]:
-        """Add what is said to the transcripts, and return what Whisper left over of the windows."""
+        """Add what is said to the transcripts, and return what Whisper left over of the windows.
+
+        A clip whose language is unknown gets that of its window in which most is said.
+        """
+        unknown = [e for e in encoded if transcripts[e.window.clip].language is None]
+        first = _most_spoken(transcripts, unknown)
+        later = [item for item in encoded if first.get(item.window.clip) is not item]
         rests = []
-        for batch in self._batches(encoded):
-            results = self._attempt(transcripts, batch, self._parameters.temperatures[0])
-            for item, result in zip(batch, results, strict=True):
-                settled = self._settle(transcripts, item, result)
-                rests.append(self._accept(settled, item.window, transcripts[item.window.clip]))
+        for batch in (*self._batches(first.values()), *self._batches(later)):
+            with torch.inference_mode():
+                rests += self._write_batch(transcripts, batch)
+        return rests
+
+    def _batches(self, encoded: Iterable[EncodedWindow]) -> Iterator[list[EncodedWindow]]:
+        """Put windows of like length together: a batch is as wide as its longest."""
+        ordered = sorted(encoded, key=lambda item: len(item.states))
+        for start in range(0, len(ordered), self._parameters.batch_size):
+            yield ordered[start : start + self._parameters.batch_size]
+
+    def _write_batch(
+        self, transcripts: Sequence[Transcript], batch: Sequence[EncodedWindow]
+    ) -> list[Window]:
+        memory = self._writer.attend([item.states for item in batch])
+        probable = self._writer.first_probabilities(memory)  # [B, vocabulary]
+        silence = probable[:, self._tokenizer.no_speech].tolist()
+        self._set_languages([transcripts[item.window.clip] for item in batch], probable)
+        hints = [transcripts[item.window.clip].hint(item.window) for item in batch]
+        attempts = self._settle(memory, hints, silence)
+        rests = []
+        for item, attempt, prob in zip(batch, attempts, silence, strict=True):
+            transcript = transcripts[item.window.clip]
+            transcript.no_speech_probs.append(prob)
+            if not self._is_loop(attempt) and not self._is_silence(attempt, prob):
+                rests.append(self._accept(attempt, item.window, transcript))
         return [rest for rest in rests if rest is not None]
 
-    def _batches(self, encoded: Sequence[EncodedWindow]) -> Iterator[list[EncodedWindow]]:
-        by_window = {item.window: item for item in encoded}
-        for windows in in_batches(by_window, self._parameters.batch_size):
-            yield [by_window[window] for window in windows]
-
-    def _attempt(
-        self,
-        transcripts: Sequence[Transcript],
-        batch: Sequence[EncodedWindow],
-        temperature: float,
-    ) -> list[DecodingResult]:
-        hints = [transcripts[item.window.clip].hint(item.window) for item in batch]
-        with torch.inference_mode():
-            states = torch.stack([item.states for item in batch])
-            return decode(self._model, states, hints, temperature)
+    def _set_languages(self, transcripts: Sequence[Transcript], probable: Tensor) -> None:
+        codes = self._tokenizer.all_language_codes
+        best = probable[:, list(self._tokenizer.all_language_tokens)].argmax(dim=-1).tolist()
+        for transcript, number in zip(transcripts, best, strict=True):
+            if transcript.language is None:
+                detected = codes[number] if self._model.is_multilingual else ENGLISH
+                transcript.language = self._parameters.language or detected
 
     def _settle(
-        self, transcripts: Sequence[Transcript], item: EncodedWindow, result: DecodingResult
-    ) -> DecodingResult:
-        """Try again, alone, until an attempt is good; if none is, take the likeliest."""
-        attempts = [result]
-        with _drawing_from(self._seed):
-            for temperature in self._parameters.temperatures[1:]:
-                if self._is_good(attempts[-1]) or self._is_silence(attempts[-1]):
-                    return attempts[-1]
-                attempts += self._attempt(transcripts, [item], temperature)
-        return max(attempts, key=lambda r: (not self._is_loop(r), r.avg_logprob))
+        self, memory: Memory, hints: Sequence[Hint], silence: Sequence[float]
+    ) -> list[Attempt]:
+        """Try windows again until an attempt is good; if none is, take the likeliest."""
+        attempts: list[list[Attempt]] = [[] for _ in hints]
+        waiting = list(range(len(hints)))
+        for temperature in self._parameters.temperatures:
+            rows = torch.tensor(waiting, device=self._model.device)
+            rest = memory.take(rows) if len(waiting) < len(memory) else memory
+            written = self._writer.write(rest, [hints[row] for row in waiting], temperature)
+            for row, attempt in zip(waiting, written, strict=True):
+                attempts[row].append(attempt)
+            waiting = [
+                row for row in waiting if not self._is_final(attempts[row][-1], silence[row])
+            ]
+            if not waiting:
+                break
+        return [
+            tried[-1]
+            if self._is_final(tried[-1], prob)
+            else max(tried, key=lambda attempt: (not self._is_loop(attempt), attempt.avg_logprob))
+            for tried, prob in zip(attempts, silence, strict=True)
+        ]
 
-    def _accept(
-        self, result: DecodingResult, window: Window, transcript: Transcript
-    ) -> Window | None:
+    def _accept(self, attempt: Attempt, window: Window, transcript: Transcript) -> Window | None:
         """Add the segments that can be believed, and return the rest of the window."""
-        transcript.no_speech_probs.append(result.no_speech_prob)
-        if self._is_loop(result) or self._is_silence(result):
-            return None
         seconds = window.samples / SAMPLE_RATE_HZ
-        segments, resume = split_segments(result.tokens, self._tokenizer, seconds)
+        segments, resume = split_segments(attempt.tokens, self._tokenizer, seconds)
         fitting = [transcript.fit(segment.later(window.start_seconds)) for segment in segments]
         transcript.segments += [segment for segment in fitting if segment is not None]
         return window.rest_from(window.start_seconds + resume) if resume else None
 
-    def _is_good(self, result: DecodingResult) -> bool:
-        return not self._is_loop(result) and not self._is_unlikely(result)
+    def _is_final(self, attempt: Attempt, silence: float) -> bool:
+        bad = self._is_loop(attempt) or self._is_unlikely(attempt)
+        return not bad or self._is_silence(attempt, silence)
 
-    def _is_loop(self, result: DecodingResult) -> bool:
-        return result.compression_ratio > self._parameters.max_compression_ratio
+    def _is_loop(self, attempt: Attempt) -> bool:
+        return attempt.compression_ratio > self._parameters.max_compression_ratio
 
-    def _is_unlikely(self, result: DecodingResult) -> bool:
-        return result.avg_logprob < self._parameters.min_avg_logprob
+    def _is_unlikely(self, attempt: Attempt) -> bool:
+        return attempt.avg_logprob < self._parameters.min_avg_logprob
 
-    def _is_silence(self, result: DecodingResult) -> bool:
-        silent = result.no_speech_prob > self._parameters.max_no_speech_prob
-        return silent and self._is_unlikely(result)
+    def _is_silence(self, attempt: Attempt, silence: float) -> bool:
+        return silence > self._parameters.max_no_speech_prob and self._is_unlikely(attempt)
 
     def _check_language(self) -> None:
         codes = self._tokenizer.all_language_codes if self._model.is_multilingual else (ENGLISH,)
@@ -194,7 +205,7 @@ class Transcriber:
 
 def _most_spoken(
     transcripts: Sequence[Transcript], encoded: Sequence[EncodedWindow]
-) -> list[EncodedWindow]:
+) -> dict[int, EncodedWindow]:
     """Return the window of each clip in which most is said."""
     most: dict[int, EncodedWindow] = {}
     for item in encoded:
@@ -202,12 +213,4 @@ def _most_spoken(
         best = most.setdefault(item.window.clip, item)
         if item.window.speech_seconds(speech) > best.window.speech_seconds(speech):
             most[item.window.clip] = item
-    return list(most.values())
-
-
-@contextmanager
-def _drawing_from(seed: int) -> Iterator[None]:
-    """Draw the same tokens whatever was drawn before."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
+    return most
