@@ -32,7 +32,8 @@ from interleaved import measure, print_machine, print_rows, print_table
 from sound_corpus import SoundClip, write_corpus
 from whisper.normalizers import EnglishTextNormalizer
 
-from tiktok_virality.models.whisper_configs import Precision, WhisperParameters
+from tiktok_virality.models.configs import Precision
+from tiktok_virality.models.whisper_configs import WhisperParameters
 from tiktok_virality.models.whisper_encoding import encode, load_whisper, pool_states
 from tiktok_virality.models.whisper_speech import ClipSpeech, SpeechModel
 from tiktok_virality.models.whisper_weights import (
@@ -146,8 +147,8 @@ def main() -> int:
             LOOP: lambda: loop_reader(checkpoint),
             "faster-whisper int8": lambda: faster_whisper_reader(model(), vad_filter=False),
             "faster-whisper int8, vad_filter": lambda: faster_whisper_reader(model(), True),
-            OURS: lambda: our_reader(checkpoint, "auto"),
-            "ours, float32": lambda: our_reader(checkpoint, "float32"),
+            OURS: lambda: our_reader(checkpoint, "mixed"),
+            "ours, float32": lambda: our_reader(checkpoint, "full"),
             f"ours, {THREADS} processes of 1 thread": lambda: pool_reader(pool),
         }
         readers = {name: make() for name, make in makers.items() if name not in arguments.without}
@@ -224,10 +225,10 @@ def _print_texts(clips: Sequence[SoundClip], texts: dict[str, Texts]) -> float:
 def _print_cosines(checkpoint: WhisperCheckpoint, waveforms: Sequence[np.ndarray]) -> None:
     """Print how near embeddings are to those of one float32 pass padded to 30 s."""
     parameters = WhisperParameters()
-    padded = load_whisper(checkpoint, "cpu", "float32")
+    padded = load_whisper(checkpoint, "cpu", "full")
     rows = [["embeddings of", "mean cosine to float32 padded to 30 s", "smallest"]]
     truth = [_padded_tokens(padded, waveform, parameters) for waveform in waveforms]
-    for name in ("auto", "float32"):
+    for name in ("mixed", "full"):
         model = SpeechModel(checkpoint, WhisperParameters(precision=name), device="cpu")
         heard = read_in_batches(model, waveforms)
         cosines = np.concatenate(

@@ -87,7 +87,7 @@ def test_the_identity_holds_what_decides_the_result_and_nothing_else(tmp_path):
     assert SpeechReader(WhisperParameters(batch_size=2), moved, "cpu").identity() == usual
     assert SpeechReader(WhisperParameters(), other).identity() != usual
     assert SpeechReader(WhisperParameters(seconds_per_token=1), weights).identity() != usual
-    assert SpeechReader(WhisperParameters(precision="float32"), weights).identity() != usual
+    assert SpeechReader(WhisperParameters(precision="full"), weights).identity() != usual
 
 
 def test_a_reader_travels_to_a_worker(checkpoint):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tiktok_virality.models.whisper_encoding import encode, multiplies_bfloat16
+from tiktok_virality.models.whisper_encoding import encode
 
 
 @pytest.fixture
@@ -32,14 +32,3 @@ def test_a_window_gives_the_same_alone_and_in_a_batch(small_whisper, mel, precis
     assert together.dtype == torch.float32
     assert together.shape == (1, 500, 64)
     torch.testing.assert_close(alone, together, rtol=1e-3, atol=1e-3)
-
-
-def test_bfloat16_is_chosen_where_the_cpu_says_so(monkeypatch):
-    for capabilities, expected in [
-        ({"avx2": True, "avx512_bf16": False}, False),
-        ({"avx2": True, "avx512_bf16": True}, True),
-        ({"neon": True, "bf16": True}, True),
-        ({}, False),
-    ]:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found)
-        assert multiplies_bfloat16() == expected

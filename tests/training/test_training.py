@@ -294,8 +294,9 @@ def test_precision_follows_the_hardware(monkeypatch, wanted, native, gpu, expect
 def test_a_processor_without_bfloat16_instructions_does_not_count_as_native(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
     assert not bfloat16_is_native("cpu")
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert bfloat16_is_native("cpu")
+    for name in ("avx512_bf16", "bf16"):  # of x86 and of ARM
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda name=name: {name: True})
+        assert bfloat16_is_native("cpu")
 
 
 def test_the_history_says_how_long_the_model_waited_for_data(tmp_path):

@@ -10,6 +10,9 @@ from tiktok_virality.schema import Config
 
 MODALITIES: Final = ("visual", "audio")
 
+Precision = Literal["auto", "full", "mixed"]
+"""How a model multiplies: in float32, or in half as many bits where the hardware has them."""
+
 PACE_SIZE: Final = 2
 """The first columns of a visual token say how fast the clip goes: `media.pace.PACE`."""
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 
+from tiktok_virality.models.configs import Precision
 from tiktok_virality.schema import Config
-
-Precision = Literal["auto", "float32", "bfloat16"]
 
 SECONDS_PER_STATE: Final = 0.02
 """Whisper's encoder gives 50 states per second, whatever its size."""
@@ -31,8 +30,9 @@ class WhisperParameters(Config):
     Attributes:
         model: Name of a Whisper model.
         weights: A checkpoint of that model; ``None`` looks in the usual places.
-        precision: Of the products on a CPU, sums being float32 always; ``auto`` takes bfloat16
-            where the CPU multiplies it natively. A GPU multiplies in float16 whatever this says.
+        precision: ``full``: float32, the same numbers on every processor. ``mixed``: products in
+            float16 on a GPU and in bfloat16 on a processor that has it, sums in float32. ``auto``:
+            mixed on a GPU, full on a processor.
         language: Of every clip, as a code such as ``en``; ``None`` detects it per clip.
         seconds_per_token: Encoder states are averaged over this long.
         voice_threshold: Sound is speech from this probability of the voice detector on.
@@ -46,7 +46,7 @@ class WhisperParameters(Config):
 
     model: str = "base"
     weights: Path | None = None
-    precision: Precision = "auto"
+    precision: Precision = "mixed"
     language: str | None = None
     seconds_per_token: float = Field(default=0.5, ge=SECONDS_PER_STATE, le=30)
     voice_threshold: float = Field(default=0.5, gt=0, lt=1)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,12 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 from whisper.model import AudioEncoder, MultiHeadAttention, Whisper
 
-from tiktok_virality.models.whisper_configs import Precision
+from tiktok_virality.models.configs import Precision
+from tiktok_virality.models.precision import bfloat16_is_native
 from tiktok_virality.models.whisper_weights import WhisperCheckpoint
 from tiktok_virality.models.whisper_windows import Window
 from tiktok_virality.schema import WeightsError
-
-BFLOAT16_INSTRUCTIONS: Final = ("avx512_bf16", "amx_bf16", "bf16")  # x86, x86, ARM
 
 HALF_PRECISION: Final = (nn.Conv1d, nn.Linear, nn.Embedding)
 """Layers that Whisper casts to the precision of its input at every step, unless they have it."""
@@ -39,14 +38,14 @@ class EncodedWindow:
 
 
 def load_whisper(
-    checkpoint: WhisperCheckpoint, device: str, precision: Precision = "auto"
+    checkpoint: WhisperCheckpoint, device: str, precision: Precision = "mixed"
 ) -> Whisper:
-    """Load Whisper: float16 on a GPU; on a CPU float32, with products that may be bfloat16.
+    """Load Whisper.
 
     Args:
         checkpoint: The weights.
         device: ``auto``, ``cpu`` or ``cuda``; ``auto`` takes a GPU when there is one.
-        precision: Of the products in the blocks, on a CPU.
+        precision: As in `WhisperParameters`.
 
     Raises:
         WeightsError: The file is no checkpoint of openai-whisper.
@@ -59,22 +58,17 @@ def load_whisper(
             f"{checkpoint.path} cannot be loaded as a checkpoint of openai-whisper ({error}). "
             "Delete it if it lies in a cache; otherwise change audio.whisper.weights."
         ) from error
+    if precision == "full" or (precision == "auto" and not gpu):
+        return model
     if gpu:
         for module in model.modules():
             if isinstance(module, HALF_PRECISION):
                 module.half()
-    elif precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16()):
+    elif bfloat16_is_native("cpu"):
         for module in model.modules():
             if isinstance(module, nn.Linear):
                 module.bfloat16()
     return model
-
-
-def multiplies_bfloat16() -> bool:
-    """Return whether this CPU has instructions that multiply bfloat16, as far as torch can tell."""
-    ask: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
-    capabilities = ask()  # an older torch has no such function
-    return any(capabilities.get(name) for name in BFLOAT16_INSTRUCTIONS)
 
 
 def encode(encoder: AudioEncoder, mel: Tensor) -> Tensor:

@@ -19,12 +19,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tiktok_virality.datasets.part_files import write_bytes_atomically
+from tiktok_virality.models.configs import Precision
 from tiktok_virality.models.precision import bfloat16_is_native
 from tiktok_virality.schema import digest
 from tiktok_virality.tracking import log_epoch
 from tiktok_virality.training.data import LengthBuckets
 from tiktok_virality.training.module import Trainee
-from tiktok_virality.training.parameters import Precision, TrainingParameters
+from tiktok_virality.training.parameters import TrainingParameters
 
 logger = logging.getLogger(__name__)
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.models.baselines import FEATURES_OF
-from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
+from tiktok_virality.models.configs import ConvLSTMConfig, Precision, TransformerConfig
 from tiktok_virality.schema import Config
-
-Precision = Literal["auto", "full", "mixed"]
 
 
 class TrainingParameters(Config):
