@@ -84,6 +84,33 @@ def test_boosting_and_the_mlp_find_the_effect_of_the_picture_on_other_clips(name
     assert mse(baseline, test, y[150:]) < 0.6 * np.var(y[150:])
 
 
+def test_the_nearest_clips_tell_of_a_creator_whose_clips_look_alike_and_nothing_of_a_stranger():
+    rng = np.random.default_rng(3)
+    creator = np.repeat(np.arange(60), 6)
+    worth = rng.normal(0, 2, 60)[creator]
+    states = rng.normal(size=(60, 4))[creator] + 0.05 * rng.normal(size=(360, 4))
+    # pace, states and change, then their deviations: of another scale, and telling nothing
+    other = 50 * rng.normal(size=(360, 16))
+    visual = np.concatenate([other[:, :2], states, other[:, 2:]], axis=1)
+    y = 10 + worth + 0.3 * rng.normal(size=360)
+    clips = PooledClips(duration=np.zeros((360, 1)), visual=visual, audio=np.zeros((360, 2)))
+    known = np.arange(360) % 6 < 4
+    strangers = creator >= 40
+
+    def skill(train, groups):
+        model = fit_baseline("nearest_visual", rows(clips, train), y[train], groups[train], seed=0)
+        return 1 - mse(model, rows(clips, ~train), y[~train]) / np.var(y[~train])
+
+    assert skill(known, np.arange(360)) > 0.9
+    assert -0.3 < skill(~strangers, creator) < 0.3  # 20 strangers: chance has its part
+
+
+def rows(clips: PooledClips, chosen: np.ndarray) -> PooledClips:
+    return PooledClips(
+        duration=clips.duration[chosen], visual=clips.visual[chosen], audio=clips.audio[chosen]
+    )
+
+
 def test_a_creators_history_is_the_mean_of_their_clips_drawn_towards_the_mean_of_all():
     rng = np.random.default_rng(2)
     counts = np.array([1, 2, 4, 8, 16, 16, 16, 16])
@@ -122,7 +149,7 @@ def test_a_modality_that_no_clip_has_and_few_clips_stop_no_baseline():
         assert np.isfinite(baseline.predict(clips)).all(), baseline.name
 
 
-@pytest.mark.parametrize("name", ["ridge_visual", "boosting_visual", "mlp"])
+@pytest.mark.parametrize("name", ["ridge_visual", "boosting_visual", "nearest_visual", "mlp"])
 def test_fitting_twice_predicts_the_same_and_only_the_mlp_follows_the_seed(
     name, fitted, clips, log_views
 ):

@@ -20,7 +20,8 @@ SEED = 7
 MODALITIES = {
     **dict.fromkeys(("training_mean", "training_median", "creator_history"), "none"),
     **dict.fromkeys(("duration", "metadata_boosting"), "metadata"),
-    **dict.fromkeys(("ridge_visual", "boosting_visual", "visual", "planted_visual"), "visual"),
+    **dict.fromkeys(("ridge_visual", "boosting_visual", "nearest_visual"), "visual"),
+    **dict.fromkeys(("visual", "planted_visual"), "visual"),
     **dict.fromkeys(("ridge_audio", "boosting_audio", "audio", "planted_audio"), "audio"),
 }
 PLANTED = {

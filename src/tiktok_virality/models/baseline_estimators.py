@@ -24,6 +24,8 @@ CLIPS_PER_COMPONENT: Final = 4
 UNKNOWN: Final = -10.0
 """Stands for metadata that are not known: no feature has this value, so trees can set it apart."""
 
+NEIGHBOURS: Final = (1, 3, 10, 30, 100)
+
 BOOSTING: Final = BoostingConfig()
 MLP_COMPONENTS: Final = 30
 BOOSTING_STEPS: Final = (10, 40, 160)
@@ -90,6 +92,32 @@ def fit_creator_history(creators: np.ndarray, target: np.ndarray, seed: int) -> 
     shuffled = KFold(count, shuffle=True, random_state=seed) if count > 1 else None
     folds = list(shuffled.split(creators)) if shuffled else []
     return _choose(model, {"regressor__ridge__alpha": PRIOR_CLIPS}, creators, target, folds)
+
+
+def fit_nearest(features: np.ndarray, target: np.ndarray, groups: np.ndarray) -> Pipeline:
+    """Fit the mean of the clips that look most alike, nearer ones counting more.
+
+    It knows nothing but clips by heart, so it is good exactly where a test clip has siblings in
+    the training split. How many it asks is chosen by folds of whole creators.
+
+    Args:
+        features: [N, F], on a scale that they share; NaN counts as the training mean.
+        target: [N].
+        groups: Creator of each row.
+
+    Returns:
+        The steps ``simpleimputer`` and ``kneighborsregressor``, fitted.
+    """
+    from sklearn.impute import SimpleImputer
+    from sklearn.neighbors import KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+
+    folds = folds_of_creators(groups)
+    most = min([len(target), *(len(train) for train, _ in folds)])
+    nearest = KNeighborsRegressor(min(NEIGHBOURS[-1], most), weights="distance", algorithm="brute")
+    model = make_pipeline(SimpleImputer(keep_empty_features=True), nearest)
+    asked = [count for count in NEIGHBOURS if count <= most]
+    return _choose(model, {"kneighborsregressor__n_neighbors": asked}, features, target, folds)
 
 
 def fit_boosting(

@@ -12,6 +12,7 @@ import numpy as np
 
 from tiktok_virality.models import baseline_estimators
 from tiktok_virality.models.baseline_estimators import fit_ridge
+from tiktok_virality.models.configs import PACE_SIZE
 from tiktok_virality.schema import DataError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ FEATURES_OF: Mapping[str, tuple[str, ...]] = {
     "boosting_audio": ("audio",),
     "gradient_boosting": EMBEDDINGS,
     "mlp": EMBEDDINGS,
+    "nearest_visual": ("appearance",),
 }
 MODALITY_OF: Mapping[tuple[str, ...], str] = {
     (): "none",
@@ -63,6 +65,7 @@ MODALITY_OF: Mapping[tuple[str, ...], str] = {
     ("duration",): "metadata",
     ("metadata",): "metadata",
     ("visual",): "visual",
+    ("appearance",): "visual",
     ("audio",): "audio",
     EMBEDDINGS: "visual+audio",
 }
@@ -87,6 +90,12 @@ class PooledClips:
     audio: np.ndarray
     metadata: np.ndarray | None = None
     creator: np.ndarray | None = None
+
+    @property
+    def appearance(self) -> np.ndarray:
+        """Mean state of the frames, [N, S]: how a clip looks, without pace, change or deviation."""
+        states = (self.visual.shape[1] // 2 - PACE_SIZE) // 2
+        return self.visual[:, PACE_SIZE : PACE_SIZE + states]
 
     def features(self, names: Sequence[str]) -> np.ndarray:
         """Return the named groups side by side, and which of them a clip has.
@@ -154,12 +163,14 @@ class FittedBaseline:
 
     @property
     def parameter_count(self) -> int:
-        """Number of fitted weights, those of a reduction left out: coefficients, or leaves."""
+        """Number of fitted weights after any reduction: coefficients, leaves, or clips by heart."""
         last = self.estimator
         while hasattr(last, "steps") or hasattr(last, "regressor_"):
             last = last[-1] if hasattr(last, "steps") else last.regressor_
         if hasattr(last, "_predictors"):
             return sum(tree.get_n_leaf_nodes() for stage in last._predictors for tree in stage)
+        if hasattr(last, "n_samples_fit_"):
+            return int(last.n_samples_fit_ * (last.n_features_in_ + 1))
         if hasattr(last, "coefs_"):
             return sum(np.size(part) for part in (*last.coefs_, *last.intercepts_))
         return int(np.size(getattr(last, "coef_", ()))) + 1
@@ -229,6 +240,8 @@ def _fit(
         return LinearRegression().fit(features, y)
     if name.startswith("ridge"):
         return fit_ridge(features, y, groups)
+    if name.startswith("nearest"):
+        return baseline_estimators.fit_nearest(features, y, groups)
     if name == "mlp":
         return baseline_estimators.fit_mlp(features, y, groups, modalities, seed)
     return baseline_estimators.fit_boosting(features, y, groups, modalities)

@@ -26,6 +26,7 @@ ROLES: Final[Mapping[str, Role]] = {
     "boosting_audio": "baseline",
     "gradient_boosting": "baseline",
     "mlp": "baseline",
+    "nearest_visual": "baseline",
     "visual": "modality",
     "audio": "modality",
     "early_fusion": "variant",

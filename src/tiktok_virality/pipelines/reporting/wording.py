@@ -14,6 +14,7 @@ LABELS: Final[Mapping[str, str]] = {
     "gradient_boosting": "gradient boosting, both",
     "metadata_boosting": "gradient boosting, metadata",
     "mlp": "small neural network",
+    "nearest_visual": "clips that look most alike",
     "duration": "duration alone",
     "creator_history": "history of the creator",
     "late_fusion_mean": "late fusion, mean",
