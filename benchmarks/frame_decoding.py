@@ -31,6 +31,7 @@ GROUPS = (30, 90, 250)
 CODECS = {"h264": "libx264", "hevc": "libx265"}
 STRIDES = {10: 1.2, 50: 1.5, 200: 1.8}
 """Every how many frames one is wanted, and how many times the best peer's speed is the goal."""
+COUNTED = 5_000_000
 SYNTHETIC = (
     "mandelbrot=size=720x1280:rate=30:end_scale=0.002:maxiter=600",
     "life=size=180x320:rate=30:mold=12:ratio=0.15:seed=1:stitch=1,scale=720:1280,gblur=2",
@@ -183,12 +184,25 @@ def print_two_processes(clips: Sequence[Path], repeats: int) -> None:
         def through(pool: ProcessPoolExecutor) -> None:
             list(pool.map(partial(ours_size, stride=10), many))
 
+        def count(pool: ProcessPoolExecutor) -> None:
+            list(pool.map(arithmetic, [COUNTED] * 8))
+
         for _ in range(2):
             through(two)
-        times = measure(
-            {"two processes": partial(through, two), "one process": partial(through, one)}, repeats
-        )
+        pools = {"two processes": two, "one process": one}
+        times = measure({name: partial(through, pool) for name, pool in pools.items()}, repeats)
+        bare = measure({name: partial(count, pool) for name, pool in pools.items()}, repeats)
     print_table(times, "two processes", clips=len(many))
+    print("\nWhat these two cores give to arithmetic that shares nothing:\n")
+    print_table(bare, "two processes")
+
+
+def arithmetic(count: int) -> int:
+    """Keep one core busy without touching memory."""
+    total = 0
+    for number in range(count):
+        total ^= number * number
+    return total
 
 
 def ours_size(clip: Path, stride: int) -> int:

@@ -119,6 +119,17 @@ def test_the_leak_must_be_larger_than_what_redrawing_moves():
     assert random_split_leaks(hidden).failing == ("ridge",)
 
 
+def test_the_model_that_a_random_split_flatters_most_is_asked_and_all_are_told():
+    unable = leak((0.0, 0.02, 0.01), (0.0, 0.02, 0.01))
+    able = leak((0.30, 0.34, 0.32), (0.0, 0.04, 0.02)).model_copy(
+        update={"model": "nearest_visual"}
+    )
+    check = random_split_leaks(findings("creator", leaks=(unable, able)))
+    assert check.passed
+    assert check.measured.startswith("clips that look most alike: 0.32 at random")
+    assert "ridge, both: 0.01 at random" in check.measured
+
+
 def test_a_leak_of_models_that_know_the_creator_shows_nothing():
     assert not random_split_leaks(
         findings("creator", leaks=(leak((0.8, 0.8), (0.0, 0.0), "creator"),))

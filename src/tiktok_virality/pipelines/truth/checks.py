@@ -128,17 +128,23 @@ def content_finds_no_creator(findings: WorldFindings) -> Check:
 
 
 def random_split_leaks(findings: WorldFindings) -> Check:
-    """The same models look better where creators stand on both sides: the leak, shown."""
+    """A model looks better where creators stand on both sides: the leak, shown.
+
+    It is asked of the content model that a random split flatters most. Others may be unable to
+    learn creators by heart, which is no fault of theirs; all of them are told.
+    """
     leaks = [leak for leak in findings.leaks if leak.regime == "content"]
-    said = [_difference(leak) for leak in leaks if leak.random and leak.group]
-    failing = [leak.model for leak in leaks if not _leaks_visibly(leak)]
+    measured = [leak for leak in leaks if leak.random and leak.group]
+    measured.sort(key=_mean_difference, reverse=True)
+    passed = bool(measured) and _leaks_visibly(measured[0])
     return Check(
         name="A random split shows the leak",
-        expected="R² of content models is higher under a random split than under one by creator, "
-        "by more than the standard deviation of such a difference over redrawings",
-        measured="; ".join(said) or "not measured",
-        passed=bool(leaks) and not failing,
-        failing=tuple(failing),
+        expected="R² of the content model that gains most is higher under a random split than "
+        "under one by creator, by more than twice the standard deviation of such a difference "
+        "over redrawings",
+        measured="; ".join(_difference(leak) for leak in measured) or "not measured",
+        passed=passed,
+        failing=() if passed else tuple(leak.model for leak in measured[:1]),
     )
 
 
@@ -202,9 +208,7 @@ def _is_low(score: ModelScore) -> bool:
 
 
 def _leaks_visibly(leak: Leak) -> bool:
-    if not leak.random or not leak.group:
-        return False
-    return _mean_difference(leak) > _deviation(leak)
+    return _mean_difference(leak) > 2 * _deviation(leak)
 
 
 def _mean_difference(leak: Leak) -> float:
