@@ -31,6 +31,9 @@ LEAST_SPEECH_SECONDS: Final = 0.25
 TIMESTAMP_SLACK_SECONDS: Final = 0.5
 """Whisper's times may be off by this much."""
 
+ECHO_SHARE: Final = 0.5
+"""Who says the same again takes more than this share of the time that it took before."""
+
 ENGLISH: Final = "en"
 
 
@@ -67,6 +70,25 @@ class Transcript:
             language=self.language or ENGLISH,
             last_words_seconds=last - window.start_seconds - LEAST_SPEECH_SECONDS,
             seconds=window.padded_samples / SAMPLE_RATE_HZ,
+        )
+
+    def add(self, segments: Iterable[Segment]) -> None:
+        """Add what fits the speech, in order, and is no echo of what was said before.
+
+        Whisper often says everything again after the last word of a short window, squeezed into
+        what is left of the clip. People take their time.
+        """
+        for segment in segments:
+            fitting = self.fit(segment)
+            if fitting is not None and not self._is_echo(fitting):
+                self.segments.append(fitting)
+
+    def _is_echo(self, segment: Segment) -> bool:
+        seconds = segment.end_seconds - segment.start_seconds
+        return any(
+            said.text == segment.text
+            and seconds < ECHO_SHARE * (said.end_seconds - said.start_seconds)
+            for said in self.segments
         )
 
     def fit(self, segment: Segment) -> Segment | None:
@@ -177,8 +199,7 @@ class Transcriber:
         """Add the segments that can be believed, and return the rest of the window."""
         seconds = window.samples / SAMPLE_RATE_HZ
         segments, resume = split_segments(attempt.tokens, self._tokenizer, seconds)
-        fitting = [transcript.fit(segment.later(window.start_seconds)) for segment in segments]
-        transcript.segments += [segment for segment in fitting if segment is not None]
+        transcript.add(segment.later(window.start_seconds) for segment in segments)
         return window.rest_from(window.start_seconds + resume) if resume else None
 
     def _is_final(self, attempt: Attempt, silence: float) -> bool:
