@@ -159,7 +159,8 @@ def run_stages(folder: Path, out: Path, *, real: bool) -> dict[str, Any]:
             store.save(plan())
             table = store.load()
             seconds[name] = time.perf_counter() - began
-        assert len(table) == len(videos), f"{name}: {table}"
+        # a real clip may have no sound, which is no failure
+        assert table.failed.empty and (real or len(table) == len(videos)), f"{name}: {table}"
         megabytes[name] = peak[0]
         return table
 
