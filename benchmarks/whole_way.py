@@ -167,6 +167,7 @@ def run_stages(folder: Path, out: Path, *, real: bool) -> dict[str, Any]:
     posts = pd.DataFrame({"video_id": list(videos), "reason": pd.Series(pd.NA, range(len(videos)))})
     probes = through("probe", lambda: probe_videos(posts, videos))
     manifest = probes.to_frame(["duration_seconds", "content_hash"])
+    probes = None  # as in a run, which lets go of what no later node reads
     hashes = dict(zip(manifest["video_id"], manifest["video_id"], strict=True))
     manifest["content_hash"] = manifest["video_id"]  # the links would count as one clip
     if len(videos) <= MOST_FINGERPRINTED:
@@ -190,6 +191,7 @@ def run_stages(folder: Path, out: Path, *, real: bool) -> dict[str, Any]:
         )
     )
     through("audio embeddings", speech)
+    waveforms = None
     frames = through("frames", lambda: extract_frames(manifest, videos, settings["sampling"]))
     spec = ModelSpec(kind="autoencoder", convlstm=settings["autoencoder"])
     untrained = TrainedModel(spec=spec, state=spec.build().state_dict(), history=[])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,7 +114,7 @@ def read_ledger(folder: Path, file_columns: Mapping[str, FileColumn]) -> dict[It
             if row["status"] == "done" and any(row[name] not in present[name] for name in kept):
                 continue
             ledger[row["video_id"], row["digest"]] = LedgerEntry(
-                status=row["status"],
+                status=sys.intern(row["status"]),
                 reason=row["reason"],
                 detail=row["detail"],
                 part=part,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StoredRow:
     """A reference to one row of a part file: small enough to send to any worker."""
 
@@ -32,7 +32,7 @@ class StoredRow:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LedgerEntry:
     """How one item ended, and where its row is."""
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from tiktok_virality.schema import MediaError, digest
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StageItem:
     """One video as a stage sees it.
 
@@ -24,7 +24,7 @@ class StageItem:
     payload: Any
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Done:
     """A result: ``columns`` maps names to arrays or scalars."""
 
@@ -32,7 +32,7 @@ class Done:
     columns: Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Absent:
     """There is nothing to compute, and that is no fault: no audio track, or silence."""
 
@@ -40,7 +40,7 @@ class Absent:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Failed:
     """The video could not be processed; ``reason`` is a phrase that tables count by."""
 
