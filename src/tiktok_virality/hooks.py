@@ -191,6 +191,8 @@ class TrackingHooks(MlflowHook):
             run.log_files(folder)
         else:
             run.log_served_model(model.name, folder, SERVED_MODEL_CODE)
+        if model.target is None:  # no leaderboard has a row of it, which would end its run
+            run.finish()
 
     def _log_baselines(self, baselines: Mapping[str, FittedBaseline], dataset_name: str) -> None:
         folder = self._path_of(dataset_name)

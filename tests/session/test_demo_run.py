@@ -119,6 +119,7 @@ def test_mlflow_holds_one_run_with_a_nested_run_per_model_under_the_same_metrics
     [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = {run.info.run_name: run for run in runs if run is not parent}
     assert set(children) >= MODELS | {"autoencoder"}
+    assert {run.info.status for run in runs} == {"FINISHED"}
     assert all(
         run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in children.values()
     )
