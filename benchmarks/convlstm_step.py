@@ -17,10 +17,9 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 
 import torch
-from interleaved import measure, print_machine, print_rows, print_table
+from interleaved import bytes_of_this_process, measure, print_machine, print_rows, print_table
 
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.convlstm import (
@@ -175,17 +174,9 @@ def peak_of_this_process(device: str, batch: int, checkpointing: bool) -> float:
     if device == "cuda":
         step()
         return torch.cuda.max_memory_allocated() / GIBIBYTE
-    before = _peak_resident()
+    before = bytes_of_this_process("VmHWM")  # `getrusage` counts its parent's
     step()
-    return (_peak_resident() - before) / GIBIBYTE
-
-
-def _peak_resident() -> int:
-    """Return the most bytes that this process held so far; `getrusage` counts its parent's."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return 1024 * int(line.split()[1])
-    raise SystemExit("/proc/self/status has no VmHWM: the memory table needs Linux")
+    return (bytes_of_this_process("VmHWM") - before) / GIBIBYTE
 
 
 def print_epoch(device: str) -> None:

@@ -38,6 +38,14 @@ def measure(
     return times
 
 
+def bytes_of_this_process(name: str) -> int:
+    """Return what Linux says of this process's memory, such as ``RssAnon`` or ``VmHWM``."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return 1024 * int(line.split()[1])
+    raise SystemExit(f"/proc/self/status has no {name}: tables of memory need Linux")
+
+
 def print_table(
     times: Mapping[str, Sequence[float]], ours: str, *, clips: int | None = None
 ) -> dict[str, float]:

@@ -31,7 +31,7 @@ from typing import Any
 import imageio_ffmpeg
 import numpy as np
 import pandas as pd
-from interleaved import print_machine, print_rows
+from interleaved import bytes_of_this_process, print_machine, print_rows
 
 from tiktok_virality.datasets import StageStore, VideoFolder
 from tiktok_virality.execution import Done, Outcome, Resources, StageItem, StagePlan
@@ -222,10 +222,7 @@ def watched_memory() -> Iterator[list[float]]:
 
 def own_megabytes() -> float:
     """Return what this process holds in memory, files mapped into it left out."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) / 1024
-    raise SystemExit("/proc/self/status has no RssAnon: the memory table needs Linux")
+    return bytes_of_this_process("RssAnon") / 2**20
 
 
 def print_real(result: Mapping[str, Any], source: Path) -> None:

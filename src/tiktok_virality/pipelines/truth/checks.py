@@ -33,6 +33,9 @@ NEXT_TO_NOTHING: Final = 0.1
 
 COVERAGE_TOLERANCE: Final = 0.03
 
+LEAST_LEAK: Final = 2
+"""Standard deviations of the difference between two redrawings that a visible leak exceeds."""
+
 SHARE_NAME: Final = "The ensemble finds what can be found"
 
 ALONE: Final = ("visual", "audio")
@@ -208,7 +211,7 @@ def _is_low(score: ModelScore) -> bool:
 
 
 def _leaks_visibly(leak: Leak) -> bool:
-    return _mean_difference(leak) > 2 * _deviation(leak)
+    return _mean_difference(leak) > LEAST_LEAK * _deviation(leak)
 
 
 def _mean_difference(leak: Leak) -> float:
