@@ -7,8 +7,6 @@ INSTALLED := $(VENV)/.installed
 
 export KEDRO_DISABLE_TELEMETRY ?= 1
 export MLFLOW_DISABLE_TELEMETRY ?= true
-# Arrow's own allocator keeps what thousands of small parts leave behind: 40 MB after 10,000 clips
-export ARROW_DEFAULT_MEMORY_POOL ?= system
 # kedro-mlflow makes mlflow say how to write a model class at the start of every command
 export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 

@@ -45,6 +45,7 @@ from tiktok_virality.pipelines.ingestion.nodes import probe_videos
 from tiktok_virality.pipelines.visual.nodes import embed_clips, extract_frames
 from tiktok_virality.stages.fingerprints import ClipFingerprinter
 from tiktok_virality.stages.probing import video_items
+from tiktok_virality.startup import prefer_system_allocator
 from tiktok_virality.training.parameters import EmbeddingParameters
 
 REAL_CLIPS = 100
@@ -110,6 +111,7 @@ def main() -> None:
     if not found:
         options.error(f"no mp4 files in {wanted.videos}: `make run` renders some, or give --videos")
     wanted.work.mkdir(parents=True, exist_ok=True)
+    prefer_system_allocator()  # as every `kedro run` does; the processes started here inherit it
     print_machine()
     with tempfile.TemporaryDirectory(dir=wanted.work) as folder:
         real = islice(cycle(found), REAL_CLIPS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -50,3 +51,24 @@ def test_an_empty_folder_says_what_to_put_where(project):
     assert finished.returncode != 0
     assert "data/01_raw" in finished.stdout
     assert "metadata.json" in finished.stdout
+
+
+def test_arrow_takes_memory_from_the_system_in_every_kedro_command():
+    code = """
+from kedro.framework.cli.cli import main
+try:
+    main()
+except SystemExit:
+    import pyarrow
+    print(pyarrow.default_memory_pool().backend_name)
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "ARROW_DEFAULT_MEMORY_POOL"}
+    finished = subprocess.run(
+        [sys.executable, "-c", code, "registry", "list"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert "reporting" in finished.stdout
+    assert finished.stdout.split()[-1] == "system"
