@@ -1,4 +1,4 @@
-"""What has to be settled before any library is imported. Kedro calls it first of all its plugins."""
+"""What must be settled before any library is imported: Kedro calls it first of its plugins."""
 
 from __future__ import annotations
 

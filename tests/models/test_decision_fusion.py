@@ -27,8 +27,11 @@ def parts() -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.random.default_rng(0).normal(0, 1, (2, CLIPS)))
 
 
-def fit(decisions: Decisions, y: np.ndarray) -> dict[str, DecisionFusion]:
-    return fit_fusions(decisions, y, MEAN, DEVIATION)
+def fit(
+    decisions: Decisions, y: np.ndarray, groups: np.ndarray | None = None
+) -> dict[str, DecisionFusion]:
+    each = np.arange(len(y)) if groups is None else groups
+    return fit_fusions(decisions, y, each, MEAN, DEVIATION)
 
 
 def test_the_mean_is_the_mean_of_both_decisions(parts):
@@ -44,6 +47,31 @@ def test_stacking_adds_up_independent_parts_and_drops_what_misleads(parts):
     assert additive.weights == pytest.approx((1, 1), abs=0.05)
     misled = fit(decided(MEAN + seen + heard, MEAN - heard), y)["late_fusion_stacking"]
     assert misled.weights == pytest.approx((1, 0), abs=0.05)
+
+
+def test_stacking_does_not_take_a_few_creators_for_many_facts():
+    rng = np.random.default_rng(3)
+    creators = np.repeat(np.arange(9), 6)
+    weights: dict[str, list[float]] = {"known": [], "unknown": []}
+    for _ in range(20):
+        worth, look = rng.normal(size=(2, 9))[:, creators]  # which have nothing to do with another
+        decisions = decided(MEAN + look + rng.normal(size=54), MEAN + rng.normal(size=54))
+        for name, groups in (("unknown", None), ("known", creators)):
+            fitted = fit(decisions, MEAN + DEVIATION * worth, groups)
+            weights[name].append(fitted["late_fusion_stacking"].weights[0])
+    assert np.mean(weights["unknown"]) > 0.05
+    assert max(weights["known"]) < 0.01
+
+
+def test_stacking_gives_no_weight_where_there_is_nothing_to_find():
+    rng = np.random.default_rng(5)
+    weights = [
+        fit(decided(*(MEAN + rng.normal(0, 0.2, (2, 60)))), MEAN + rng.normal(0, DEVIATION, 60))[
+            "late_fusion_stacking"
+        ].weights
+        for _ in range(30)
+    ]
+    assert np.median(np.abs(weights)) < 0.01
 
 
 def test_the_gate_trusts_the_modality_that_is_right(parts):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tiktok_virality.models import evidence
 from tiktok_virality.models import readout as readout_module
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.fusion import LateFusion
@@ -137,7 +138,7 @@ def test_of_many_clips_a_few_find_the_product_and_all_teach_the_rest(monkeypatch
         largest.append(len(target))
         return weigh(kernels, target)
 
-    monkeypatch.setattr(readout_module, "CLIPS_FOR_KERNELS", 100)
+    monkeypatch.setattr(evidence, "CLIPS_FOR_KERNELS", 100)
     monkeypatch.setattr(readout_module, "weigh_kernels", counted)
     readout = BilinearReadout(SIZES)
     readout.fit(token_batch(clips, SIZES), views / views.std(), creators)

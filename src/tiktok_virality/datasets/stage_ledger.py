@@ -20,6 +20,7 @@ from tiktok_virality.execution import StagePlan
 from tiktok_virality.schema import StageError
 
 INDEX_NAME = "index.parquet"
+INDEX_COLUMNS = ("video_id", "digest", "absent")
 
 ItemKey = tuple[str, str]
 """Video id and content digest: what a result is filed under."""
@@ -66,11 +67,12 @@ class PlanIndex:
         if not path.exists():
             return None
         table = pq.read_table(path)
-        rows = table.to_pylist()
+        # a dict per row would take four times the memory
+        rows = list(zip(*(table.column(name).to_pylist() for name in INDEX_COLUMNS), strict=True))
         return cls(
             fingerprint=table.schema.metadata[b"fingerprint"].decode(),
-            items=tuple((r["video_id"], r["digest"]) for r in rows if r["absent"] is None),
-            absent={r["video_id"]: r["absent"] for r in rows if r["absent"] is not None},
+            items=tuple((key, item) for key, item, absent in rows if absent is None),
+            absent={key: absent for key, _, absent in rows if absent is not None},
         )
 
     def without(self, names: Forgotten) -> PlanIndex:
@@ -90,9 +92,10 @@ class PlanIndex:
             *((video_id, item_digest, None) for video_id, item_digest in self.items),
             *((video_id, "", reason) for video_id, reason in self.absent.items()),
         ]
-        names = ("video_id", "digest", "absent")
-        columns = [pa.array([row[i] for row in rows], pa.string()) for i in range(len(names))]
-        schema = pa.schema([(name, pa.string()) for name in names])
+        columns = [
+            pa.array([row[i] for row in rows], pa.string()) for i in range(len(INDEX_COLUMNS))
+        ]
+        schema = pa.schema([(name, pa.string()) for name in INDEX_COLUMNS])
         schema = schema.with_metadata({"fingerprint": self.fingerprint})
         buffer = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), buffer)

@@ -18,7 +18,7 @@ from tiktok_virality.datasets.forgetting import Forgotten
 from tiktok_virality.datasets.part_files import PART_SUFFIX, FileColumn, PartWriter
 from tiktok_virality.datasets.part_forgetting import forget_in_part
 from tiktok_virality.datasets.stage_ledger import PlanIndex, read_ledger
-from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
+from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import BatchReport, LocalEngine, StageItem, StagePlan, StageWork
 from tiktok_virality.execution.local import Engine
 from tiktok_virality.execution.progress import with_progress
@@ -100,12 +100,10 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         Raises:
             StageError: The disk is full, or more than ``max_failure_share`` of the items failed.
         """
-        index = PlanIndex.of(plan)
         folder = self._version_folder(plan.fingerprint)
         self._prepare(folder)
-        index.write(self._folder)
-        known = read_ledger(folder, self._columns_in(folder))
-        missing = [item for item in plan.items if not self._is_accounted_for(item, known)]
+        PlanIndex.of(plan).write(self._folder)
+        missing = self._missing(plan, folder)
         started = time.monotonic()
         report = self._run(plan, missing, folder)
         self.last_report = StageReport(
@@ -205,11 +203,15 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             for leftover in place.glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)
 
-    def _is_accounted_for(
-        self, item: StageItem, ledger: Mapping[tuple[str, str], LedgerEntry]
-    ) -> bool:
-        entry = ledger.get((item.video_id, item.digest))
-        return entry is not None and not (self._retry_failed and entry.status == "failed")
+    def _missing(self, plan: StagePlan, folder: Path) -> list[StageItem]:
+        """Return the items of a plan that no earlier run has accounted for."""
+        ledger = read_ledger(folder, self._columns_in(folder))
+
+        def is_accounted_for(item: StageItem) -> bool:
+            entry = ledger.get((item.video_id, item.digest))
+            return entry is not None and not (self._retry_failed and entry.status == "failed")
+
+        return [item for item in plan.items if not is_accounted_for(item)]
 
     def _run(self, plan: StagePlan, missing: Sequence[StageItem], folder: Path) -> BatchReport:
         if not missing:

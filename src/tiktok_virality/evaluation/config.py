@@ -34,9 +34,12 @@ class CertaintyParameters(Config):
         neighbours: Training clips that a clip is compared with.
         novelty_alpha: A clip is flagged when its p-value is no larger: the share of false alarms.
         altered_clips: Test clips that are altered to see whether the flag notices.
+        redivisions: How often everything is divided, trained and calibrated anew to see how often
+            intervals hold the truth whatever the division.
     """
 
     method: Method = "split"
     neighbours: int = Field(default=5, ge=1)
     novelty_alpha: float = Field(default=0.05, gt=0, lt=1)
     altered_clips: int = Field(default=40, ge=1)
+    redivisions: int = Field(default=0, ge=0, le=100)

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from tiktok_virality.models.evidence import few_of, weigh_kernels
 from tiktok_virality.schema import Config
 
 FusionName = Literal["late_fusion_mean", "late_fusion_gate", "late_fusion_stacking"]
@@ -17,7 +18,10 @@ FUSION_NAMES: Final[tuple[FusionName, ...]] = (
 )
 
 PRIOR: Final = 1.0
-"""Squared coefficients of a gate or a stack that cost as much as one clip's squared error."""
+"""Squared coefficients of a gate that cost as much as one clip's squared error."""
+
+MOST_VARIANCE: Final = 1.0
+"""Prior variance of a weight of a stack at most: a decision that dares little is not blown up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +72,7 @@ class DecisionFusion(Config):
 
 
 def fit_fusions(
-    decisions: Decisions, y: np.ndarray, mean: float, deviation: float
+    decisions: Decisions, y: np.ndarray, groups: np.ndarray, mean: float, deviation: float
 ) -> dict[str, DecisionFusion]:
     """Fit every fusion of decisions on the validation split.
 
@@ -78,6 +82,7 @@ def fit_fusions(
     Args:
         decisions: Of the validation clips.
         y: What is true of them, [N].
+        groups: Creator of each, [N].
         mean: Of the training truth.
         deviation: Of the training truth, above zero.
     """
@@ -91,7 +96,7 @@ def fit_fusions(
             name="late_fusion_gate", gate=_fit_gate(apart, truth), **scale
         ),
         "late_fusion_stacking": DecisionFusion(
-            name="late_fusion_stacking", weights=_fit_stack(apart, truth), **scale
+            name="late_fusion_stacking", weights=_fit_stack(apart, truth, groups[whole]), **scale
         ),
     }
 
@@ -126,12 +131,28 @@ def _fit_gate(apart: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     return float(bias), float(slope)
 
 
-def _fit_stack(apart: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Fit non-negative weights: stacked regressions (Breiman 1996), with a ridge penalty."""
-    from sklearn.linear_model import Ridge
+def _fit_stack(apart: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    """Fit non-negative weights: stacked regressions (Breiman 1996), with a prior by evidence.
+
+    How large a weight may be, and what clips of a creator have in common, is what makes the truth
+    most likely: a decision that explains nothing beyond the creators is given next to no weight.
+    """
+    from scipy.linalg import cholesky, solve_triangular
+    from scipy.optimize import nnls
+    from threadpoolctl import threadpool_limits
 
     if not len(truth):
         return 0.5, 0.5
-    stack = Ridge(alpha=PRIOR, fit_intercept=False, positive=True).fit(apart, truth)
-    visual, audio = stack.coef_
+    few = few_of(len(truth))
+    apart, truth, groups = apart[few], truth[few], groups[few]
+    same = (groups[:, None] == groups[None, :]).astype(float)
+    with threadpool_limits(limits=1):  # small matrices; sums must not depend on cores
+        kernels = [*(np.outer(decision, decision) for decision in apart.T), same]
+        (*variances, of_creator), noise = weigh_kernels(kernels, truth)
+        root = cholesky(noise * np.eye(len(truth)) + of_creator * same, lower=True)
+        whitened = solve_triangular(root, np.column_stack([apart, truth]), lower=True)  # [N, 3]
+        prior = np.diag(1 / np.sqrt(np.minimum(variances, MOST_VARIANCE)))
+        (visual, audio), _ = nnls(
+            np.concatenate([whitened[:, :2], prior]), np.concatenate([whitened[:, 2], np.zeros(2)])
+        )
     return float(visual), float(audio)

@@ -20,6 +20,13 @@ LOG_WEIGHTS: Final = (-9.0, 3.0)
 LOG_NOISE: Final = (-5.0, 2.0)
 """Limits of the logarithms, for a target of variance 1."""
 STEPS: Final = 60
+CLIPS_FOR_KERNELS: Final = 1500
+"""Most clips that kernels are weighed on: their cost is the cube of the clips."""
+
+
+def few_of(clips: int) -> NDArray[np.int64]:
+    """Return the places of a random few of many clips, sorted: at most `CLIPS_FOR_KERNELS`."""
+    return np.sort(np.random.default_rng(0).permutation(clips)[:CLIPS_FOR_KERNELS])
 
 
 def weigh_kernels(kernels: Sequence[Floats], target: Floats) -> tuple[Floats, float]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tiktok_virality.models.configs import PACE_SIZE
-from tiktok_virality.models.evidence import linear_effects, weigh_kernels
+from tiktok_virality.models.evidence import few_of, linear_effects, weigh_kernels
 from tiktok_virality.models.fusion import TokenBatch
 from tiktok_virality.models.product_effect import ProductEffect, fit_product
 from tiktok_virality.models.transformer import Standardise, masked_mean
@@ -17,8 +17,6 @@ from tiktok_virality.models.transformer import Standardise, masked_mean
 BLOCKS = ("pace", "visual", "audio")
 FACTORS = ("pace", "audio")
 """The blocks that the product is of."""
-CLIPS_FOR_KERNELS = 1500
-"""Most clips that kernels are weighed on and the product is fitted on: a random few of many."""
 
 
 class BilinearReadout(nn.Module):
@@ -91,8 +89,7 @@ class BilinearReadout(nn.Module):
 
         Kernels cost the cube of the clips; the linear effects, given their weights, do not.
         """
-        few = np.random.default_rng(0).permutation(len(target))[:CLIPS_FOR_KERNELS]
-        few.sort()
+        few = few_of(len(target))
         some = {name: x[few] for name, x in features.items()}
         share, noise, fitted = self._fit_kernels(some, target[few], groups[few])
         rest = target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -88,7 +88,6 @@ def train_model(
     training: TrainingParameters,
     setting: Setting,
     start: Mapping[str, TrainedModel] | None = None,
-    name: str | None = None,
 ) -> TrainedModel:
     """Train one model, or take what an earlier run has finished.
 
@@ -99,11 +98,10 @@ def train_model(
         training: How long and how fast.
         setting: Where, on what and under which seed.
         start: Trained modality models, by modality, that the late fusion begins from.
-        name: Of the training, in the log and of its checkpoints; that of the model by default.
     """
     spec = ModelSpec(kind=kind, transformer=transformer, token_sizes=model_input.token_sizes)
     run = TrainingRun.of(
-        model_input.name_of(name or spec.name),
+        model_input.name_of(spec.name),
         [
             model_input.fingerprint,
             spec.model_dump(mode="json"),
@@ -126,6 +124,7 @@ def fit_late_fusions(
     return fit_fusions(
         decide(validation.tokens, visual, audio, rehearse_log_views),
         validation.log_views,
+        validation.groups.astype(str),
         mean=float(truth.mean()),
         deviation=max(float(truth.std()), SMALLEST_DEVIATION),
     )
@@ -203,22 +202,25 @@ def repeat(model_input: ModelInput, recipe: Recipe, settings: Sequence[Setting])
     return pd.concat([nothing, *tables], ignore_index=True)
 
 
-def _predictions_under(setting: Setting, model_input: ModelInput, recipe: Recipe) -> pd.DataFrame:
-    def train(kind: ModelKind) -> TrainedModel:
-        name = f"{kind}_seed_{setting.seed}"
-        shape, training = recipe.transformer, recipe.training
-        return train_model(kind, model_input, shape, training, setting, name=name)
+def train_and_predict_ensemble(
+    model_input: ModelInput, recipe: Recipe, setting: Setting
+) -> pd.DataFrame:
+    """Train the two modality models and the ensemble, and let these three predict.
 
-    visual, audio, early_fusion = train("visual"), train("audio"), train("early_fusion")
-    ensemble = train_model(
-        "late_fusion",
-        model_input,
-        recipe.transformer,
-        recipe.fine_tuning,
-        setting,
-        start={"visual": visual, "audio": audio},
-        name=f"ensemble_seed_{setting.seed}",
-    )
+    MLflow hears nothing of it.
+
+    Returns:
+        As `predict_all`.
+    """
+    with untracked():
+        models = _train_late_fusion(setting, model_input, recipe)
+    return predict_all(model_input, {}, {}, models, {}, setting.seed)
+
+
+def _predictions_under(setting: Setting, model_input: ModelInput, recipe: Recipe) -> pd.DataFrame:
+    named = replace(model_input, label=model_input.name_of(f"seed_{setting.seed}"))
+    visual, audio, ensemble = _train_late_fusion(setting, named, recipe)
+    early_fusion = train_model("early_fusion", named, recipe.transformer, recipe.training, setting)
     return predict_all(
         model_input,
         _seeded_baselines(model_input, model_input.open_clips, setting.seed),
@@ -227,6 +229,18 @@ def _predictions_under(setting: Setting, model_input: ModelInput, recipe: Recipe
         fit_late_fusions(model_input, visual, audio),
         setting.seed,
     )
+
+
+def _train_late_fusion(
+    setting: Setting, model_input: ModelInput, recipe: Recipe
+) -> tuple[TrainedModel, TrainedModel, TrainedModel]:
+    """Train the visual and the audio model, and from them the ensemble."""
+    shape = recipe.transformer
+    visual = train_model("visual", model_input, shape, recipe.training, setting)
+    audio = train_model("audio", model_input, shape, recipe.training, setting)
+    start = {"visual": visual, "audio": audio}
+    ensemble = train_model("late_fusion", model_input, shape, recipe.fine_tuning, setting, start)
+    return visual, audio, ensemble
 
 
 def _seeded_baselines(

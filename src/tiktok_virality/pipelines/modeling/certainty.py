@@ -114,11 +114,13 @@ def measure_coverage(
     interval_model: dict[str, Any],
     model_input: ModelInput,
     novelty: pd.DataFrame,
+    redivided_coverage: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Count how often the intervals hold the truth of test clips.
 
     Returns:
-        ``method`` and ``level`` of the shown intervals, ``calibration_clips``, and ``rows``:
+        ``method`` and ``level`` of the shown intervals, ``calibration_clips``, ``redivisions`` (of
+        `measure_redivided_coverage`, as they are), and ``rows``:
         ``seed`` (null: the mean over all seeds), ``method``, ``level``, ``group`` and ``value``
         (a part of the test clips, such as duration and low), ``n`` clips of ``creators``
         creators, ``coverage`` with its 95 % interval ``low`` and ``high``, and ``mean_width``.
@@ -142,6 +144,7 @@ def measure_coverage(
         "level": SHOWN_LEVEL,
         "calibration_clips": model.intervals().calibration_clips,
         "rows": rows,
+        "redivisions": redivided_coverage,
     }
 
 

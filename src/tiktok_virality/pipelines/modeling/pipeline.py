@@ -6,7 +6,7 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
-from tiktok_virality.pipelines.modeling import certainty, nodes, unlike
+from tiktok_virality.pipelines.modeling import certainty, nodes, redivision, unlike
 
 RUN_INPUTS = ["params:seed", "params:device", "checkpoints"]
 
@@ -149,8 +149,24 @@ def _certainty() -> list[Node]:
             tags="cpu",
         ),
         node(
+            redivision.measure_redivided_coverage,
+            inputs=[
+                *("model_input", "manifest", "visual_embeddings", "audio_embeddings"),
+                *("params:modeling.target", "params:ingestion.splits"),
+                *("params:modeling.transformer", "params:modeling.training"),
+                *("params:modeling.fine_tuning", "params:certainty"),
+                *RUN_INPUTS,
+            ],
+            outputs="redivided_coverage",
+            name="measure_redivided_coverage",
+            tags=["gpu", "training"],
+        ),
+        node(
             certainty.measure_coverage,
-            inputs=["point_predictions", "interval_model", "model_input", "novelty"],
+            inputs=[
+                *("point_predictions", "interval_model", "model_input", "novelty"),
+                "redivided_coverage",
+            ],
             outputs="coverage",
             name="measure_coverage",
             tags="cpu",

@@ -152,9 +152,9 @@ def random_split_leaks(findings: WorldFindings) -> Check:
 
 
 def coverage_holds(coverage: Sequence[Covered]) -> Check:
-    """Intervals hold as much as they promise, on average over seeds and worlds.
+    """Intervals hold as much as they promise, on average over divisions and worlds.
 
-    A single world is not asked: with some hundred test clips by some twenty creators, and fewer
+    A single division is not asked: with some hundred test clips by some twenty creators, and fewer
     to calibrate on, intervals that are right miss three points more often than not.
     """
     failing = [row for row in coverage if not is_near(row)]
@@ -162,7 +162,7 @@ def coverage_holds(coverage: Sequence[Covered]) -> Check:
     return Check(
         name="Intervals of single clips",
         expected="hold the truth as often as they promise, give or take "
-        f"{round(100 * COVERAGE_TOLERANCE)} points, on average over seeds and worlds",
+        f"{round(100 * COVERAGE_TOLERANCE)} points, on average over worlds and divisions",
         measured=", ".join(said) or "not measured",
         passed=bool(coverage) and not failing,
         failing=tuple(percent(row.level) for row in failing),
@@ -253,6 +253,6 @@ def _held(row: Covered) -> str:
     if row.coverage is None:
         return "no intervals"
     said = f"{100 * row.coverage:.1f}%"
-    if row.low is None or row.high is None:
-        return said
-    return f"{said} ({100 * row.low:.1f} to {100 * row.high:.1f})"
+    if row.low is not None and row.high is not None:
+        said += f" ({100 * row.low:.1f} to {100 * row.high:.1f})"
+    return said

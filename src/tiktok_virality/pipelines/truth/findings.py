@@ -83,20 +83,23 @@ class Gain(Config):
 
 
 class Covered(Config):
-    """How often intervals of one level held the truth: the mean over seeds.
+    """How often intervals of one level held the truth.
 
     Attributes:
         level: What they promise.
-        coverage: What they held; ``None`` where there were no intervals.
-        low: Lower end of the 95 % interval of that: of one world over its creators, of the mean of
-            the worlds over worlds; ``None`` where there is none.
+        coverage: What they held, the mean over divisions; ``None`` where there were no intervals.
+        low: Lower end of the 95 % interval of that, over divisions, or for a single one over its
+            creators; ``None`` where there is none.
         high: Its upper end.
+        by_division: What they held in each division of the clips: first in the main one, the mean
+            over its seeds, then in those whose models were trained for this alone.
     """
 
     level: float
     coverage: float | None
     low: float | None = None
     high: float | None = None
+    by_division: tuple[float, ...] = ()
 
 
 class Leak(Config):
@@ -181,7 +184,7 @@ class TruthFindings(Config):
     Attributes:
         worlds: Those that were run.
         missing: Those that were not.
-        coverage: The mean over seeds and worlds.
+        coverage: The mean over worlds and divisions.
         checks: What must hold over all worlds.
     """
 

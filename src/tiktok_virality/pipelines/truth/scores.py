@@ -8,7 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
-from tiktok_virality.pipelines.reporting.evidence import EVERYTHING, Coverage, SplitScore
+from tiktok_virality.pipelines.reporting.evidence import (
+    EVERYTHING,
+    Coverage,
+    CoverageRow,
+    SplitScore,
+)
 from tiktok_virality.pipelines.truth.findings import Covered, Gain, Leak, ModelScore
 from tiktok_virality.pipelines.truth.planted import CEILINGS
 from tiktok_virality.schema import DataError
@@ -81,14 +86,30 @@ def gains_of_ensemble(comparisons: Sequence[Row]) -> tuple[Gain, ...]:
 
 
 def coverage_of_intervals(coverage: Coverage | None) -> tuple[Covered, ...]:
-    """Return how often the intervals in use held the truth of test clips, by level."""
+    """Return how often the intervals in use held the truth of test clips, by level.
+
+    It is the mean over the main division and those that were tried besides; where there is none
+    but the main one, the interval is over its creators.
+    """
     if coverage is None:
         return ()
     return tuple(
-        Covered(level=row.level, coverage=row.coverage, low=row.low, high=row.high)
+        _covered(row, coverage.of_redivisions(row.method, row.level))
         for row in coverage.one_per_part()
         if row.method == coverage.method and row.group == EVERYTHING
     )
+
+
+def _covered(row: CoverageRow, of_redivisions: Sequence[float]) -> Covered:
+    if row.coverage is None or not of_redivisions:
+        return Covered(
+            level=row.level,
+            coverage=row.coverage,
+            low=row.low,
+            high=row.high,
+            by_division=() if row.coverage is None else (row.coverage,),
+        )
+    return _mean_of(row.level, (row.coverage, *of_redivisions))
 
 
 def leaks_of(split_scores: Sequence[SplitScore]) -> tuple[Leak, ...]:
@@ -97,16 +118,14 @@ def leaks_of(split_scores: Sequence[SplitScore]) -> tuple[Leak, ...]:
 
 
 def mean_coverage(worlds: Sequence[Sequence[Covered]]) -> tuple[Covered, ...]:
-    """Return the mean over worlds, by level; only worlds that have a level count.
+    """Return the mean over worlds and divisions, by level; only where there were intervals.
 
-    Its interval takes each world as one observation, which it is nearly: noise, training and
-    calibration are a world's own, and the clips are not.
+    Its interval takes each division of each world as one observation, which it is nearly: noise,
+    training and calibration are its own, and the clips are not.
     """
     by_level: dict[float, list[float]] = {}
     for row in (row for rows in worlds for row in rows):
-        by_level.setdefault(row.level, [])
-        if row.coverage is not None:
-            by_level[row.level].append(row.coverage)
+        by_level.setdefault(row.level, []).extend(row.by_division)
     return tuple(
         _mean_of(level, values) if values else Covered(level=level, coverage=None)
         for level, values in sorted(by_level.items())
@@ -117,11 +136,13 @@ def _mean_of(level: float, values: Sequence[float]) -> Covered:
     from scipy.stats import t
 
     mean = statistics.fmean(values)
+    found = Covered(level=level, coverage=mean, by_division=tuple(values))
     if len(values) < 2:
-        return Covered(level=level, coverage=mean)
+        return found
     error = statistics.stdev(values) / math.sqrt(len(values))
     reach = float(t.ppf((1 + INTERVAL) / 2, len(values) - 1)) * error
-    return Covered(level=level, coverage=mean, low=max(mean - reach, 0), high=min(mean + reach, 1))
+    ends = {"low": max(mean - reach, 0), "high": min(mean + reach, 1)}
+    return found.model_copy(update=ends)
 
 
 def _score(rows: Sequence[Row], ceilings: Mapping[str, float]) -> ModelScore:

@@ -1,0 +1,88 @@
+"""How often intervals hold the truth when chance divides the creators otherwise.
+
+Split-conformal intervals promise their level on average over divisions of the clips; what one
+division holds is off by several points where few creators calibrate and few are tested. So the
+corpus is divided anew, and everything that an interval rests on is trained and calibrated anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.evaluation.config import CertaintyParameters
+from tiktok_virality.evaluation.splits import DRAWN_ONCE, assign_splits
+from tiktok_virality.evaluation.targets import TargetParameters
+from tiktok_virality.media.limits import SplitParameters
+from tiktok_virality.models.configs import TransformerConfig
+from tiktok_virality.pipelines.modeling import certainty, unlike
+from tiktok_virality.training.corpus import ModelInput, assemble
+from tiktok_virality.training.parameters import TrainingParameters
+
+KEPT = ("method", "level", "n", "creators", "coverage", "mean_width")
+
+logger = logging.getLogger(__name__)
+
+
+def measure_redivided_coverage(
+    model_input: ModelInput,
+    manifest: pd.DataFrame,
+    visual_embeddings: StageTable,
+    audio_embeddings: StageTable,
+    target: TargetParameters,
+    division: SplitParameters,
+    transformer: TransformerConfig,
+    training: TrainingParameters,
+    fine_tuning: TrainingParameters,
+    parameters: CertaintyParameters,
+    seed: int,
+    device: str,
+    checkpoints: Path,
+) -> list[dict[str, Any]]:
+    """Divide, train, calibrate and test anew, and count how often intervals hold the truth.
+
+    The models of other divisions have learned from clips that the main one tests on. They serve
+    this count alone, and are neither compared with anything nor kept.
+
+    Returns:
+        A row per division, method and level: ``seed`` of the division and of its models (those
+        after the main one), ``method``, ``level``, ``n`` test clips of ``creators`` creators,
+        ``coverage`` and ``mean_width``. No rows where `CertaintyParameters.redivisions` is 0, or
+        time leaves nothing to draw.
+    """
+    from tiktok_virality.training import lineup
+
+    redivisions = parameters.redivisions
+    if redivisions and division.strategy in DRAWN_ONCE:
+        logger.warning(
+            "A %s split has nothing to draw: certainty.redivisions is not heeded.",
+            division.strategy,
+        )
+        return []
+    recipe = lineup.Recipe(transformer=transformer, training=training, fine_tuning=fine_tuning)
+    rows: list[dict[str, Any]] = []
+    for each in range(seed + 1, seed + 1 + redivisions):
+        splits = assign_splits(manifest, division, each)
+        clips = assemble(manifest, splits, visual_embeddings, audio_embeddings, target)
+        clips = dataclasses.replace(clips, label=model_input.name_of(f"division_{each}"))
+        setting = lineup.Setting(seed=each, device=device, checkpoints=checkpoints)
+        predictions = lineup.train_and_predict_ensemble(clips, recipe, setting)
+        rows += _coverage(clips, predictions, parameters, each)
+    return rows
+
+
+def _coverage(
+    clips: ModelInput, predictions: pd.DataFrame, parameters: CertaintyParameters, seed: int
+) -> Iterator[dict[str, Any]]:
+    novelty = unlike.flag_unlike_clips(clips, unlike.fit_novelty(clips, parameters), parameters)
+    intervals = certainty.calibrate_intervals(predictions, clips, novelty, parameters, seed)
+    measured = certainty.measure_coverage(predictions, intervals, clips, novelty, [])
+    for row in measured["rows"]:
+        if row["seed"] == seed and row["group"] == certainty.OVERALL:
+            yield {"seed": seed, **{name: row[name] for name in KEPT}}
