@@ -129,7 +129,7 @@ def result(corpus, autoencoder) -> dict[str, Any]:
         "novelty": novelty,
         "interval_model": intervals,
         "predictions": certainty.add_intervals(predictions, intervals, model_input, novelty),
-        "coverage": certainty.measure_coverage(predictions, intervals, model_input, novelty),
+        "coverage": certainty.measure_coverage(predictions, intervals, model_input, novelty, []),
         "unlike_clips": altered,
         "evidence": unlike.gather_evidence(
             model_input, novelty_model, novelty, altered, predictions, PARAMETERS, SEED
@@ -219,7 +219,7 @@ def test_too_few_calibration_clips_are_said_and_leave_no_interval(corpus, result
     assert "no intervals of 80 %: they need 5 calibration clips, and there are 3" in caplog.text
     predictions, _, novelty = arguments
     assert certainty.add_intervals(predictions, model, small, novelty)["lower"].isna().all()
-    rows = certainty.measure_coverage(predictions, model, small, novelty)["rows"]
+    rows = certainty.measure_coverage(predictions, model, small, novelty, [])["rows"]
     assert {row["coverage"] is None for row in rows if row["level"] == 0.5} == {False}
     assert {row["coverage"] is None for row in rows if row["level"] > 0.5} == {True}
 

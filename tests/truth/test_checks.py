@@ -156,17 +156,20 @@ def test_coverage_that_was_not_measured_does_not_pass():
 
 
 def test_coverage_over_worlds_is_the_mean_by_level():
-    worlds = [[Covered(level=0.8, coverage=c)] for c in (0.7, 0.86, None)]
+    shares = ((0.7,), (0.8, 0.92), ())
+    worlds = [[Covered(level=0.8, coverage=None, by_division=each)] for each in shares]
     [row] = mean_coverage(worlds)
-    assert row.coverage == pytest.approx(0.78)
+    assert row.coverage == pytest.approx(0.8067, abs=1e-4)
 
 
 def test_the_interval_of_the_mean_coverage_is_over_worlds():
     held = (0.70, 0.76, 0.78, 0.80, 0.82, 0.88)
-    [row] = mean_coverage([[Covered(level=0.8, coverage=c)] for c in held])
+    [row] = mean_coverage([[Covered(level=0.8, coverage=c, by_division=(c,))] for c in held])
     assert (row.coverage, row.low, row.high) == pytest.approx((0.79, 0.7269, 0.8531), abs=1e-3)
     assert "79.0% (72.7 to 85.3)" in coverage_holds((row,)).measured
-    [alone] = mean_coverage([[Covered(level=0.8, coverage=0.7, low=0.6, high=0.8)]])
+    [alone] = mean_coverage(
+        [[Covered(level=0.8, coverage=0.7, low=0.6, high=0.8, by_division=(0.7,))]]
+    )
     assert (alone.low, alone.high) == (None, None)
 
 

@@ -37,7 +37,7 @@ PARAMETERS = {
     "modeling.repeats": 2,
     "modeling.split_study": SplitStudyParameters(models=("ridge",), redraws=2),
     "ingestion.splits": SplitParameters(),
-    "certainty": CertaintyParameters(),
+    "certainty": CertaintyParameters(redivisions=1),
     "reporting": ReportingParameters(resamples=100, confidence=0.9, sign_flips=200, sample_clips=1),
     "seed": SEED,
     "device": "cpu",
@@ -173,7 +173,9 @@ def test_views_are_those_of_the_world(catalog):
 def test_checkpoints_of_a_world_lie_in_its_folder(catalog):
     folder = catalog.load("checkpoints")
     assert [each.name for each in folder.iterdir()] == [WORLD]
-    assert len(list((folder / WORLD).iterdir())) == 2 * 4
+    trained = {"": 4, f"seed_{SEED + 1}": 4, f"division_{SEED + 1}": 3}
+    for sub_folder, models in trained.items():
+        assert len(list((folder / WORLD / sub_folder).glob("*-*"))) == models, sub_folder
 
 
 def test_worlds_share_nothing_but_clips_splits_and_embeddings():
