@@ -248,6 +248,9 @@ def test_models_that_learned_from_it_are_named_and_stay(project):
     unseen = splits.loc[splits["split"] == "test", "video_id"].iloc[0]
     assert "ensemble" in run("--dry-run", "--video", learned).output
     assert "cannot unlearn" not in run("--dry-run", "--video", unseen).output
+    division = project / "data/06_models/checkpoints/division_8/ensemble-1"
+    division.mkdir(parents=True)  # other divisions learn from clips of every split
+    assert "checkpoints" in run("--dry-run", "--video", unseen).output.split("cannot unlearn")[-1]
     run("--video", learned)
     assert (project / "data/06_models/ensemble/model.json").exists()
 

@@ -18,6 +18,7 @@ from tiktok_virality.evaluation.splits import assign_splits
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.models.configs import TransformerConfig
+from tiktok_virality.pipelines.modeling import redivision
 from tiktok_virality.pipelines.modeling.nodes import assemble_clips
 from tiktok_virality.pipelines.modeling.redivision import measure_redivided_coverage
 from tiktok_virality.training import lineup
@@ -100,7 +101,24 @@ def test_nothing_is_trained_unless_it_is_asked_for(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_chronological_split_has_nothing_to_redivide(tmp_path, caplog):
+@pytest.mark.parametrize("strategy", ["chronological", "group_chronological"])
+def test_a_split_by_time_has_nothing_to_redivide(tmp_path, caplog, strategy):
     with caplog.at_level(logging.WARNING):
-        assert measure(tmp_path, strategy="chronological") == []
+        assert measure(tmp_path, strategy=strategy) == []
     assert "redivisions is not heeded" in caplog.text
+
+
+def test_a_division_that_the_clips_do_not_allow_is_left_out(tmp_path, monkeypatch, caplog):
+    drawn = []
+
+    def sometimes(manifest, division, seed):
+        drawn.append(seed)
+        splits = assign_splits(manifest, division, seed)
+        return splits[splits["split"] != "test"] if seed == SEED + 1 else splits
+
+    monkeypatch.setattr(redivision, "assign_splits", sometimes)
+    with caplog.at_level(logging.WARNING):
+        rows = measure(tmp_path)
+    assert {row["seed"] for row in rows} == {SEED + 2}
+    assert drawn == [SEED + 1, SEED + 2]
+    assert f"division with the seed {SEED + 1}: The test split is empty" in caplog.text

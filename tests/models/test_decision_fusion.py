@@ -71,7 +71,7 @@ def test_stacking_gives_no_weight_where_there_is_nothing_to_find():
         ].weights
         for _ in range(30)
     ]
-    assert np.median(np.abs(weights)) < 0.01
+    assert np.quantile(weights, 0.75) < 0.01  # half of them are zero in any case
 
 
 def test_the_gate_trusts_the_modality_that_is_right(parts):

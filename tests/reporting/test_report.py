@@ -199,8 +199,8 @@ def test_coverage_over_other_divisions_is_told_where_it_was_measured(run_report,
     ]
     page = Page(run_report(coverage=coverage | {"redivisions": redivisions}))
     assert (
-        "On average over 2 such divisions, intervals by split conformal held the truth of 78.0 % "
-        "of test clips where they promise 80% (from 70.0 to 86.0 in single ones)." in page.text
+        "On average over such divisions, intervals by split conformal held the truth of 78.0 % "
+        "of test clips where they promise 80% (2 divisions, from 70.0 to 86.0 %)." in page.text
     )
     assert "divided anew" not in Page(html).text
 

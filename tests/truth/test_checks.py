@@ -6,7 +6,13 @@ import pytest
 
 from tests.truth.conftest import SEED, comparisons, findings, leaderboard
 from tiktok_virality.models.roles import ROLES
-from tiktok_virality.pipelines.reporting.evidence import SplitScore
+from tiktok_virality.pipelines.reporting.evidence import (
+    EVERYTHING,
+    Coverage,
+    CoverageRow,
+    RedividedCoverage,
+    SplitScore,
+)
 from tiktok_virality.pipelines.truth.checks import (
     all_are_beaten,
     content_finds_no_creator,
@@ -20,6 +26,7 @@ from tiktok_virality.pipelines.truth.checks import (
 )
 from tiktok_virality.pipelines.truth.findings import Covered, Leak
 from tiktok_virality.pipelines.truth.scores import (
+    coverage_of_intervals,
     gains_of_ensemble,
     held_out_scores,
     leaks_of,
@@ -156,13 +163,51 @@ def test_coverage_that_was_not_measured_does_not_pass():
 
 
 def test_coverage_over_worlds_is_the_mean_by_level():
-    shares = ((0.7,), (0.8, 0.92), ())
-    worlds = [[Covered(level=0.8, coverage=None, by_division=each)] for each in shares]
+    worlds = [
+        [Covered(level=0.8, coverage=0.7, by_division=(0.7,))],
+        [Covered(level=0.8, coverage=0.86, by_division=(0.8, 0.92))],
+        [Covered(level=0.8, coverage=None, by_division=())],
+    ]
     [row] = mean_coverage(worlds)
     assert row.coverage == pytest.approx(0.8067, abs=1e-4)
 
 
-def test_the_interval_of_the_mean_coverage_is_over_worlds():
+def test_coverage_of_a_world_is_the_mean_over_divisions_of_the_method_in_use():
+    def measured(method: str, seed: int | None, held: float) -> CoverageRow:
+        return CoverageRow(
+            seed=seed,
+            method=method,
+            level=0.8,
+            n=30,
+            coverage=held,
+            group=EVERYTHING,
+            value=EVERYTHING,
+            low=0.5,
+            high=0.9,
+            mean_width=1,
+        )
+
+    def elsewhere(method: str, held: float | None) -> RedividedCoverage:
+        return RedividedCoverage(seed=8, method=method, level=0.8, n=30, coverage=held)
+
+    main = [measured("split", 7, 0.6), measured("split", None, 0.7), measured("quantile", 7, 0.1)]
+    others = [elsewhere("split", 0.8), elsewhere("quantile", 0.2), elsewhere("split", 0.9)]
+    coverage = Coverage(
+        method="split",
+        level=0.8,
+        calibration_clips=20,
+        rows=main,
+        redivisions=[*others, elsewhere("split", None)],
+    )
+    [row] = coverage_of_intervals(coverage)
+    assert row.by_division == (0.7, 0.8, 0.9)
+    assert (row.coverage, row.low, row.high) == pytest.approx((0.8, 0.5516, 1.0), abs=1e-4)
+    [alone] = coverage_of_intervals(coverage.model_copy(update={"redivisions": []}))
+    assert (alone.coverage, alone.low, alone.high) == (0.7, 0.5, 0.9)
+    assert alone.by_division == (0.7,)
+
+
+def test_the_interval_of_the_mean_coverage_is_over_worlds_and_divisions():
     held = (0.70, 0.76, 0.78, 0.80, 0.82, 0.88)
     [row] = mean_coverage([[Covered(level=0.8, coverage=c, by_division=(c,))] for c in held])
     assert (row.coverage, row.low, row.high) == pytest.approx((0.79, 0.7269, 0.8531), abs=1e-3)

@@ -14,10 +14,11 @@ from tiktok_virality.app.project import stored_datasets
 from tiktok_virality.collection.creators import creator_hash
 from tiktok_virality.datasets.forget_list import ForgetList, ForgetListFile
 from tiktok_virality.datasets.forgetting import CREATOR_KEYS, KEY, Forgets, Forgotten
-from tiktok_virality.datasets.model_folders import ModelFolder
+from tiktok_virality.datasets.model_folders import CheckpointFolder, ModelFolder
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.pipelines.ingestion.posts import FileFinder, creator_in_url
 from tiktok_virality.schema import DataError
+from tiktok_virality.training.corpus import DIVISION
 
 FORGET_LIST: Final = "forget_list"
 POSTS: Final = "video_metadata"
@@ -244,7 +245,7 @@ def _models_that_learned(datasets: Datasets, ids: frozenset[str]) -> list[str]:
     if splits is not None:
         split_of = splits.loc[splits[KEY].isin(list(ids)), "split"]
         if not split_of.isin(LEARNED_FROM).any():
-            return []
+            return [name for name, each in datasets.items() if _has_other_divisions(each)]
     return [
         name
         for name, dataset in datasets.items()
@@ -252,9 +253,13 @@ def _models_that_learned(datasets: Datasets, ids: frozenset[str]) -> list[str]:
     ]
 
 
+def _has_other_divisions(dataset: AbstractDataset[Any, Any]) -> bool:
+    """Tell whether models lie here that learned from clips of any split, to measure coverage."""
+    return isinstance(dataset, CheckpointFolder) and any(dataset.folder.rglob(f"{DIVISION}*"))
+
+
 def _is_there(dataset: AbstractDataset[Any, Any]) -> bool:
-    folder = getattr(dataset, "_folder", None)
-    return any(folder.glob("*")) if folder is not None else dataset.exists()
+    return any(dataset.folder.glob("*")) if isinstance(dataset, ModelFolder) else dataset.exists()
 
 
 def _nothing_matches(wanted: frozenset[str], known_list: ForgetList) -> str:

@@ -25,6 +25,11 @@ class ModelFolder(AbstractDataset[Any, Any]):
         self._folder = Path(filepath)
         self.metadata = metadata
 
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._folder
+
     def _exists(self) -> bool:
         return self._folder.is_dir()
 

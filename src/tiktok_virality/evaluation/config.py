@@ -34,8 +34,8 @@ class CertaintyParameters(Config):
         neighbours: Training clips that a clip is compared with.
         novelty_alpha: A clip is flagged when its p-value is no larger: the share of false alarms.
         altered_clips: Test clips that are altered to see whether the flag notices.
-        redivisions: How often everything is divided, trained and calibrated anew to see how often
-            intervals hold the truth whatever the division.
+        redivisions: How often the clips are divided, and predictors trained and calibrated, anew to
+            see how often intervals hold the truth whatever the division.
     """
 
     method: Method = "split"

@@ -24,9 +24,6 @@ KEPT_TOGETHER: Final[Mapping[SplitStrategy, tuple[str, ...]]] = {
 }
 """What each strategy never divides. Copies of a video stay together in all of them."""
 
-DRAWN_ONCE: Final[frozenset[SplitStrategy]] = frozenset({"chronological"})
-"""Time leaves nothing to draw, so another seed would give the same split."""
-
 LARGE_SHARE_OF_SPLIT: Final = 0.25
 """A group larger than this share of the smallest split is placed before the others."""
 

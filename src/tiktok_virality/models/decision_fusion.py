@@ -146,7 +146,7 @@ def _fit_stack(apart: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> tupl
     few = few_of(len(truth))
     apart, truth, groups = apart[few], truth[few], groups[few]
     same = (groups[:, None] == groups[None, :]).astype(float)
-    with threadpool_limits(limits=1):  # small matrices; sums must not depend on cores
+    with threadpool_limits(limits=1):  # sums must not depend on cores
         kernels = [*(np.outer(decision, decision) for decision in apart.T), same]
         (*variances, of_creator), noise = weigh_kernels(kernels, truth)
         root = cholesky(noise * np.eye(len(truth)) + of_creator * same, lower=True)

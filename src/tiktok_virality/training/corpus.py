@@ -32,6 +32,9 @@ METADATA_FEATURES: Final = (
 """Columns of the manifest that models may read; the leak check looks at them."""
 
 TRUTH: Final = "y_true"
+DIVISION: Final = "division_"
+"""What the label of a corpus that is divided otherwise begins with, before the seed."""
+
 HOURS_PER_DAY: Final = 24
 DAYS_PER_WEEK: Final = 7
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from tiktok_virality.evaluation.metrics import Yardstick, regression_metrics
-from tiktok_virality.evaluation.splits import DRAWN_ONCE, KEPT_TOGETHER, assign_splits
+from tiktok_virality.evaluation.splits import KEPT_TOGETHER, assign_splits
 from tiktok_virality.media.limits import SplitParameters, SplitStrategy
 from tiktok_virality.models.baselines import PooledClips, fit_baseline
 from tiktok_virality.models.roles import regime_of
@@ -31,6 +31,8 @@ STRATEGIES: Final[tuple[SplitStrategy, ...]] = (
     "chronological",
     "group_chronological",
 )
+DRAWN_ONCE: Final[frozenset[SplitStrategy]] = frozenset({"chronological"})
+"""Time leaves nothing to draw, so another seed would give the same split."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 Split-conformal intervals promise their level on average over divisions of the clips; what one
 division holds is off by several points where few creators calibrate and few are tested. So the
-corpus is divided anew, and everything that an interval rests on is trained and calibrated anew.
+clips are divided anew, and the predictors trained and the intervals calibrated anew. Embeddings
+stay as they are: the autoencoder never saw what is predicted.
 """
 
 from __future__ import annotations
@@ -11,21 +12,25 @@ import dataclasses
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.config import CertaintyParameters
-from tiktok_virality.evaluation.splits import DRAWN_ONCE, assign_splits
+from tiktok_virality.evaluation.splits import assign_splits
 from tiktok_virality.evaluation.targets import TargetParameters
-from tiktok_virality.media.limits import SplitParameters
+from tiktok_virality.media.limits import SplitParameters, SplitStrategy
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.pipelines.modeling import certainty, unlike
-from tiktok_virality.training.corpus import ModelInput, assemble
+from tiktok_virality.schema import DataError
+from tiktok_virality.training.corpus import DIVISION, ModelInput, assemble
 from tiktok_virality.training.parameters import TrainingParameters
 
-KEPT = ("method", "level", "n", "creators", "coverage", "mean_width")
+DRAWN: Final[frozenset[SplitStrategy]] = frozenset({"group", "random"})
+"""Strategies under which chance says who is tested."""
+
+KEPT: Final = ("method", "level", "n", "creators", "coverage", "mean_width")
 
 logger = logging.getLogger(__name__)
 
@@ -48,32 +53,39 @@ def measure_redivided_coverage(
     """Divide, train, calibrate and test anew, and count how often intervals hold the truth.
 
     The models of other divisions have learned from clips that the main one tests on. They serve
-    this count alone, and are neither compared with anything nor kept.
+    this count alone: they are compared with nothing and never served, but their checkpoints stay.
 
     Returns:
         A row per division, method and level: ``seed`` of the division and of its models (those
         after the main one), ``method``, ``level``, ``n`` test clips of ``creators`` creators,
-        ``coverage`` and ``mean_width``. No rows where `CertaintyParameters.redivisions` is 0, or
-        time leaves nothing to draw.
+        ``coverage`` and ``mean_width``. No rows where `CertaintyParameters.redivisions` is 0, where
+        time decides who is tested, or of a division that the clips do not allow.
     """
     from tiktok_virality.training import lineup
 
     redivisions = parameters.redivisions
-    if redivisions and division.strategy in DRAWN_ONCE:
+    if redivisions and division.strategy not in DRAWN:
         logger.warning(
-            "A %s split has nothing to draw: certainty.redivisions is not heeded.",
+            "Time decides what a %s split tests on: certainty.redivisions is not heeded.",
             division.strategy,
         )
         return []
     recipe = lineup.Recipe(transformer=transformer, training=training, fine_tuning=fine_tuning)
+
+    def measure(seed: int) -> list[dict[str, Any]]:
+        splits = assign_splits(manifest, division, seed)
+        clips = assemble(manifest, splits, visual_embeddings, audio_embeddings, target)
+        clips = dataclasses.replace(clips, label=model_input.name_of(f"{DIVISION}{seed}"))
+        setting = lineup.Setting(seed=seed, device=device, checkpoints=checkpoints)
+        predictions = lineup.train_and_predict_ensemble(clips, recipe, setting)
+        return list(_coverage(clips, predictions, parameters, seed))
+
     rows: list[dict[str, Any]] = []
     for each in range(seed + 1, seed + 1 + redivisions):
-        splits = assign_splits(manifest, division, each)
-        clips = assemble(manifest, splits, visual_embeddings, audio_embeddings, target)
-        clips = dataclasses.replace(clips, label=model_input.name_of(f"division_{each}"))
-        setting = lineup.Setting(seed=each, device=device, checkpoints=checkpoints)
-        predictions = lineup.train_and_predict_ensemble(clips, recipe, setting)
-        rows += _coverage(clips, predictions, parameters, each)
+        try:
+            rows += measure(each)
+        except DataError as error:
+            logger.warning("Coverage leaves out the division with the seed %d: %s", each, error)
     return rows
 
 

@@ -62,6 +62,7 @@ def render(truth: TruthFindings, plots: Mapping[str, go.Figure]) -> str:
         least_share=LEAST_SHARE,
         tolerance=COVERAGE_TOLERANCE,
         levels=[row.level for row in truth.coverage],
+        divisions=max((len(r.by_division) for w in truth.worlds for r in w.coverage), default=0),
         is_near=is_near,
         signed=signed_percent,
     )

@@ -120,14 +120,15 @@ def leaks_of(split_scores: Sequence[SplitScore]) -> tuple[Leak, ...]:
 def mean_coverage(worlds: Sequence[Sequence[Covered]]) -> tuple[Covered, ...]:
     """Return the mean over worlds and divisions, by level; only where there were intervals.
 
-    Its interval takes each division of each world as one observation, which it is nearly: noise,
-    training and calibration are its own, and the clips are not.
+    Its interval takes each division of each world as one observation. They share clips, and worlds
+    share their divisions, but who calibrates and who is tested is drawn anew for each division, and
+    the noise for each world.
     """
     by_level: dict[float, list[float]] = {}
     for row in (row for rows in worlds for row in rows):
         by_level.setdefault(row.level, []).extend(row.by_division)
     return tuple(
-        _mean_of(level, values) if values else Covered(level=level, coverage=None)
+        _mean_of(level, values) if values else Covered(level=level, coverage=None, by_division=())
         for level, values in sorted(by_level.items())
     )
 
