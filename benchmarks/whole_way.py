@@ -7,7 +7,7 @@ First the stages as a user runs them, on 100 real clips with the base settings a
 Then the growth from 100 to 1,000 to 10,000 clips: links to one tiny clip of a second, so that what
 is measured is the machinery and not the decoder; decoding is real, Whisper's pass is replaced by
 embeddings of its size. Each size runs in a process of its own. Cost per clip leaves out the start
-of a stage (processes, imports), measured on a few clips; memory is what the driver holds of its
+of a stage (processes, imports), measured on 32 clips; memory is what the driver holds of its
 own (RssAnon), looked at all the time. What is over in seconds is measured five times: the median.
 """
 
@@ -51,7 +51,8 @@ from tiktok_virality.training.parameters import EmbeddingParameters
 
 REAL_CLIPS = 100
 SIZES = (100, 1_000, 10_000)
-START_CLIPS = 4
+START_CLIPS = 32
+"""Enough for a batch for each of two workers: fewer clips start one, and the other later."""
 FEW_CLIPS, REPEATS_OF_FEW = 100, 5
 MOST_FINGERPRINTED = 1_000
 """Fingerprints start one ffmpeg per clip, which at 10,000 would take most of the hour."""
