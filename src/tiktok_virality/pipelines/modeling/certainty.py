@@ -127,25 +127,34 @@ def measure_coverage(
         Null stands for a level that too few calibration clips can give.
     """
     model = IntervalModel.model_validate(interval_model)
+    return {
+        "method": model.method,
+        "level": SHOWN_LEVEL,
+        "calibration_clips": model.intervals().calibration_clips,
+        "rows": coverage_rows(point_predictions, model, model_input, novelty),
+        "redivisions": redivided_coverage,
+    }
+
+
+def coverage_rows(
+    point_predictions: pd.DataFrame,
+    model: IntervalModel,
+    model_input: ModelInput,
+    novelty: pd.DataFrame,
+) -> list[dict[str, Any]]:
+    """Return the rows of `measure_coverage`, by method and level."""
     test = model_input.splits["test"]
     found = {
         each.seed: _predicted(point_predictions, model_input, novelty, "test", each.seed)
         for each in model.by_seed
     }
     groups = _groups(test, found[model.main_seed].truth, novelty)
-    rows = [
+    return [
         row
         for method in METHODS
         for level in LEVELS
         for row in _coverage_rows(model, found, test.groups, groups, method, level)
     ]
-    return {
-        "method": model.method,
-        "level": SHOWN_LEVEL,
-        "calibration_clips": model.intervals().calibration_clips,
-        "rows": rows,
-        "redivisions": redivided_coverage,
-    }
 
 
 def _coverage_rows(

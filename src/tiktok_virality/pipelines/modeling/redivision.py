@@ -18,6 +18,7 @@ import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.config import CertaintyParameters
+from tiktok_virality.evaluation.conformal import IntervalModel
 from tiktok_virality.evaluation.splits import assign_splits
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.limits import SplitParameters, SplitStrategy
@@ -94,7 +95,7 @@ def _coverage(
 ) -> Iterator[dict[str, Any]]:
     novelty = unlike.flag_unlike_clips(clips, unlike.fit_novelty(clips, parameters), parameters)
     intervals = certainty.calibrate_intervals(predictions, clips, novelty, parameters, seed)
-    measured = certainty.measure_coverage(predictions, intervals, clips, novelty, [])
-    for row in measured["rows"]:
+    model = IntervalModel.model_validate(intervals)
+    for row in certainty.coverage_rows(predictions, model, clips, novelty):
         if row["seed"] == seed and row["group"] == certainty.OVERALL:
             yield {"seed": seed, **{name: row[name] for name in KEPT}}

@@ -22,7 +22,6 @@ from tiktok_virality.pipelines.reporting import palette, pictures, wording
 from tiktok_virality.pipelines.reporting.evidence import (
     EVERYTHING,
     Coverage,
-    CoverageRow,
     NoveltyEvidence,
     SplitScore,
 )
@@ -103,7 +102,7 @@ def render(results: Results) -> str:
         columns=_columns(results.words),
         comparisons=_of_one_seed(results.comparisons),
         coverage=results.coverage,
-        covered=Covered.of(results.coverage) if results.coverage else None,
+        covered=_covered(results.coverage),
         novelty=results.novelty,
         split_tables=_split_tables(results.split_scores),
         words=results.words,
@@ -191,50 +190,18 @@ def _of_one_seed(comparisons: Sequence[Row]) -> list[Row]:
     return sorted(mine, key=lambda row: row["mse_gain"])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Redivided:
-    """How often intervals of one level held the truth over divisions besides the main one."""
-
-    level: float
-    divisions: int
-    mean: float
-    least: float
-    most: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Covered:
-    """What was measured of intervals.
-
-    Attributes:
-        overall: Over all test clips, of both methods.
-        parts: Of the method in use, in parts of the test clips.
-        redivided: Of the method in use, over other divisions, by level.
-    """
-
-    overall: list[CoverageRow]
-    parts: list[CoverageRow]
-    redivided: list[Redivided]
-
-    @classmethod
-    def of(cls, coverage: Coverage) -> Covered:
-        """Sort what was measured."""
-        rows = coverage.one_per_part()
-        return cls(
-            overall=[row for row in rows if row.group == EVERYTHING],
-            parts=[r for r in rows if r.group != EVERYTHING and r.method == coverage.method],
-            redivided=[
-                Redivided(
-                    level=level,
-                    divisions=len(shares),
-                    mean=statistics.fmean(shares),
-                    least=min(shares),
-                    most=max(shares),
-                )
-                for level in dict.fromkeys(row.level for row in coverage.redivisions)
-                if (shares := coverage.of_redivisions(coverage.method, level))
-            ],
-        )
+def _covered(coverage: Coverage | None) -> dict[str, Any]:
+    """Return what was measured over all clips, and of the method in use in parts and divisions."""
+    if coverage is None:
+        return {"overall": [], "parts": [], "redivided": {}}
+    rows = coverage.one_per_part()
+    levels = dict.fromkeys(row.level for row in coverage.redivisions)
+    shares = {level: coverage.of_redivisions(coverage.method, level) for level in levels}
+    return {
+        "overall": [row for row in rows if row.group == EVERYTHING],
+        "parts": [r for r in rows if r.group != EVERYTHING and r.method == coverage.method],
+        "redivided": {level: each for level, each in shares.items() if each},
+    }
 
 
 def _split_tables(scores: Sequence[SplitScore]) -> dict[str, list[dict[str, Any]]]:

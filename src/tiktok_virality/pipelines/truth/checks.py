@@ -253,6 +253,6 @@ def _held(row: Covered) -> str:
     if row.coverage is None:
         return "no intervals"
     said = f"{100 * row.coverage:.1f}%"
-    if row.low is not None and row.high is not None:
-        said += f" ({100 * row.low:.1f} to {100 * row.high:.1f})"
-    return said
+    if row.low is None or row.high is None:
+        return said
+    return f"{said} ({100 * row.low:.1f} to {100 * row.high:.1f})"

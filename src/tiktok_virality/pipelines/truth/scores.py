@@ -101,15 +101,12 @@ def coverage_of_intervals(coverage: Coverage | None) -> tuple[Covered, ...]:
 
 
 def _covered(row: CoverageRow, of_redivisions: Sequence[float]) -> Covered:
-    if row.coverage is None or not of_redivisions:
-        return Covered(
-            level=row.level,
-            coverage=row.coverage,
-            low=row.low,
-            high=row.high,
-            by_division=() if row.coverage is None else (row.coverage,),
-        )
-    return _mean_of(row.level, (row.coverage, *of_redivisions))
+    shares = () if row.coverage is None else (row.coverage, *of_redivisions)
+    if len(shares) > 1:
+        return _mean_of(row.level, shares)
+    return Covered(
+        level=row.level, coverage=row.coverage, by_division=shares, low=row.low, high=row.high
+    )
 
 
 def leaks_of(split_scores: Sequence[SplitScore]) -> tuple[Leak, ...]:
@@ -137,13 +134,17 @@ def _mean_of(level: float, values: Sequence[float]) -> Covered:
     from scipy.stats import t
 
     mean = statistics.fmean(values)
-    found = Covered(level=level, coverage=mean, by_division=tuple(values))
     if len(values) < 2:
-        return found
+        return Covered(level=level, coverage=mean, by_division=tuple(values))
     error = statistics.stdev(values) / math.sqrt(len(values))
     reach = float(t.ppf((1 + INTERVAL) / 2, len(values) - 1)) * error
-    ends = {"low": max(mean - reach, 0), "high": min(mean + reach, 1)}
-    return found.model_copy(update=ends)
+    return Covered(
+        level=level,
+        coverage=mean,
+        by_division=tuple(values),
+        low=max(mean - reach, 0),
+        high=min(mean + reach, 1),
+    )
 
 
 def _score(rows: Sequence[Row], ceilings: Mapping[str, float]) -> ModelScore:
