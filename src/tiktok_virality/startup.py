@@ -9,6 +9,6 @@ def prefer_system_allocator() -> None:
     """Make Arrow take memory from the system's allocator, unless the environment says otherwise.
 
     Arrow's own allocator keeps what thousands of small part files leave behind: tens of megabytes
-    after 10,000 clips. Arrow reads the choice once, when pandas first imports it: later is too late.
+    after 10,000 clips. Arrow reads the choice once, when it is first imported: later is too late.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
