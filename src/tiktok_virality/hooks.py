@@ -14,6 +14,7 @@ from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from pydantic import BaseModel
 
 from tiktok_virality.evaluation.repeats import seed_deviations
+from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import ParameterError
 from tiktok_virality.tracking.child_runs import child_run, flatten
@@ -49,15 +50,25 @@ class ParameterHooks:
         context.config_loader["parameters"] = checked.model_dump(mode="json")
 
 
-class DefaultPipelineHooks:
-    """An environment may say which pipelines run when none is named."""
+class PipelineHooks:
+    """Which modalities take part is a parameter, and which pipelines run by default a global."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Replace the default pipeline where `globals.yml` names its parts."""
-        names = context.config_loader["globals"].get("default_pipeline")
-        if names:
-            _replace_default(names)
+        """Make the pipelines anew for the modalities that take part, and the default from them."""
+        from tiktok_virality.pipeline_registry import (
+            DEFAULT_PIPELINES,
+            READ_MODALITIES,
+            pipeline_of,
+        )
+
+        modalities = tuple(context.config_loader["parameters"].get("modalities") or MODALITIES)
+        for name in (name for name in READ_MODALITIES if name in pipelines):
+            if modalities != tuple(MODALITIES):
+                pipelines[name] = pipeline_of(name, modalities)
+        _replace_default(
+            context.config_loader["globals"].get("default_pipeline") or DEFAULT_PIPELINES
+        )
 
 
 def _replace_default(names: Sequence[str]) -> None:

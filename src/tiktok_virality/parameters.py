@@ -3,44 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, create_model, field_validator
 
 from tiktok_virality.collection.config import CollectionParameters
 from tiktok_virality.demo.config import DemoParameters
 from tiktok_virality.evaluation.config import CertaintyParameters, ReportingParameters
 from tiktok_virality.media.limits import IngestionParameters
-from tiktok_virality.models.whisper_configs import AudioParameters
+from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.schema import Config, ParameterError
 from tiktok_virality.training.parameters import (
     ModelingParameters,
     StudyParameters,
     TuningParameters,
-    VisualParameters,
 )
 
 
 class Parameters(Config):
-    """What `conf/*/parameters*.yml` may say.
+    """What `conf/*/parameters*.yml` may say, besides one block for each modality.
 
     Attributes:
         seed: Of every random choice.
         device: ``auto`` takes a GPU when there is one.
+        modalities: Those that take part, in any order.
     """
 
     seed: int = Field(ge=0)
     device: Literal["auto", "cpu", "cuda"]
+    modalities: tuple[str, ...] = Field(default=tuple(MODALITIES), min_length=1)
     collection: CollectionParameters
     demo: DemoParameters
     ingestion: IngestionParameters
-    audio: AudioParameters
-    visual: VisualParameters
     modeling: ModelingParameters
     certainty: CertaintyParameters
     reporting: ReportingParameters
     tuning: TuningParameters
     study: StudyParameters
+
+    @field_validator("modalities")
+    @classmethod
+    def _check_modalities(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in MODALITIES]
+        if unknown:
+            raise ValueError(f"there is no modality {unknown}, only {', '.join(MODALITIES)}")
+        if len(set(names)) < len(names):
+            raise ValueError("a modality is named twice")
+        return tuple(name for name in MODALITIES if name in names)
+
+
+def parameter_tree() -> type[Parameters]:
+    """Return `Parameters` with the block of every modality; one that is left out has defaults."""
+    blocks: dict[str, Any] = {}
+    for name, modality in MODALITIES.items():
+        module, _, kind = modality.parameters.partition(":")
+        blocks[name] = (getattr(import_module(module), kind), Field(default_factory=dict))
+    return create_model("Parameters", __base__=Parameters, **blocks)
 
 
 def check_parameters(raw: Mapping[str, Any]) -> Parameters:
@@ -51,7 +70,7 @@ def check_parameters(raw: Mapping[str, Any]) -> Parameters:
             named with its full key.
     """
     try:
-        return Parameters.model_validate(dict(raw))
+        return parameter_tree().model_validate(dict(raw))
     except ValidationError as error:
         faults = "\n".join(_describe(fault) for fault in error.errors())
         raise ParameterError(f"Wrong parameters in conf/ or --params:\n{faults}") from None

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from importlib import import_module
+
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-DEFAULT_PIPELINES = ("ingestion", "audio", "visual", "modeling", "reporting")
+DEFAULT_PIPELINES = ("ingestion", "modalities", "modeling", "reporting")
+READ_MODALITIES = ("modalities", "modeling", "reporting", "tuning", "truth")
+"""Pipelines that differ by which modalities take part; here all of them do."""
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -14,3 +19,10 @@ def register_pipelines() -> dict[str, Pipeline]:
     if set(DEFAULT_PIPELINES) <= found.keys():
         found["__default__"] = sum((found[name] for name in DEFAULT_PIPELINES), Pipeline([]))
     return found
+
+
+def pipeline_of(name: str, modalities: Sequence[str]) -> Pipeline:
+    """Return one of `READ_MODALITIES` for the modalities that take part."""
+    module = import_module(f"tiktok_virality.pipelines.{name}")
+    made: Pipeline = module.create_pipeline(modalities=modalities)
+    return made

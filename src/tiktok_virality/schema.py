@@ -16,8 +16,6 @@ SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "calibration", "test"
 """Train teaches; validation stops training and chooses; calibration widens intervals and does
 nothing else; test is read once."""
 
-Modality = Literal["none", "metadata", "visual", "audio", "visual+audio"]
-
 POST_OUTCOME_COLUMNS: Final = frozenset({"likes", "comments", "shares", "saves", "captured_at"})
 """Known only after posting, so never a feature."""
 

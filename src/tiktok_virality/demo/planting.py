@@ -16,6 +16,7 @@ from scipy.stats import qmc
 from tiktok_virality.demo.clip_plan import BACKDROPS, SHAPES, VOICES
 from tiktok_virality.demo.config import WORLDS, DemoParameters, EffectSizes, World
 from tiktok_virality.demo.scripts import THEMES, compose_script
+from tiktok_virality.demo.senses import BOTH, PICTURE, SOUND
 
 BASE_LOG_VIEWS: Final = float(np.log(60_000))
 EFFECTS: Final = (
@@ -158,9 +159,9 @@ def reachable_r2(sizes: EffectSizes, speaking_share: float) -> dict[str, float]:
     interaction = speaking_share * sizes.interaction**2
     total = visual + spoken + interaction + sizes.creator**2 + sizes.noise**2
     return {
-        "visual": visual / total,
-        "audio": spoken / total,
-        "visual+audio": (visual + spoken + interaction) / total,
+        PICTURE: visual / total,
+        SOUND: spoken / total,
+        BOTH: (visual + spoken + interaction) / total,
     }
 
 
@@ -169,7 +170,7 @@ def perfect_predictions(clips: pd.DataFrame) -> pd.DataFrame:
     visual = BASE_LOG_VIEWS + clips["visual_effect"]
     audio = BASE_LOG_VIEWS + clips["spoken_effect"]
     both = visual + clips["spoken_effect"] + clips["interaction_effect"]
-    return pd.DataFrame({"visual": visual, "audio": audio, "visual+audio": both})
+    return pd.DataFrame({PICTURE: visual, SOUND: audio, BOTH: both})
 
 
 def describe_corpus(clips: pd.DataFrame, parameters: DemoParameters, seed: int) -> dict[str, Any]:

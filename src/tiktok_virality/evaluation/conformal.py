@@ -32,9 +32,10 @@ LEVELS: Final = (0.5, 0.8, 0.9)
 SHOWN_LEVEL: Final = 0.8
 """The level of ``lower`` and ``upper`` in the table of predictions."""
 
-FEATURES: Final = ("prediction", "log_duration", "has_audio", "log_distance", "disagreement")
-"""What the width of an interval may depend on; the first is what the interval is around. Distance
-is from the training clips, disagreement is that of the decisions from picture and from sound."""
+FEATURES: Final = ("prediction", "log_duration", "modalities", "log_distance", "disagreement")
+"""What the width of an interval may depend on; the first is what the interval is around. Modalities
+are how many the clip has, distance is from the training clips, and disagreement is the deviation of
+what the modality models say."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+IDS: Final = "video_id"
+"""Key of the ids of altered clips, among the arrays of their embeddings."""
+
 Frames = NDArray[np.uint8]
 Alteration = Callable[[Frames, np.random.Generator], Frames]
 

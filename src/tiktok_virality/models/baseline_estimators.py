@@ -24,10 +24,13 @@ CLIPS_PER_COMPONENT: Final = 4
 UNKNOWN: Final = -10.0
 """Stands for metadata that are not known: no feature has this value, so trees can set it apart."""
 
+TFIDF_ALPHAS: Final = (0.3, 1.0, 3.0, 10.0, 30.0)
+WORD: Final = r"\w+"
 NEIGHBOURS: Final = (1, 3, 10, 30, 100)
 
 BOOSTING: Final = BoostingConfig()
-MLP_COMPONENTS: Final = 30
+COMPONENTS: Final = 30
+"""Principal components of a modality that small models read, at most."""
 BOOSTING_STEPS: Final = (10, 40, 160)
 MLP_ALPHAS: Final = (10.0, 30.0, 100.0, 300.0, 1000.0)
 MLP_WIDTH: Final = 32
@@ -46,6 +49,9 @@ def folds_of_creators(groups: np.ndarray) -> Folds:
 def fit_ridge(features: np.ndarray, target: np.ndarray, groups: np.ndarray) -> Pipeline:
     """Fit a ridge whose penalty is chosen by folds of whole creators of the training split.
 
+    The penalty is chosen in the dual: what clips have in common, [N, N], is all that it needs, and
+    there are many more features than clips.
+
     Args:
         features: [N, F]; NaN counts as the training mean.
         target: [N].
@@ -55,15 +61,42 @@ def fit_ridge(features: np.ndarray, target: np.ndarray, groups: np.ndarray) -> P
         The steps ``simpleimputer``, ``standardscaler`` and ``ridge``, fitted.
     """
     from sklearn.impute import SimpleImputer
+    from sklearn.kernel_ridge import KernelRidge
     from sklearn.linear_model import Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    imputer = SimpleImputer(keep_empty_features=True)
-    model = make_pipeline(imputer, StandardScaler(), Ridge(alpha=float(len(target))))
-    return _choose(
-        model, {"ridge__alpha": RIDGE_ALPHAS}, features, target, folds_of_creators(groups)
+    scaled = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
+    known = scaled.fit_transform(features)
+    dual = KernelRidge(alpha=float(len(target)), kernel="precomputed")
+    folds = folds_of_creators(groups)
+    chosen = _choose(dual, {"alpha": RIDGE_ALPHAS}, known @ known.T, target - target.mean(), folds)
+    ridge = Ridge(alpha=chosen.alpha).fit(known, target)
+    return make_pipeline(*(step for _, step in scaled.steps), ridge)
+
+
+def fit_tfidf(words: np.ndarray, target: np.ndarray, groups: np.ndarray) -> Pipeline:
+    """Fit a ridge on the words of clips, single ones and pairs, the rarer the heavier.
+
+    Words are hashed, so that none has to be there.
+
+    Args:
+        words: All that is said and written in a clip, str [N, 1].
+        target: [N].
+        groups: Creator of each row.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+
+    count = HashingVectorizer(ngram_range=(1, 2), alternate_sign=False, token_pattern=WORD)
+    weighed = make_pipeline(
+        ColumnTransformer([("words", count, 0)]), TfidfTransformer(sublinear_tf=True)
     )
+    known = weighed.fit_transform(words)
+    ridge = _choose(Ridge(), {"alpha": TFIDF_ALPHAS}, known, target, folds_of_creators(groups))
+    return make_pipeline(*(step for _, step in weighed.steps), ridge)
 
 
 def fit_creator_history(creators: np.ndarray, target: np.ndarray, seed: int) -> RegressorMixin:
@@ -94,30 +127,34 @@ def fit_creator_history(creators: np.ndarray, target: np.ndarray, seed: int) -> 
     return _choose(model, {"regressor__ridge__alpha": PRIOR_CLIPS}, creators, target, folds)
 
 
-def fit_nearest(features: np.ndarray, target: np.ndarray, groups: np.ndarray) -> Pipeline:
-    """Fit the mean of the clips that look most alike, nearer ones counting more.
+def fit_nearest(
+    features: np.ndarray,
+    target: np.ndarray,
+    groups: np.ndarray,
+    modalities: Mapping[str, slice],
+) -> Pipeline:
+    """Fit the mean of the clips that are most alike, nearer ones counting more.
 
     It knows nothing but clips by heart, so it is good exactly where a test clip has siblings in
     the training split. How many it asks is chosen by folds of whole creators.
 
     Args:
-        features: [N, F], on a scale that they share; NaN counts as the training mean.
+        features: [N, F]; NaN where a clip lacks a modality.
         target: [N].
         groups: Creator of each row.
-
-    Returns:
-        The steps ``simpleimputer`` and ``kneighborsregressor``, fitted.
+        modalities: Columns of the embeddings, by modality.
     """
-    from sklearn.impute import SimpleImputer
     from sklearn.neighbors import KNeighborsRegressor
     from sklearn.pipeline import make_pipeline
 
     folds = folds_of_creators(groups)
     most = min([len(target), *(len(train) for train, _ in folds)])
     nearest = KNeighborsRegressor(min(NEIGHBOURS[-1], most), weights="distance", algorithm="brute")
-    model = make_pipeline(SimpleImputer(keep_empty_features=True), nearest)
     asked = [count for count in NEIGHBOURS if count <= most]
-    return _choose(model, {"kneighborsregressor__n_neighbors": asked}, features, target, folds)
+    reduction = fit_reduction(features, modalities, COMPONENTS)
+    reduced = reduction.transform(features)
+    chosen = _choose(nearest, {"n_neighbors": asked}, reduced, target, folds)
+    return make_pipeline(reduction, chosen)
 
 
 def fit_boosting(
@@ -192,7 +229,7 @@ def fit_mlp(
         hidden_layer_sizes=(MLP_WIDTH,), solver="lbfgs", max_iter=200, random_state=seed
     )
     model = TransformedTargetRegressor(regressor=network, transformer=StandardScaler())
-    reduction = fit_reduction(features, modalities, MLP_COMPONENTS)
+    reduction = fit_reduction(features, modalities, COMPONENTS)
     reduced = reduction.transform(features)
     folds = folds_of_creators(groups)
     with warnings.catch_warnings():
@@ -230,7 +267,7 @@ def fit_reduction(
         reduce = make_pipeline(
             SimpleImputer(keep_empty_features=True),
             StandardScaler(),
-            PCA(components, svd_solver="full"),
+            PCA(components, svd_solver="randomized", random_state=0),
         )
         parts.append((name, reduce, columns))
     return ColumnTransformer(parts, remainder="passthrough").fit(features)

@@ -10,26 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tiktok_virality.modalities import EVERYTHING, MODALITIES
 from tiktok_virality.models import baseline_estimators
-from tiktok_virality.models.baseline_estimators import fit_ridge
-from tiktok_virality.models.configs import PACE_SIZE
-from tiktok_virality.schema import DataError
+from tiktok_virality.models.roles import RIDGE_PREFIX, ROLES
 
 if TYPE_CHECKING:
     from sklearn.base import RegressorMixin
-
-__all__ = [
-    "FEATURES_OF",
-    "SEEDED",
-    "FittedBaseline",
-    "PooledClips",
-    "fit_baseline",
-    "fit_baselines",
-    "fit_ridge",
-    "load_baselines",
-    "pool_tokens",
-    "save_baselines",
-]
 
 DESCRIPTION_NAME = "baselines.json"
 TRUSTED_TYPES = (
@@ -42,35 +28,41 @@ TRUSTED_TYPES = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
 
-EMBEDDINGS = ("visual", "audio")
+READS_ONE_GROUP: Mapping[str, str] = {
+    "creator_history": "creator",
+    "duration": "duration",
+    "metadata_boosting": "metadata",
+    "tfidf": "words",
+}
+"""What baselines read that read no embeddings; constants read nothing, all others everything."""
 
-FEATURES_OF: Mapping[str, tuple[str, ...]] = {
-    "training_mean": (),
-    "training_median": (),
-    "creator_history": ("creator",),
-    "duration": ("duration",),
-    "metadata_boosting": ("metadata",),
-    "ridge_visual": ("visual",),
-    "ridge_audio": ("audio",),
-    "ridge": EMBEDDINGS,
-    "boosting_visual": ("visual",),
-    "boosting_audio": ("audio",),
-    "gradient_boosting": EMBEDDINGS,
-    "mlp": EMBEDDINGS,
-    "nearest_visual": ("appearance",),
-}
-MODALITY_OF: Mapping[tuple[str, ...], str] = {
-    (): "none",
-    ("creator",): "none",
-    ("duration",): "metadata",
-    ("metadata",): "metadata",
-    ("visual",): "visual",
-    ("appearance",): "visual",
-    ("audio",): "audio",
-    EMBEDDINGS: "visual+audio",
-}
 SEEDED = ("mlp",)
 """Baselines that another seed changes."""
+
+
+def baseline_names(modalities: Sequence[str]) -> tuple[str, ...]:
+    """Return every baseline, the constants among them, where these modalities take part."""
+    fixed = [name for name, role in ROLES.items() if role in ("constant", "baseline")]
+    return (*fixed, *(f"{RIDGE_PREFIX}{name}" for name in modalities))
+
+
+def groups_read(baseline: str, modalities: Sequence[str]) -> tuple[str, ...]:
+    """Return the groups of `PooledClips` that a baseline reads."""
+    if ROLES.get(baseline) == "constant":
+        return ()
+    if baseline in READS_ONE_GROUP:
+        return (READS_ONE_GROUP[baseline],)
+    if baseline in ROLES:
+        return tuple(modalities)
+    return (baseline.removeprefix(RIDGE_PREFIX),)
+
+
+def known_to(baseline: str) -> str:
+    """Return what a baseline knows of a clip, whoever posts it: a modality, or all, or less."""
+    (only,) = groups_read(baseline, (EVERYTHING,)) or ("none",)
+    if only in ("duration", "metadata"):
+        return "metadata"
+    return only if only in (EVERYTHING, "words", *MODALITIES) else "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,52 +71,59 @@ class PooledClips:
 
     Attributes:
         duration: Logarithm of the seconds, [N, 1].
-        visual: Mean and deviation of the visual tokens, [N, 2 D]; NaN for a clip without any.
-        audio: The same of the audio tokens.
+        modalities: Pooled tokens of each modality, [N, F] each; NaN for a clip that lacks it.
         metadata: What else is known before posting, [N, M]; NaN where it is not known.
         creator: Who posts, str [N]; ``None`` where nobody asks.
+        words: All that is said and written in each, str [N]; ``None`` where nobody asks.
     """
 
     duration: np.ndarray
-    visual: np.ndarray
-    audio: np.ndarray
+    modalities: Mapping[str, np.ndarray]
     metadata: np.ndarray | None = None
     creator: np.ndarray | None = None
+    words: np.ndarray | None = None
 
-    @property
-    def appearance(self) -> np.ndarray:
-        """Mean state of the frames, [N, S]: how a clip looks, without pace, change or deviation."""
-        states = (self.visual.shape[1] // 2 - PACE_SIZE) // 2
-        return self.visual[:, PACE_SIZE : PACE_SIZE + states]
+    def __len__(self) -> int:
+        return len(self.duration)
 
     def features(self, names: Sequence[str]) -> np.ndarray:
         """Return the named groups side by side, and which of them a clip has.
 
         Returns:
-            float64 [N, F]; of ``("creator",)`` str [N, 1].
+            Numbers [N, F]; of ``("creator",)`` and ``("words",)`` str [N, 1].
         """
-        if "creator" in names:
-            unknown = np.full(len(self.duration), "")
-            creator = unknown if self.creator is None else self.creator
-            return np.asarray(creator).astype(str)[:, None]
+        for name, texts in (("creator", self.creator), ("words", self.words)):
+            if name in names:
+                unknown = np.full(len(self), "")
+                return np.asarray(unknown if texts is None else texts).astype(str)[:, None]
         groups = [self._group(name) for name in names]
         present = [~np.isnan(group).any(axis=1, keepdims=True) for group in groups]
-        empty = np.empty((len(self.duration), 0))
+        empty = np.empty((len(self), 0), np.float32)
         return np.concatenate([empty, *groups, *present], axis=1)
 
     def modality_columns(self, names: Sequence[str]) -> dict[str, slice]:
         """Return where `features` of these names holds each modality; nothing for other names."""
         columns, begin = {}, 0
-        for name in names:
-            if name in EMBEDDINGS:
-                end = begin + self._group(name).shape[1]
-                columns[name] = slice(begin, end)
-                begin = end
+        for name in (name for name in names if name in self.modalities):
+            end = begin + self.modalities[name].shape[1]
+            columns[name] = slice(begin, end)
+            begin = end
         return columns
 
+    def choose(self, places: np.ndarray) -> PooledClips:
+        """Return some of the clips, in the order of their places."""
+        return PooledClips(
+            duration=self.duration[places],
+            modalities={name: rows[places] for name, rows in self.modalities.items()},
+            **{
+                name: None if (values := getattr(self, name)) is None else values[places]
+                for name in ("metadata", "creator", "words")
+            },
+        )
+
     def _group(self, name: str) -> np.ndarray:
-        group = getattr(self, name)
-        return np.full((len(self.duration), 1), np.nan) if group is None else np.asarray(group)
+        group = self.modalities.get(name, getattr(self, name, None))
+        return np.full((len(self), 1), np.nan) if group is None else np.asarray(group)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,21 +132,18 @@ class FittedBaseline:
 
     Attributes:
         name: As the leaderboard calls it.
+        features: Groups of `PooledClips` that it reads.
         estimator: A fitted scikit-learn regressor of the target.
     """
 
     name: str
+    features: tuple[str, ...]
     estimator: RegressorMixin
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Groups of `PooledClips` that it reads."""
-        return FEATURES_OF[self.name]
 
     @property
     def modality(self) -> str:
         """What it knows of a clip, whoever posts it."""
-        return MODALITY_OF[self.features]
+        return known_to(self.name)
 
     def predict(self, clips: PooledClips) -> np.ndarray:
         """Return predictions on the scale of the target, float64 [N]."""
@@ -176,24 +172,6 @@ class FittedBaseline:
         return int(np.size(getattr(last, "coef_", ()))) + 1
 
 
-def pool_tokens(tokens: Sequence[np.ndarray | None], size: int) -> np.ndarray:
-    """Return mean and deviation over the tokens of each clip, [N, 2 size]; NaN where none are.
-
-    Raises:
-        DataError: Tokens have another size.
-    """
-    other = next((t.shape[1] for t in tokens if t is not None and t.shape[1] != size), None)
-    if other is not None:
-        raise DataError(
-            f"Some clips have tokens of {other} numbers, and others of {size}: they were made by "
-            "different versions or settings. Run `kedro run --pipeline visual` (or audio) first, "
-            "in the same environment."
-        )
-    nothing = np.full(2 * size, np.nan)
-    rows = [nothing if t is None else np.concatenate([t.mean(0), t.std(0)]) for t in tokens]
-    return np.asarray(rows, dtype=np.float64).reshape(len(tokens), 2 * size)
-
-
 def fit_baselines(
     clips: PooledClips, y: np.ndarray, groups: np.ndarray, seed: int
 ) -> dict[str, FittedBaseline]:
@@ -205,7 +183,8 @@ def fit_baselines(
         groups: Creator of each clip: folds that choose a setting never divide one.
         seed: Of the MLP and of the folds of the creators' history.
     """
-    return {name: fit_baseline(name, clips, y, groups, seed) for name in FEATURES_OF}
+    names = baseline_names(tuple(clips.modalities))
+    return {name: fit_baseline(name, clips, y, groups, seed) for name in names}
 
 
 def fit_baseline(
@@ -214,11 +193,11 @@ def fit_baseline(
     """Fit one baseline; see `fit_baselines`."""
     from threadpoolctl import threadpool_limits
 
-    read = FEATURES_OF[name]
+    read = groups_read(name, tuple(clips.modalities))
     # Models this small lose by a second thread, much where cores are shared.
     with threadpool_limits(1):
         estimator = _fit(name, clips.features(read), y, groups, clips.modality_columns(read), seed)
-    return FittedBaseline(name=name, estimator=estimator)
+    return FittedBaseline(name=name, features=read, estimator=estimator)
 
 
 def _fit(
@@ -238,10 +217,12 @@ def _fit(
         return baseline_estimators.fit_creator_history(features, y, seed)
     if name == "duration":
         return LinearRegression().fit(features, y)
+    if name == "tfidf":
+        return baseline_estimators.fit_tfidf(features, y, groups)
     if name.startswith("ridge"):
-        return fit_ridge(features, y, groups)
-    if name.startswith("nearest"):
-        return baseline_estimators.fit_nearest(features, y, groups)
+        return baseline_estimators.fit_ridge(features, y, groups)
+    if name == "nearest":
+        return baseline_estimators.fit_nearest(features, y, groups, modalities)
     if name == "mlp":
         return baseline_estimators.fit_mlp(features, y, groups, modalities, seed)
     return baseline_estimators.fit_boosting(features, y, groups, modalities)
@@ -254,7 +235,8 @@ def save_baselines(baselines: Mapping[str, FittedBaseline], folder: Path) -> Non
     folder.mkdir(parents=True, exist_ok=True)
     for name, baseline in baselines.items():
         skops.io.dump(baseline.estimator, folder / f"{name}.skops")
-    (folder / DESCRIPTION_NAME).write_text(json.dumps(list(baselines)))
+    read = {name: list(baseline.features) for name, baseline in baselines.items()}
+    (folder / DESCRIPTION_NAME).write_text(json.dumps(read))
 
 
 def load_baselines(folder: Path) -> dict[str, FittedBaseline]:
@@ -265,10 +247,12 @@ def load_baselines(folder: Path) -> dict[str, FittedBaseline]:
     """
     import skops.io
 
-    names = json.loads((folder / DESCRIPTION_NAME).read_text())
+    read = json.loads((folder / DESCRIPTION_NAME).read_text())
     return {
         name: FittedBaseline(
-            name=name, estimator=skops.io.load(folder / f"{name}.skops", trusted=TRUSTED_TYPES)
+            name=name,
+            features=tuple(features),
+            estimator=skops.io.load(folder / f"{name}.skops", trusted=TRUSTED_TYPES),
         )
-        for name in names
+        for name, features in read.items()
     }

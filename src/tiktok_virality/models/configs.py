@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from tiktok_virality.schema import Config
 
-MODALITIES: Final = ("visual", "audio")
-
 Precision = Literal["auto", "full", "mixed"]
 """How a model multiplies: in float32, or in half as many bits where the hardware has them."""
-
-PACE_SIZE: Final = 2
-"""The first columns of a visual token say how fast the clip goes: `media.pace.PACE`."""
 
 
 class ConvLSTMConfig(Config):
@@ -71,7 +66,7 @@ class TransformerConfig(Config):
         heads: Of each layer; divides ``width``.
         feedforward: Width of each layer's inner product.
         dropout: Share of activations dropped in training.
-        readout: Whether a bilinear readout of the mean tokens takes part in the decision.
+        readout: Whether a second-order readout of the pooled tokens takes part in the decision.
     """
 
     width: int = Field(default=256, ge=8)

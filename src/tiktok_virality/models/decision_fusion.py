@@ -1,4 +1,4 @@
-"""Late fusion of two decisions: no features, only what the two modality models say of a clip."""
+"""Late fusion of decisions: no features, only what the modality models say of a clip."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ MOST_VARIANCE: Final = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Decisions:
-    """What the visual and the audio model say of clips.
+    """What the modality models say of clips.
 
     Attributes:
-        values: On the scale of the target, visual before audio, [N, 2].
-        present: Whether a clip has the modality, bool [N, 2].
+        values: On the scale of the target, [N, M].
+        present: Whether a clip has the modality, bool [N, M].
     """
 
     values: np.ndarray
@@ -38,36 +38,37 @@ class Decisions:
 
 
 class DecisionFusion(Config):
-    """A fitted fusion of two decisions d around the training mean M: M + sum of share * (d - M).
+    """A fitted fusion of decisions d around the training mean M: M + sum of share * (d - M).
 
-    A clip that lacks a modality has the other's decision alone, exactly; one that has neither gets
-    the training mean.
+    A clip that has one modality has its decision alone, exactly; one that has none gets the
+    training mean.
 
     Attributes:
         name: As the leaderboard calls it.
         mean: Of the training truth.
         deviation: Of the training truth.
-        weights: Shares of the visual and the audio decision, for mean and stacking.
-        gate: Bias and slope b and s, for the gate: the visual share is the logistic function of
-            b + s * (confidence of the visual less that of the audio decision), the audio share the
-            rest. The confidence of a decision is how far it dares from the mean, in deviations.
+        weights: Shares of the decisions, for mean and stacking.
+        gate: Bias of every decision, and one slope s, for the gate: shares are the softmax of
+            bias + s * confidence over the modalities that a clip has. The confidence of a decision
+            is how far it dares from the mean, in deviations.
     """
 
     name: FusionName
     mean: float
     deviation: float
-    weights: tuple[float, float] | None = None
-    gate: tuple[float, float] | None = None
+    weights: tuple[float, ...] | None = None
+    gate: tuple[float, ...] | None = None
 
     def predict(self, decisions: Decisions) -> np.ndarray:
         """Return predictions on the scale of the target, float64 [N]."""
-        apart = _apart(decisions, self.mean, self.deviation)  # [N, 2]
+        apart, present = _apart(decisions, self.mean, self.deviation), decisions.present  # [N, M]
         if self.gate is not None:
-            both = gate_shares(apart, *self.gate)  # [N, 2]
+            shares = gate_shares(apart, present, np.asarray(self.gate))  # [N, M]
+        elif self.name == "late_fusion_mean":
+            shares = gate_shares(apart, present, np.zeros(apart.shape[1] + 1))
         else:
-            both = np.broadcast_to(np.asarray(self.weights), apart.shape)
-        whole = decisions.present.all(axis=1, keepdims=True)  # [N, 1]
-        shares = np.where(whole, both, decisions.present)
+            shares = np.broadcast_to(np.asarray(self.weights), apart.shape)
+        shares = np.where(present.sum(axis=1, keepdims=True) > 1, shares, present)
         return self.mean + self.deviation * (shares * apart).sum(axis=1)
 
 
@@ -86,52 +87,53 @@ def fit_fusions(
         mean: Of the training truth.
         deviation: Of the training truth, above zero.
     """
-    whole = decisions.present.all(axis=1)
-    apart = _apart(decisions, mean, deviation)[whole]
-    truth = (y[whole] - mean) / deviation
+    several = decisions.present.sum(axis=1) > 1
+    apart = _apart(decisions, mean, deviation)[several]
+    truth = (y[several] - mean) / deviation
     scale = {"mean": mean, "deviation": deviation}
     return {
-        "late_fusion_mean": DecisionFusion(name="late_fusion_mean", weights=(0.5, 0.5), **scale),
+        "late_fusion_mean": DecisionFusion(name="late_fusion_mean", **scale),
         "late_fusion_gate": DecisionFusion(
-            name="late_fusion_gate", gate=_fit_gate(apart, truth), **scale
+            name="late_fusion_gate",
+            gate=_fit_gate(apart, decisions.present[several], truth),
+            **scale,
         ),
         "late_fusion_stacking": DecisionFusion(
-            name="late_fusion_stacking", weights=_fit_stack(apart, truth, groups[whole]), **scale
+            name="late_fusion_stacking",
+            weights=_fit_stack(apart, truth, groups[several]),
+            **scale,
         ),
     }
 
 
-def gate_shares(apart: np.ndarray, bias: float, slope: float) -> np.ndarray:
-    """Return the shares of both decisions, [N, 2], which add up to 1.
+def gate_shares(apart: np.ndarray, present: np.ndarray, gate: np.ndarray) -> np.ndarray:
+    """Return the shares of the decisions, [N, M], which add up to 1 over those that there are.
 
     Args:
-        apart: How far each decision is from the mean, in deviations, [N, 2].
-        bias: Above zero favours the visual decision.
-        slope: Above zero favours the more confident one.
+        apart: How far each decision is from the mean, in deviations, [N, M].
+        present: Whether a clip has the modality, [N, M].
+        gate: Bias of each decision, and the slope; a slope above zero favours the confident, [M+1].
     """
-    from scipy.special import expit
-
-    confidence = np.abs(apart)
-    visual = expit(bias + slope * (confidence[:, 0] - confidence[:, 1]))
-    return np.stack([visual, 1 - visual], axis=1)
+    scores = np.exp(np.clip(gate[:-1] + gate[-1] * np.abs(apart), -30, 30)) * present
+    total = scores.sum(axis=1, keepdims=True)
+    return np.divide(scores, total, out=np.zeros_like(scores), where=total > 0)
 
 
 def _apart(decisions: Decisions, mean: float, deviation: float) -> np.ndarray:
     return np.where(decisions.present, (decisions.values - mean) / deviation, 0.0)
 
 
-def _fit_gate(apart: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+def _fit_gate(apart: np.ndarray, present: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
     from scipy.optimize import least_squares
 
     def residuals(gate: np.ndarray) -> np.ndarray:
-        errors = (gate_shares(apart, *gate) * apart).sum(axis=1) - truth
+        errors = (gate_shares(apart, present, gate) * apart).sum(axis=1) - truth
         return np.concatenate([errors, np.sqrt(PRIOR) * gate])
 
-    bias, slope = least_squares(residuals, np.zeros(2)).x
-    return float(bias), float(slope)
+    return tuple(least_squares(residuals, np.zeros(apart.shape[1] + 1)).x.tolist())
 
 
-def _fit_stack(apart: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+def _fit_stack(apart: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> tuple[float, ...]:
     """Fit non-negative weights: stacked regressions (Breiman 1996), with a prior by evidence.
 
     How large a weight may be, and what clips of a creator have in common, is what makes the truth
@@ -141,8 +143,9 @@ def _fit_stack(apart: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> tupl
     from scipy.optimize import nnls
     from threadpoolctl import threadpool_limits
 
+    many = apart.shape[1]
     if not len(truth):
-        return 0.5, 0.5
+        return (1 / many,) * many
     few = few_of(len(truth))
     apart, truth, groups = apart[few], truth[few], groups[few]
     same = (groups[:, None] == groups[None, :]).astype(float)
@@ -150,9 +153,10 @@ def _fit_stack(apart: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> tupl
         kernels = [*(np.outer(decision, decision) for decision in apart.T), same]
         (*variances, of_creator), noise = weigh_kernels(kernels, truth)
         root = cholesky(noise * np.eye(len(truth)) + of_creator * same, lower=True)
-        whitened = solve_triangular(root, np.column_stack([apart, truth]), lower=True)  # [N, 3]
+        whitened = solve_triangular(root, np.column_stack([apart, truth]), lower=True)  # [N, M + 1]
         prior = np.diag(1 / np.sqrt(np.minimum(variances, MOST_VARIANCE)))
-        (visual, audio), _ = nnls(
-            np.concatenate([whitened[:, :2], prior]), np.concatenate([whitened[:, 2], np.zeros(2)])
+        found, _ = nnls(
+            np.concatenate([whitened[:, :-1], prior]),
+            np.concatenate([whitened[:, -1], np.zeros(many)]),
         )
-    return float(visual), float(audio)
+    return tuple(found.tolist())

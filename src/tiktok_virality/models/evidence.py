@@ -8,7 +8,9 @@ explains nothing is given next to nothing, without folds and without held-out cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +21,9 @@ Floats = NDArray[Any]
 LOG_WEIGHTS: Final = (-9.0, 3.0)
 LOG_NOISE: Final = (-5.0, 2.0)
 """Limits of the logarithms, for a target of variance 1."""
-STEPS: Final = 60
+STEPS: Final = 100
+CONJUGATE_STEPS: Final = 300
+TINY: Final = 1e-12
 CLIPS_FOR_KERNELS: Final = 1500
 """Most clips that kernels are weighed on: their cost is the cube of the clips."""
 
@@ -58,49 +62,138 @@ def weigh_kernels(kernels: Sequence[Floats], target: Floats) -> tuple[Floats, fl
     return weights[:-1], float(weights[-1])
 
 
-def linear_effects(
-    features: Sequence[Floats],
+@dataclass(frozen=True)
+class LinearEffect:
+    """An effect that is linear in features, whose weights are expected to be of equal size.
+
+    Attributes:
+        features: Standardised, [N, D].
+        write: Takes the weights that were found, [D].
+    """
+
+    features: Floats
+    write: Callable[[Floats], None]
+
+    def kernel(self, few: NDArray[np.int64]) -> Floats:
+        """Return what clips have in common, [n, n], for some of the clips."""
+        x = self.features[few]
+        return np.asarray(x @ x.T, dtype=np.float64) / x.shape[1]
+
+    def apply(self, dual: Floats) -> Floats:
+        """Return the kernel times a vector, [N], without the kernel."""
+        return np.asarray(self.features @ (self.features.T @ dual)) / self.features.shape[1]
+
+    def settle(self, dual: Floats) -> None:
+        """Write the weights that a dual vector stands for, [N]."""
+        self.write(self.features.T @ dual / self.features.shape[1])
+
+
+@dataclass(frozen=True)
+class ProductEffect:
+    """An effect of every product of a feature of one kind and one of another.
+
+    Attributes:
+        one: [N, P].
+        other: [N, Q].
+        present: Which clips have both kinds, [N].
+        write: Takes the weights of the products, [P, Q].
+        write_usual: Takes what the products give a usual clip, which is not theirs to explain.
+    """
+
+    one: Floats
+    other: Floats
+    present: NDArray[np.bool_]
+    write: Callable[[Floats], None]
+    write_usual: Callable[[Floats], None]
+
+    @cached_property
+    def usual(self) -> Floats:
+        """The mean products, [P, Q]."""
+        count = max(int(self.present.sum()), 1)
+        return np.asarray(self.one[self.present].T @ self.other[self.present] / count)
+
+    def kernel(self, few: NDArray[np.int64]) -> Floats:
+        """Return what clips have in common, [n, n], for some of the clips."""
+        one, other, present = self.one[few], self.other[few], self.present[few]
+        usual = self._like_usual()[few]
+        raw = (one @ one.T) * (other @ other.T) - usual[:, None] - usual[None, :]
+        return np.asarray(
+            (raw + np.square(self.usual).sum()) * np.outer(present, present), dtype=np.float64
+        )
+
+    def apply(self, dual: Floats) -> Floats:
+        """Return the kernel times a vector, [N], without the kernel."""
+        weights = self._weights(dual)
+        values = np.einsum("np,pq,nq->n", self.one, weights, self.other, optimize=True)
+        return np.asarray((values - (weights * self.usual).sum()) * self.present)
+
+    def settle(self, dual: Floats) -> None:
+        """Write the weights that a dual vector stands for, [N]."""
+        weights = self._weights(dual)
+        self.write(weights)
+        self.write_usual(np.asarray((weights * self.usual).sum()))
+
+    def _weights(self, dual: Floats) -> Floats:
+        here = dual * self.present
+        return np.asarray((self.one * here[:, None]).T @ self.other - here.sum() * self.usual)
+
+    def _like_usual(self) -> Floats:
+        return np.einsum("np,pq,nq->n", self.one, self.usual, self.other, optimize=True)
+
+
+Effect = LinearEffect | ProductEffect
+
+
+def explain(effects: Sequence[Effect], target: Floats, groups: NDArray[Any]) -> None:
+    """Find by evidence how much each effect explains, and let each write its posterior mean.
+
+    What clips of a group have in common is an effect of its own, and is written nowhere. Kernels
+    are weighed on at most `CLIPS_FOR_KERNELS` clips, whose cost is their cube; given the weights,
+    all clips are solved for by conjugate gradients, whose cost grows with the clips.
+
+    Args:
+        effects: What may explain the target.
+        target: Mean 0 and variance about 1, [N].
+        groups: Of each clip, [N].
+    """
+    few = few_of(len(target))
+    same = (groups[few][:, None] == groups[few][None, :]).astype(float)
+    kernels = [effect.kernel(few) for effect in effects]
+    sizes = [max(float(np.trace(kernel)) / len(few), TINY) for kernel in kernels]
+    shares = [kernel / size for kernel, size in zip(kernels, sizes, strict=True)]
+    (*found, of_group), noise = weigh_kernels([*shares, same], target[few])
+    variances = [v / size for v, size in zip(found, sizes, strict=True)]
+    if len(few) == len(target):
+        parts = [*shares, same, np.eye(len(target))]
+        dual = np.linalg.solve(_covariance([*found, of_group, noise], parts), target)
+    else:
+        dual = _dual_of_many(effects, variances, groups, of_group, noise, target)
+    for effect, variance in zip(effects, variances, strict=True):
+        effect.settle(variance * dual)
+
+
+def _dual_of_many(
+    effects: Sequence[Effect],
     variances: Sequence[float],
     groups: NDArray[Any],
     group_variance: float,
-    target: Floats,
     noise: float,
-) -> list[Floats]:
-    """Return the posterior mean weights of a Gaussian process with linear kernels.
-
-    It is what solving with the kernels gives, in the space of the features, whose cost grows with
-    the clips and not with their cube. What clips of a group have in common is integrated out.
-
-    Args:
-        features: Blocks, [N, D] each, whose kernels are ``x @ x.T``.
-        variances: Weight of each block's kernel.
-        groups: Of each clip, [N].
-        group_variance: Weight of the kernel that is one within a group.
-        target: Mean 0, [N].
-        noise: Variance.
-
-    Returns:
-        The weights of each block, [D] each.
-    """
-    deviations = [v**0.5 for v in variances]
-    scaled = np.concatenate([d * x for d, x in zip(deviations, features, strict=True)], axis=1)
-    whitened = _without_groups(scaled, groups, group_variance, noise)  # [N, D]
-    precision = np.eye(scaled.shape[1]) + scaled.T @ whitened
-    weights = np.linalg.solve(precision, whitened.T @ target)
-    ends = np.cumsum([x.shape[1] for x in features])
-    return [d * w for d, w in zip(deviations, np.split(weights, ends[:-1]), strict=True)]
-
-
-def _without_groups(
-    values: Floats, groups: NDArray[Any], group_variance: float, noise: float
+    target: Floats,
 ) -> Floats:
-    """Multiply by the inverse of the covariance of noise and group effects, [N, D]."""
+    """Solve with the covariance of all clips, which is never written down, [N]."""
+    from scipy.sparse.linalg import LinearOperator, cg
+
     _, group = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(group)
-    sums = np.zeros((len(sizes), values.shape[1]))
-    np.add.at(sums, group, values)
-    shrunk = sums * (group_variance / (noise + sizes * group_variance))[:, None]
-    return (values - shrunk[group]) / noise
+
+    def apply(dual: Floats) -> Floats:
+        dual = dual.ravel()
+        shared = np.bincount(group, weights=dual)[group]
+        known = (v * effect.apply(dual) for v, effect in zip(variances, effects, strict=True))
+        return np.asarray(noise * dual + group_variance * shared + sum(known))
+
+    operator = LinearOperator((len(target), len(target)), matvec=apply, dtype=np.float64)
+    dual, _ = cg(operator, target, rtol=1e-4, maxiter=CONJUGATE_STEPS)
+    return np.asarray(dual)
 
 
 def _surprise(log_weights: Floats, parts: Sequence[Floats], target: Floats) -> tuple[float, Floats]:
@@ -119,5 +212,8 @@ def _surprise(log_weights: Floats, parts: Sequence[Floats], target: Floats) -> t
     return float(value), np.asarray(slopes)
 
 
-def _covariance(weights: Floats, parts: Sequence[Floats]) -> Floats:
-    return np.sum([weight * part for weight, part in zip(weights, parts, strict=True)], axis=0)
+def _covariance(weights: Sequence[float] | Floats, parts: Sequence[Floats]) -> Floats:
+    covariance = np.zeros_like(parts[-1])
+    for weight, part in zip(weights, parts, strict=True):
+        covariance += weight * part
+    return covariance

@@ -1,65 +1,81 @@
-"""A bilinear readout of pooled tokens, and a Transformer blended with it."""
+"""A second-order readout of pooled tokens, and a Transformer blended with it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations_with_replacement
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tiktok_virality.models.configs import PACE_SIZE
-from tiktok_virality.models.evidence import few_of, linear_effects, weigh_kernels
+from tiktok_virality.models.evidence import (
+    Effect,
+    LinearEffect,
+    ProductEffect,
+    explain,
+)
 from tiktok_virality.models.fusion import TokenBatch
-from tiktok_virality.models.product_effect import ProductEffect, fit_product
-from tiktok_virality.models.transformer import Standardise, masked_mean
+from tiktok_virality.models.pooling import POOLS
+from tiktok_virality.models.transformer import Standardise
 
-BLOCKS = ("pace", "visual", "audio")
-FACTORS = ("pace", "audio")
-"""The blocks that the product is of."""
+COMPONENTS: Final = 24
+"""Principal components of a modality that products are of, at most."""
 
 
-class BilinearReadout(nn.Module):
-    """The mean tokens of a clip to a decision: linear in each modality, and one product of both.
+class SecondOrderReadout(nn.Module):
+    """The pooled tokens of a clip to a decision: linear in everything, and products by evidence.
 
-    decision = w_pace . pace + w_visual . visual + w_audio . audio + (u . pace) (z . audio)
+    decision = sum over m of w_m . x_m + sum over m <= n of z_m' W_mn z_n
 
-    Pace is the first `PACE_SIZE` columns of the visual tokens, and visual the others. It is fitted
-    without gradients, as a Gaussian process whose kernels are weighed by evidence, so that it is at
-    its best on few clips, where a Transformer is not. The product says that a lively picture makes
-    the same words work better or worse; it is with the pace alone, since a product with every
-    visual feature has more weights than most corpora have views.
+    x_m are the standardised pooled tokens of a modality, z_m their first principal components. It
+    is fitted without gradients, as a Gaussian process with one kernel for each pool of each
+    modality and one for the products of each pair of modalities, a modality with itself among them.
+    How much each kernel counts is decided by the evidence of the data, all at once: what explains
+    nothing is given next to nothing. So it is at its best on few clips, where a Transformer is not.
     """
 
     def __init__(self, token_sizes: Mapping[str, int]) -> None:
         super().__init__()
         self.token_sizes = dict(token_sizes)
-        sizes = block_sizes(token_sizes)
-        self.scales = nn.ModuleDict({name: Standardise(n) for name, n in token_sizes.items()})
-        self.weights = nn.ParameterDict({name: torch.zeros(n) for name, n in sizes.items()})
-        both = {name: sizes[name] for name in FACTORS if set(FACTORS) <= sizes.keys()}
-        self.factors = nn.ParameterDict({name: torch.zeros(n) for name, n in both.items()})
+        widths = {name: len(POOLS) * size for name, size in token_sizes.items()}
+        self.pairs = list(combinations_with_replacement(token_sizes, 2))
+        self.scales = nn.ModuleDict({name: Standardise(n) for name, n in widths.items()})
+        self.bases = nn.ParameterDict(
+            {name: torch.zeros(n, min(n, COMPONENTS)) for name, n in widths.items()}
+        )
+        self.weights = nn.ParameterDict({name: torch.zeros(n) for name, n in widths.items()})
+        self.products = nn.ParameterDict(
+            {
+                _key(pair): torch.zeros(*(min(widths[name], COMPONENTS) for name in pair))
+                for pair in self.pairs
+            }
+        )
+        self.usual = nn.ParameterDict({_key(pair): torch.zeros(()) for pair in self.pairs})
         self.requires_grad_(False)
-
-    def features(self, batch: TokenBatch) -> dict[str, Tensor]:
-        """Return the standardised mean tokens by block, [B, D] each; zeros for what is missing."""
-        pooled = {}
-        for name in self.token_sizes:
-            mean = masked_mean(batch.tokens[name], batch.padding[name])  # [B, D]
-            pooled[name] = self.scales[name](mean) * batch.present(name)[:, None]  # [B, D]
-        if "visual" in pooled:
-            pace = min(PACE_SIZE, self.token_sizes["visual"])
-            pooled["pace"], pooled["visual"] = pooled["visual"].tensor_split([pace], dim=1)
-        return pooled
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """Return standardised log views, [B]; a missing modality counts as the training mean."""
         features = self.features(batch)
-        decision = torch.stack([features[n] @ w for n, w in self.weights.items()]).sum(0)  # [B]
-        if self.factors:
-            pace, audio = (features[name] @ factor for name, factor in self.factors.items())
-            decision = decision + pace * audio  # [B]
-        return decision
+        main = [x @ self.weights[name] for name, x in features.items()]
+        parts = {name: x @ self.bases[name] for name, x in features.items()}  # [B, C]
+        products = [
+            (
+                (parts[one] @ self.products[_key((one, other))] * parts[other]).sum(dim=1)
+                - self.usual[_key((one, other))]
+            )
+            * (batch.present(one) & batch.present(other))
+            for one, other in self.pairs
+        ]
+        return torch.stack([*main, *products]).sum(dim=0)  # [B]
+
+    def features(self, batch: TokenBatch) -> dict[str, Tensor]:
+        """Return the standardised pooled tokens, [B, P] each; zeros for what is missing."""
+        return {
+            name: self.scales[name](batch.pooled[name]) * batch.present(name)[:, None]
+            for name in self.token_sizes
+        }
 
     def fit(self, batch: TokenBatch, target: np.ndarray, groups: np.ndarray) -> None:
         """Find the weights that the training clips make most likely.
@@ -68,74 +84,54 @@ class BilinearReadout(nn.Module):
         of the decision: otherwise voice and colours would be taken for what makes views.
 
         Args:
-            batch: The training clips.
+            batch: The training clips, pooled.
             target: Standardised log views, [N].
             groups: Creator of each clip, [N].
         """
         from threadpoolctl import threadpool_limits
 
-        self._fit_scales(batch)
-        features = {
-            name: x.double().numpy() / max(x.shape[1], 1) ** 0.5
-            for name, x in self.features(batch).items()
-        }
         with threadpool_limits(limits=1):  # small matrices; sums must not depend on cores
-            self._fit_weights(features, target - target.mean(), groups)
+            self._fit_scales(batch)
+            features = {name: x.numpy() for name, x in self.features(batch).items()}
+            for name, x in features.items():
+                _fill(self.bases[name], _principal_axes(x, self.bases[name].shape[1]))
+            explain(self._effects(features, batch), target - target.mean(), groups)
 
-    def _fit_weights(
-        self, features: Mapping[str, np.ndarray], target: np.ndarray, groups: np.ndarray
-    ) -> None:
-        """Weigh the kernels and fit the product on at most `CLIPS_FOR_KERNELS`, the rest on all.
-
-        Kernels cost the cube of the clips; the linear effects, given their weights, do not.
-        """
-        few = few_of(len(target))
-        some = {name: x[few] for name, x in features.items()}
-        share, noise, fitted = self._fit_kernels(some, target[few], groups[few])
-        rest = target
-        if fitted is not None:
-            audio = share["product"] * (some["audio"].T @ fitted.right_dual)
-            self._fill_factors(fitted.left, audio)
-            rest = target - (features["pace"] @ fitted.left) * (features["audio"] @ audio)
-        found = linear_effects(
-            [features[name] for name in self.weights],
-            [share[name] for name in self.weights],
-            groups,
-            share["creator"],
-            rest,
-            noise,
-        )
-        for weight, primal in zip(self.weights.values(), found, strict=True):
-            _fill(weight, primal / max(len(primal), 1) ** 0.5)
-
-    def _fit_kernels(
-        self, features: Mapping[str, np.ndarray], target: np.ndarray, groups: np.ndarray
-    ) -> tuple[dict[str, float], float, ProductEffect | None]:
-        """Return the variance of each kernel, that of the noise, and the product, if any."""
-        kernels = {name: features[name] @ features[name].T for name in self.weights}
-        kernels["creator"] = (groups[:, None] == groups[None, :]).astype(float)
-        main = list(kernels)
-        if self.factors:
-            pace = features["pace"]
-            kernels["product"] = (pace @ pace.T) * kernels["audio"]
-        found, noise = weigh_kernels(list(kernels.values()), target)
-        share = dict(zip(kernels, found.tolist(), strict=True))
-        if not self.factors:
-            return share, noise, None
-        covariance = np.sum([share[name] * kernels[name] for name in main], axis=0)
-        right = share["product"] * kernels["audio"]
-        return share, noise, fit_product(covariance, features["pace"], right, target, noise)
-
-    def _fill_factors(self, pace: np.ndarray, audio: np.ndarray) -> None:
-        _fill(self.factors["pace"], pace / len(pace) ** 0.5)
-        _fill(self.factors["audio"], audio / len(audio) ** 0.5)
+    def _effects(self, features: Mapping[str, np.ndarray], batch: TokenBatch) -> list[Effect]:
+        """Return what may explain the target; each writes what it finds where it belongs."""
+        effects: list[Effect] = []
+        for name, x in features.items():
+            for pool in np.split(np.arange(x.shape[1]), len(POOLS)):
+                effects.append(LinearEffect(x[:, pool], _Writer(self.weights[name], pool)))
+        parts = {name: x @ self.bases[name].numpy() for name, x in features.items()}
+        for pair in self.pairs:
+            both = torch.stack([batch.present(name) for name in pair]).all(dim=0).numpy()
+            one, other = (parts[name] for name in pair)
+            write = _Writer(self.products[_key(pair)])
+            effects.append(ProductEffect(one, other, both, write, _Writer(self.usual[_key(pair)])))
+        return effects
 
     def _fit_scales(self, batch: TokenBatch) -> None:
         for name, scale in self.scales.items():
             assert isinstance(scale, Standardise)
             present = batch.present(name)
             if present.any():
-                scale.fit(masked_mean(batch.tokens[name], batch.padding[name])[present])
+                scale.fit(batch.pooled[name][present])
+
+
+class _Writer:
+    """Writes values into a parameter, or into some of its places."""
+
+    def __init__(self, parameter: Tensor, places: np.ndarray | None = None) -> None:
+        self.parameter = parameter
+        self.places = places
+
+    def __call__(self, values: np.ndarray) -> None:
+        new = torch.as_tensor(values, dtype=self.parameter.dtype)
+        if self.places is None:
+            self.parameter.copy_(new)
+        else:
+            self.parameter[torch.from_numpy(self.places)] = new
 
 
 class Blended(nn.Module):
@@ -154,11 +150,11 @@ class Blended(nn.Module):
 
     trust: Tensor
 
-    def __init__(self, deep: nn.Module, rehearsal: BilinearReadout) -> None:
+    def __init__(self, deep: nn.Module, rehearsal: SecondOrderReadout) -> None:
         super().__init__()
         self.deep = deep
         self.rehearsal = rehearsal
-        self.readout = BilinearReadout(rehearsal.token_sizes)
+        self.readout = SecondOrderReadout(rehearsal.token_sizes)
         self.register_buffer("trust", torch.tensor(0.5))
 
     def forward(self, batch: TokenBatch) -> Tensor:
@@ -170,13 +166,24 @@ class Blended(nn.Module):
         return self.rehearsal(batch).lerp(self.deep(batch), self.trust)
 
 
-def block_sizes(token_sizes: Mapping[str, int]) -> dict[str, int]:
-    """Return how many features each block of a readout has."""
-    sizes = dict(token_sizes)
-    if "visual" in sizes:
-        sizes["pace"] = min(PACE_SIZE, sizes["visual"])
-        sizes["visual"] -= sizes["pace"]
-    return {name: sizes[name] for name in BLOCKS if name in sizes}
+def _principal_axes(x: np.ndarray, count: int) -> np.ndarray:
+    """Return the first principal axes, [P, count], scaled so that scores have a mean square of 1.
+
+    Clips that lack the modality are zeros, which add nothing.
+    """
+    from sklearn.utils.extmath import randomized_svd
+
+    found = min(count, *x.shape)
+    axes = np.zeros((x.shape[1], count), x.dtype)
+    if not x.any():
+        return axes
+    _, values, rows = randomized_svd(x, found, random_state=0)
+    axes[:, :found] = rows.T / (np.sqrt(np.square(values).sum() / len(x)))
+    return axes
+
+
+def _key(pair: tuple[str, str]) -> str:
+    return "+".join(pair)
 
 
 def _fill(weight: Tensor, values: np.ndarray) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, get_args
+
+from tiktok_virality.modalities import MODALITIES
 
 Role = Literal["constant", "baseline", "modality", "variant", "ensemble", "planted"]
 """Constants know nothing of a clip; baselines are simple; a modality is a Transformer of its own; a
 variant fuses in another way; the ensemble is what the report judges; planted models are shown what
 a synthetic corpus was made from."""
+
+ROLE_ORDER: Final[tuple[Role, ...]] = get_args(Role)
 
 Regime = Literal["content", "creator", "planted"]
 """What a model may know: the clip and its making; who posts it, too; or the planted factors."""
@@ -19,22 +23,21 @@ ROLES: Final[Mapping[str, Role]] = {
     "creator_history": "baseline",
     "duration": "baseline",
     "metadata_boosting": "baseline",
-    "ridge_visual": "baseline",
-    "ridge_audio": "baseline",
+    "tfidf": "baseline",
     "ridge": "baseline",
-    "boosting_visual": "baseline",
-    "boosting_audio": "baseline",
     "gradient_boosting": "baseline",
     "mlp": "baseline",
-    "nearest_visual": "baseline",
-    "visual": "modality",
-    "audio": "modality",
+    "nearest": "baseline",
     "early_fusion": "variant",
     "late_fusion_mean": "variant",
     "late_fusion_gate": "variant",
     "late_fusion_stacking": "variant",
     "ensemble": "ensemble",
 }
+"""Of all models but those of one modality: the Transformer ``<name>`` and ``ridge_<name>``."""
+
+RIDGE_PREFIX: Final = "ridge_"
+"""Begins the name of a ridge that reads one modality."""
 
 KNOW_THE_CREATOR: Final = frozenset({"creator_history"})
 
@@ -50,9 +53,21 @@ def role_of(model: str) -> Role:
     """
     if model.startswith(PLANTED_PREFIX):
         return "planted"
-    if model not in ROLES:
-        raise KeyError(f"No model is called {model!r}; there are {', '.join(ROLES)}.")
-    return ROLES[model]
+    if model in ROLES:
+        return ROLES[model]
+    if model.removeprefix(RIDGE_PREFIX) not in MODALITIES:
+        raise KeyError(
+            f"No model is called {model!r}; there are {', '.join(ROLES)}, and those of the "
+            f"modalities {', '.join(MODALITIES)}."
+        )
+    return "baseline" if model.startswith(RIDGE_PREFIX) else "modality"
+
+
+def order_of(model: str) -> tuple[int, str]:
+    """Return where a model stands in tables: by what it is, then by modality, then by name."""
+    of_one = model.removeprefix(RIDGE_PREFIX)
+    place = list(MODALITIES).index(of_one) if of_one in MODALITIES else -1
+    return ROLE_ORDER.index(role_of(model)), f"{place:03}{model}"
 
 
 def regime_of(model: str) -> Regime:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from tiktok_virality.modalities import EVERYTHING
 from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
-from tiktok_virality.schema import Config, Modality, digest
+from tiktok_virality.schema import Config, digest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 WEIGHTS_NAME = "weights.safetensors"
 DESCRIPTION_NAME = "model.json"
 
-ModelKind = Literal["autoencoder", "visual", "audio", "late_fusion", "early_fusion"]
+ModelKind = Literal["autoencoder", "modality", "late_fusion", "early_fusion"]
+"""``modality`` reads one of them, the fusions all."""
 
 
 class ModelSpec(Config):
@@ -28,7 +30,7 @@ class ModelSpec(Config):
         kind: Which architecture.
         convlstm: Shape of the autoencoder, for that kind.
         transformer: Shape of the Transformers, for the others.
-        token_sizes: Size of a token by modality, for the others.
+        token_sizes: Size of a token by each modality that it reads, for the others.
     """
 
     kind: ModelKind
@@ -39,14 +41,14 @@ class ModelSpec(Config):
     @property
     def name(self) -> str:
         """What the leaderboard and MLflow call it."""
+        if self.kind == "modality":
+            return self.modality
         return "ensemble" if self.kind == "late_fusion" else self.kind
 
     @property
-    def modality(self) -> Modality:
-        """What it knows of a clip."""
-        if self.kind in ("late_fusion", "early_fusion"):
-            return "visual+audio"
-        return "audio" if self.kind == "audio" else "visual"
+    def modality(self) -> str:
+        """What it knows of a clip: the name of a modality, or all that take part."""
+        return next(iter(self.token_sizes)) if self.kind == "modality" else EVERYTHING
 
     def build(self) -> nn.Module:
         """Return the model with fresh weights."""
@@ -57,9 +59,7 @@ class ModelSpec(Config):
         deep = self.build_deep()
         if not self.shape.readout:
             return deep
-        alone = self.kind in self.token_sizes
-        read = {name: n for name, n in self.token_sizes.items() if name == self.kind or not alone}
-        return readout.Blended(deep, readout.BilinearReadout(read))
+        return readout.Blended(deep, readout.SecondOrderReadout(self.token_sizes))
 
     @property
     def shape(self) -> TransformerConfig:
@@ -75,7 +75,7 @@ class ModelSpec(Config):
             return fusion.LateFusion(self.token_sizes, shape)
         if self.kind == "early_fusion":
             return fusion.EarlyFusion(self.token_sizes, shape)
-        return fusion.SingleModality(self.kind, self.token_sizes[self.kind], shape)
+        return fusion.SingleModality(self.modality, self.token_sizes[self.modality], shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ class TrainedModel:
         return self.spec.name
 
     @property
-    def modality(self) -> Modality:
+    def modality(self) -> str:
         """What it knows of a clip."""
         return self.spec.modality
 

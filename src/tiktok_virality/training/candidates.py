@@ -59,7 +59,7 @@ class Candidate(Protocol[Settings]):
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleCandidate:
-    """The late-fusion ensemble: two modality models, then the fusion that begins from them.
+    """The late-fusion ensemble: the modality models, then the fusion that begins from them.
 
     Attributes:
         default: The present settings; what the space does not name stays as here.
@@ -104,16 +104,19 @@ class EnsembleCandidate:
         from tiktok_virality.training.predictors import predict_log_views
 
         with TemporaryDirectory(prefix="tuning-") as folder:
-            alone: dict[str, TrainedModel] = {}
-            kinds: tuple[ModelKind, ...] = ("visual", "audio")
-            for kind in kinds:
-                alone[kind] = self._train(kind, settings, fold, seed, Path(folder))
-            ensemble = self._train("late_fusion", settings, fold, seed, Path(folder), alone)
+            alone = {
+                name: self._train("modality", {name: size}, settings, fold, seed, Path(folder))
+                for name, size in self.token_sizes.items()
+            }
+            ensemble = self._train(
+                "late_fusion", self.token_sizes, settings, fold, seed, Path(folder), alone
+            )
         return predict_log_views(ensemble, fold.held_out.tokens)
 
     def _train(
         self,
         kind: ModelKind,
+        token_sizes: Mapping[str, int],
         settings: EnsembleSettings,
         fold: Fold,
         seed: int,
@@ -123,9 +126,7 @@ class EnsembleCandidate:
         from tiktok_virality.training.launcher import TrainingRun
         from tiktok_virality.training.predictors import train_predictor
 
-        spec = ModelSpec(
-            kind=kind, transformer=settings.transformer, token_sizes=dict(self.token_sizes)
-        )
+        spec = ModelSpec(kind=kind, transformer=settings.transformer, token_sizes=dict(token_sizes))
         parameters: TrainingParameters = settings.fine_tuning if start else settings.training
         run = TrainingRun.of(
             spec.name, [], checkpoints=folder, seed=seed, device=self.device, quiet=True
@@ -135,7 +136,7 @@ class EnsembleCandidate:
 
 @dataclass(frozen=True, kw_only=True)
 class BoostingCandidate:
-    """Gradient boosting on the pooled tokens of both modalities.
+    """Gradient boosting on the pooled tokens of all modalities.
 
     It learns from the same clips as the readout of the ensemble, among them those that told the
     Transformer when to stop.
@@ -164,7 +165,7 @@ class BoostingCandidate:
 
     def predict(self, settings: BoostingConfig, fold: Fold, seed: int) -> np.ndarray:
         """Fit the trees, and predict the held-out clips; nothing about them is random."""
-        read = ("visual", "audio")
+        read = tuple(self.token_sizes)
         clips = together(fold.train, fold.stopping)
         known, held_out = (pooled(each, self.token_sizes) for each in (clips, fold.held_out))
         model = fit_boosting(

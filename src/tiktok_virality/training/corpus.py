@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -15,8 +16,8 @@ import pandas as pd
 
 from tiktok_virality.evaluation.leakage import check_features, check_no_leak
 from tiktok_virality.evaluation.targets import Target, TargetParameters
-from tiktok_virality.models.baselines import PooledClips, pool_tokens
-from tiktok_virality.models.configs import MODALITIES
+from tiktok_virality.models.baselines import PooledClips
+from tiktok_virality.models.pooling import pool, stack_pooled
 from tiktok_virality.schema import SPLITS, DataError, Split, digest
 
 METADATA_FEATURES: Final = (
@@ -39,6 +40,10 @@ HOURS_PER_DAY: Final = 24
 DAYS_PER_WEEK: Final = 7
 
 logger = logging.getLogger(__name__)
+
+
+WORDS: Final = "words"
+"""The column in which a table of tokens keeps what a clip says in words, if it does."""
 
 
 class Rows(Protocol):
@@ -64,24 +69,51 @@ class StoredTokens(Rows, Protocol):
         """Digest of the content behind each row, by id."""
         ...
 
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of what each row holds."""
+        ...
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ClipTokens:
-    """What the models know of a clip: its tokens by modality, [T, D] float32, or ``None``."""
+    """What the models know of a clip.
 
-    visual: np.ndarray | None
-    audio: np.ndarray | None
+    Attributes:
+        tokens: By modality, float32 [T, D] each; a modality that the clip lacks is not there.
+        words: All that is said and written in it.
+    """
+
+    tokens: Mapping[str, np.ndarray]
+    words: str = ""
+
+    @cached_property
+    def pooled(self) -> dict[str, np.ndarray]:
+        """The tokens of each modality as one row; see `pool`."""
+        return {name: pool(tokens) for name, tokens in self.tokens.items()}
 
 
-def read_tokens(ids: Sequence[str], visual: Rows, audio: Rows) -> list[ClipTokens]:
+def read_tokens(ids: Sequence[str], tables: Mapping[str, StoredTokens]) -> list[ClipTokens]:
     """Read the tokens of clips into memory; a clip without a row lacks the modality."""
-    return [ClipTokens(visual=_tokens(visual, i), audio=_tokens(audio, i)) for i in ids]
+    wanted = {
+        name: ["tokens", WORDS] if WORDS in table.columns else ["tokens"]
+        for name, table in tables.items()
+    }
+    return [_clip_tokens(video_id, tables, wanted) for video_id in ids]
 
 
-def _tokens(rows: Rows, video_id: str) -> np.ndarray | None:
-    if video_id not in rows:
-        return None
-    return np.asarray(rows.row(video_id, ["tokens"])["tokens"], dtype=np.float32)
+def _clip_tokens(
+    video_id: str, tables: Mapping[str, StoredTokens], wanted: Mapping[str, list[str]]
+) -> ClipTokens:
+    rows = {
+        name: table.row(video_id, wanted[name])
+        for name, table in tables.items()
+        if video_id in table
+    }
+    return ClipTokens(
+        tokens={name: np.asarray(row["tokens"], dtype=np.float32) for name, row in rows.items()},
+        words=" ".join(str(row[WORDS]) for row in rows.values() if WORDS in row),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +160,7 @@ class ModelInput:
 
     Attributes:
         splits: Clips by split.
-        token_sizes: Size of a token by modality; 1 for a modality that no clip has.
+        token_sizes: Size of a token by modality, of those that take part; 1 where no clip has any.
         fingerprint: Digest of the clips, their splits, their truth and their embeddings.
         target: What the models predict.
         label: Name of this corpus where there are several, as in the truth benchmark.
@@ -139,6 +171,11 @@ class ModelInput:
     fingerprint: str
     target: Target = field(default_factory=Target)
     label: str = ""
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those that take part."""
+        return tuple(self.token_sizes)
 
     @property
     def open_clips(self) -> LabelledClips:
@@ -157,8 +194,7 @@ class ModelInput:
 def assemble(
     manifest: pd.DataFrame,
     splits: pd.DataFrame,
-    visual: StoredTokens,
-    audio: StoredTokens,
+    tables: Mapping[str, StoredTokens],
     target: TargetParameters,
 ) -> ModelInput:
     """Read every clip's tokens and what is true of it, by split.
@@ -166,8 +202,7 @@ def assemble(
     Args:
         manifest: The clips; those of which the target is not known are left out.
         splits: ``video_id`` and ``split``.
-        visual: Visual tokens of clips.
-        audio: Audio tokens of clips.
+        tables: Tokens of clips by modality.
         target: What the models predict.
 
     Raises:
@@ -187,13 +222,14 @@ def assemble(
                 f"The {split} split is empty; see ingestion.splits, and modeling.target, which "
                 f"needs {chosen.needs}."
             )
-        by_split[split] = _labelled(part, visual, audio)
+        by_split[split] = _labelled(part, tables)
     every_clip = [clip for clips in by_split.values() for clip in clips.tokens]
     labels = [rows[name].tolist() for name in ("video_id", "split", TRUTH)]
+    content = {name: [table.fingerprint, dict(table.digests)] for name, table in tables.items()}
     return ModelInput(
         splits=by_split,
-        token_sizes=_token_sizes(every_clip),
-        fingerprint=digest([labels, [[t.fingerprint, dict(t.digests)] for t in (visual, audio)]]),
+        token_sizes={name: _token_size(name, every_clip) for name in tables},
+        fingerprint=digest([labels, content]),
         target=chosen,
     )
 
@@ -246,33 +282,29 @@ def _with_truth(rows: pd.DataFrame, target: Target) -> pd.DataFrame:
 
 def pooled(clips: LabelledClips, token_sizes: Mapping[str, int]) -> PooledClips:
     """Return what the baselines read of clips."""
-    visual, audio = (
-        pool_tokens([getattr(clip, name) for clip in clips.tokens], token_sizes[name])
-        for name in MODALITIES
-    )
     return PooledClips(
         duration=clips.log_duration[:, None],
-        visual=visual,
-        audio=audio,
+        modalities={
+            name: stack_pooled([clip.pooled.get(name) for clip in clips.tokens], size)
+            for name, size in token_sizes.items()
+        },
         metadata=clips.metadata,
         creator=clips.groups.astype(str),
+        words=np.asarray([clip.words for clip in clips.tokens], dtype=object),
     )
 
 
-def _labelled(rows: pd.DataFrame, visual: StoredTokens, audio: StoredTokens) -> LabelledClips:
+def _labelled(rows: pd.DataFrame, tables: Mapping[str, StoredTokens]) -> LabelledClips:
     ids = rows["video_id"].tolist()
     return LabelledClips(
         ids=ids,
         groups=rows["creator_id"].fillna(rows["video_id"]).to_numpy(dtype=object),
         log_duration=np.log(rows["duration_seconds"].to_numpy(dtype=np.float64)),
-        tokens=read_tokens(ids, visual, audio),
+        tokens=read_tokens(ids, tables),
         log_views=rows[TRUTH].to_numpy(dtype=np.float64),
         metadata=metadata_features(rows),
     )
 
 
-def _token_sizes(clips: Sequence[ClipTokens]) -> dict[str, int]:
-    return {
-        name: next((t.shape[1] for c in clips if (t := getattr(c, name)) is not None), 1)
-        for name in MODALITIES
-    }
+def _token_size(modality: str, clips: Sequence[ClipTokens]) -> int:
+    return next((clip.tokens[modality].shape[1] for clip in clips if modality in clip.tokens), 1)

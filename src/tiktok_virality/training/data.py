@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from tiktok_virality.models.configs import MODALITIES
 from tiktok_virality.models.fusion import TokenBatch
+from tiktok_virality.models.pooling import stack_pooled
 from tiktok_virality.training.corpus import ClipTokens, Rows
 
 BUCKET_BATCHES = 8
@@ -29,12 +29,20 @@ def pad(sequences: Sequence[np.ndarray | None], size: int) -> tuple[Tensor, Tens
     return tokens, padding
 
 
-def token_batch(clips: Sequence[ClipTokens], sizes: Mapping[str, int]) -> TokenBatch:
-    """Pad the tokens of clips, each modality to its longest."""
-    padded = {name: pad([getattr(c, name) for c in clips], sizes[name]) for name in MODALITIES}
+def token_batch(
+    clips: Sequence[ClipTokens], sizes: Mapping[str, int], *, pooled: bool = False
+) -> TokenBatch:
+    """Pad the tokens of clips, each modality to its longest; pool them, too, if asked to."""
+    padded = {name: pad([c.tokens.get(name) for c in clips], n) for name, n in sizes.items()}
+    rows = {
+        name: torch.from_numpy(stack_pooled([c.pooled.get(name) for c in clips], n)).nan_to_num()
+        for name, n in sizes.items()
+        if pooled
+    }
     return TokenBatch(
         {name: tokens for name, (tokens, _) in padded.items()},
         {name: padding for name, (_, padding) in padded.items()},
+        rows,
     )
 
 
@@ -118,7 +126,7 @@ def token_loader(
     def collate(items: list[tuple[ClipTokens, float]]) -> tuple[TokenBatch, Tensor]:
         return token_batch([clip for clip, _ in items], sizes), torch.tensor([y for _, y in items])
 
-    lengths = [max(len(t) if t is not None else 0 for t in (c.visual, c.audio)) for c in clips]
+    lengths = [max([0, *(len(c.tokens[n]) for n in sizes if n in c.tokens)]) for c in clips]
     return _loader(Listed(clips, targets), LengthBuckets(lengths, batch_size, seed), collate)
 
 

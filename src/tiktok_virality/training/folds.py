@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tiktok_virality.evaluation.splits import repeated_group_folds
-from tiktok_virality.models.configs import MODALITIES
 from tiktok_virality.schema import DataError, digest
 from tiktok_virality.training.corpus import LabelledClips
 
@@ -107,8 +106,9 @@ def content_digest(clips: LabelledClips) -> str:
     """Return a digest of ids, creators, truth and tokens: all that training sees of clips."""
     tokens = sha256()
     for clip in clips.tokens:
-        for name in MODALITIES:
-            values = getattr(clip, name)
-            tokens.update(b"-" if values is None else str(values.shape).encode() + values.tobytes())
+        tokens.update(clip.words.encode())
+        for name, values in sorted(clip.tokens.items()):
+            tokens.update(f"{name}{values.shape}".encode() + values.tobytes())
+        tokens.update(b"-")
     labels = [list(clips.ids), clips.groups.astype(str).tolist(), clips.log_views.tolist()]
     return digest([labels, tokens.hexdigest()])

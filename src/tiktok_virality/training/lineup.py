@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tiktok_virality.modalities import EVERYTHING
 from tiktok_virality.models.baselines import SEEDED, FittedBaseline, fit_baseline
-from tiktok_virality.models.configs import MODALITIES, TransformerConfig
+from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.decision_fusion import DecisionFusion, Decisions, fit_fusions
 from tiktok_virality.models.roles import regime_of
 from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
@@ -65,7 +66,7 @@ class Recipe:
     Attributes:
         transformer: Shape of every Transformer.
         training: How each is trained alone.
-        fine_tuning: How the ensemble goes on from the two modality models.
+        fine_tuning: How the ensemble goes on from the modality models.
     """
 
     transformer: TransformerConfig
@@ -87,6 +88,8 @@ def train_model(
     transformer: TransformerConfig,
     training: TrainingParameters,
     setting: Setting,
+    *,
+    modality: str | None = None,
     start: Mapping[str, TrainedModel] | None = None,
 ) -> TrainedModel:
     """Train one model, or take what an earlier run has finished.
@@ -97,9 +100,12 @@ def train_model(
         transformer: Its shape.
         training: How long and how fast.
         setting: Where, on what and under which seed.
+        modality: The one that it reads; ``None``: all that take part.
         start: Trained modality models, by modality, that the late fusion begins from.
     """
-    spec = ModelSpec(kind=kind, transformer=transformer, token_sizes=model_input.token_sizes)
+    sizes = model_input.token_sizes
+    read = sizes if modality is None else {modality: sizes[modality]}
+    spec = ModelSpec(kind=kind, transformer=transformer, token_sizes=read)
     run = TrainingRun.of(
         model_input.name_of(spec.name),
         [
@@ -117,12 +123,17 @@ def train_model(
 
 
 def fit_late_fusions(
-    model_input: ModelInput, visual: TrainedModel, audio: TrainedModel
+    model_input: ModelInput, alone: Mapping[str, TrainedModel]
 ) -> dict[str, DecisionFusion]:
-    """Fit the fusions of two decisions on the validation split, which taught neither of them."""
+    """Fit the fusions of decisions on the validation split, which taught none of them.
+
+    Args:
+        model_input: The clips.
+        alone: The modality models, by modality.
+    """
     validation, truth = model_input.splits["validation"], model_input.splits["train"].log_views
     return fit_fusions(
-        decide(validation.tokens, visual, audio, rehearse_log_views),
+        decide(validation.tokens, alone, rehearse_log_views),
         validation.log_views,
         validation.groups.astype(str),
         mean=float(truth.mean()),
@@ -130,15 +141,13 @@ def fit_late_fusions(
     )
 
 
-def decide(
-    clips: Sequence[ClipTokens], visual: TrainedModel, audio: TrainedModel, ask: Ask
-) -> Decisions:
-    """Let the two modality models decide each clip."""
+def decide(clips: Sequence[ClipTokens], alone: Mapping[str, TrainedModel], ask: Ask) -> Decisions:
+    """Let the modality models decide each clip."""
     return Decisions(
-        values=np.stack([ask(model, clips) for model in (visual, audio)], axis=1),
-        present=np.array(
-            [[getattr(clip, name) is not None for name in MODALITIES] for clip in clips]
-        ).reshape(-1, len(MODALITIES)),
+        values=np.stack([ask(model, clips) for model in alone.values()], axis=1),
+        present=np.array([[name in clip.tokens for name in alone] for clip in clips]).reshape(
+            -1, len(alone)
+        ),
     )
 
 
@@ -158,7 +167,7 @@ def predict_all(
         model_input: The clips.
         baselines: By name.
         rehearsed_baselines: The same, taught by the training clips alone.
-        models: The trained models; the fusions read those of the kinds ``visual`` and ``audio``.
+        models: The trained models; the fusions read those of one modality.
         fusions: Of decisions, by name.
         seed: Under which all of them were trained.
 
@@ -205,7 +214,7 @@ def repeat(model_input: ModelInput, recipe: Recipe, settings: Sequence[Setting])
 def train_and_predict_ensemble(
     model_input: ModelInput, recipe: Recipe, setting: Setting
 ) -> pd.DataFrame:
-    """Train the two modality models and the ensemble, and let these three predict.
+    """Train the modality models and the ensemble, and let these predict.
 
     MLflow hears nothing of it.
 
@@ -213,34 +222,36 @@ def train_and_predict_ensemble(
         As `predict_all`.
     """
     with untracked():
-        models = _train_late_fusion(setting, model_input, recipe)
-    return predict_all(model_input, {}, {}, models, {}, setting.seed)
+        alone, ensemble = _train_late_fusion(setting, model_input, recipe)
+    return predict_all(model_input, {}, {}, [*alone.values(), ensemble], {}, setting.seed)
 
 
 def _predictions_under(setting: Setting, model_input: ModelInput, recipe: Recipe) -> pd.DataFrame:
     named = replace(model_input, label=model_input.name_of(f"seed_{setting.seed}"))
-    visual, audio, ensemble = _train_late_fusion(setting, named, recipe)
+    alone, ensemble = _train_late_fusion(setting, named, recipe)
     early_fusion = train_model("early_fusion", named, recipe.transformer, recipe.training, setting)
     return predict_all(
         model_input,
         _seeded_baselines(model_input, model_input.open_clips, setting.seed),
         _seeded_baselines(model_input, model_input.splits["train"], setting.seed),
-        (visual, audio, early_fusion, ensemble),
-        fit_late_fusions(model_input, visual, audio),
+        [*alone.values(), early_fusion, ensemble],
+        fit_late_fusions(model_input, alone),
         setting.seed,
     )
 
 
 def _train_late_fusion(
     setting: Setting, model_input: ModelInput, recipe: Recipe
-) -> tuple[TrainedModel, TrainedModel, TrainedModel]:
-    """Train the visual and the audio model, and from them the ensemble."""
+) -> tuple[dict[str, TrainedModel], TrainedModel]:
+    """Train the modality models, and from them the ensemble."""
     shape = recipe.transformer
-    visual = train_model("visual", model_input, shape, recipe.training, setting)
-    audio = train_model("audio", model_input, shape, recipe.training, setting)
-    start = {"visual": visual, "audio": audio}
-    ensemble = train_model("late_fusion", model_input, shape, recipe.fine_tuning, setting, start)
-    return visual, audio, ensemble
+    alone = {
+        name: train_model("modality", model_input, shape, recipe.training, setting, modality=name)
+        for name in model_input.modalities
+    }
+    return alone, train_model(
+        "late_fusion", model_input, shape, recipe.fine_tuning, setting, start=alone
+    )
 
 
 def _seeded_baselines(
@@ -267,7 +278,7 @@ def _models_say(
     for model in models:
         yield Predicted(model.name, model.modality, ask(model, clips))
     if fusions:
-        by_name = {model.name: model for model in models}
-        decisions = decide(clips, by_name["visual"], by_name["audio"], ask)
+        alone = {model.modality: model for model in models if model.spec.kind == "modality"}
+        decisions = decide(clips, alone, ask)
         for name, fusion in fusions.items():
-            yield Predicted(name, "visual+audio", fusion.predict(decisions))
+            yield Predicted(name, EVERYTHING, fusion.predict(decisions))

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.frames import FrameSampling
-from tiktok_virality.models.baselines import FEATURES_OF
+from tiktok_virality.modalities import MODALITIES
+from tiktok_virality.models.baselines import baseline_names
 from tiktok_virality.models.configs import ConvLSTMConfig, Precision, TransformerConfig
 from tiktok_virality.schema import Config
 
@@ -99,9 +100,10 @@ class SplitStudyParameters(Config):
     @field_validator("models")
     @classmethod
     def _check_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in models if name not in FEATURES_OF]
+        known = baseline_names(tuple(MODALITIES))
+        unknown = [name for name in models if name not in known]
         if unknown:
-            raise ValueError(f"{unknown} are no baselines; there are {', '.join(FEATURES_OF)}")
+            raise ValueError(f"{unknown} are no baselines; there are {', '.join(known)}")
         return models
 
 
@@ -111,7 +113,7 @@ class ModelingParameters(Config):
     Attributes:
         transformer: Shape of every Transformer.
         training: How each is trained.
-        fine_tuning: How the late-fusion ensemble is trained on from the two modality models.
+        fine_tuning: How the late-fusion ensemble is trained on from the modality models.
         target: What is predicted.
         repeats: Under how many seeds, from the main one on, everything random is trained.
         split_study: How the scores are compared between ways of dividing the clips.
@@ -131,7 +133,7 @@ class EnsembleSettings(Config):
     Attributes:
         transformer: Shape of every Transformer.
         training: How each modality is trained.
-        fine_tuning: How the late fusion is trained on from the two.
+        fine_tuning: How the late fusion is trained on from the modality models.
     """
 
     transformer: TransformerConfig
@@ -171,7 +173,7 @@ class EnsembleSpace(Config):
         feedforward: Widths of a layer's inner product, as multiples of the width.
         dropout: Shares of activations dropped.
         batch_size: Clips per step.
-        learning_rate: Of the two modality models.
+        learning_rate: Of the modality models.
         fine_tuning_rate: Of the late fusion.
         weight_decay: Of both.
     """

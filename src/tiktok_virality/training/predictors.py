@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tiktok_virality.models.configs import MODALITIES
 from tiktok_virality.models.fusion import LateFusion, SingleModality, TokenBatch
-from tiktok_virality.models.readout import BilinearReadout, Blended
+from tiktok_virality.models.readout import Blended, SecondOrderReadout
 from tiktok_virality.models.trained import ModelSpec, TargetScale, TrainedModel
 from tiktok_virality.models.transformer import Standardise
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips, together
@@ -47,7 +46,7 @@ def train_predictor(
     target = _scale(train.log_views)
     torch.manual_seed(run.seed)
     deep = spec.build_deep()
-    _fit_scales(deep, train.tokens)
+    _fit_scales(deep, spec, train.tokens)
     if start is not None:
         _start_from(deep, start)
     batches, validation_batches = (
@@ -95,12 +94,12 @@ def _predict(
 
 
 def _fit_readout(
-    readout: BilinearReadout,
+    readout: SecondOrderReadout,
     clips: LabelledClips,
     target: TargetScale,
     token_sizes: Mapping[str, int],
 ) -> None:
-    everything = token_batch(clips.tokens, token_sizes)
+    everything = token_batch(clips.tokens, token_sizes, pooled=True)
     readout.fit(everything, _standardised(clips, target), clips.groups)
 
 
@@ -114,7 +113,7 @@ def _decide(
     with torch.inference_mode():
         for first in range(0, len(clips), PREDICTION_BATCH):
             part = clips[first : first + PREDICTION_BATCH]
-            batches.append(decide(token_batch(part, token_sizes)).double().numpy())
+            batches.append(decide(token_batch(part, token_sizes, pooled=True)).double().numpy())
     return np.concatenate(batches)
 
 
@@ -147,13 +146,13 @@ def _scale(log_views: np.ndarray) -> TargetScale:
     return TargetScale(mean=float(log_views.mean()), deviation=max(float(log_views.std()), 1e-6))
 
 
-def _fit_scales(model: nn.Module, clips: Sequence[ClipTokens]) -> None:
+def _fit_scales(deep: nn.Module, spec: ModelSpec, clips: Sequence[ClipTokens]) -> None:
     """Give every `Standardise` of a model the statistics of its modality's training tokens."""
-    for name, module in model.named_modules():
+    for name, module in deep.named_modules():
         if isinstance(module, Standardise):
-            place = f"{getattr(model, 'modality', '')}.{name}"
-            modality = next(each for each in MODALITIES if each in place)
-            tokens = [t for clip in clips if (t := getattr(clip, modality)) is not None]
+            modality = next((each for each in name.split(".") if each in spec.token_sizes), None)
+            read = spec.modality if modality is None else modality
+            tokens = [clip.tokens[read] for clip in clips if read in clip.tokens]
             if tokens:
                 module.fit(torch.from_numpy(np.concatenate(tokens)))
 

@@ -29,8 +29,8 @@ class ServedModel(PythonModel):
 
         Args:
             context: MLflow's; not used.
-            model_input: Columns ``visual`` and ``audio``: a clip's tokens, [T, D] each, or
-                ``None`` where it lacks the modality.
+            model_input: A column for each modality that the model reads: a clip's tokens, [T, D]
+                each, or ``None`` where it lacks the modality.
             params: Not used.
 
         Returns:
@@ -39,15 +39,18 @@ class ServedModel(PythonModel):
         from tiktok_virality.training.corpus import ClipTokens
         from tiktok_virality.training.predictors import predict_log_views
 
+        read = list(self.model.spec.token_sizes)
         clips = [
-            ClipTokens(visual=_tokens(visual), audio=_tokens(audio))
-            for visual, audio in zip(model_input["visual"], model_input["audio"], strict=True)
+            ClipTokens(
+                tokens={name: _tokens(each[name]) for name in read if each[name] is not None}
+            )
+            for each in model_input[read].to_dict("records")
         ]
         return predict_log_views(self.model, clips)
 
 
-def _tokens(value: Any) -> np.ndarray | None:
-    return None if value is None else np.asarray([list(row) for row in value], dtype=np.float32)
+def _tokens(value: Any) -> np.ndarray:
+    return np.asarray([list(row) for row in value], dtype=np.float32)
 
 
 set_model(ServedModel())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -93,14 +93,6 @@ def compare_splits(
     return rows
 
 
-def concatenated(parts: Sequence[PooledClips]) -> PooledClips:
-    """Return clips one after the other; what one part lacks, the whole lacks."""
-    whole: dict[str, Any] = {
-        name: _joined([getattr(part, name) for part in parts]) for name in _names()
-    }
-    return PooledClips(**whole)
-
-
 def _scores(
     clips: StudiedClips,
     splits: pd.DataFrame,
@@ -113,9 +105,9 @@ def _scores(
     yardstick = Yardstick.of(clips.truth[train])
     for name in models:
         fitted = fit_baseline(
-            name, _rows(clips.features, train), clips.truth[train], groups[train], seed
+            name, clips.features.choose(train), clips.truth[train], groups[train], seed
         )
-        predicted = fitted.predict(_rows(clips.features, test))
+        predicted = fitted.predict(clips.features.choose(test))
         metrics = regression_metrics(clips.truth[test], predicted, yardstick)
         yield {
             "model": name,
@@ -131,23 +123,6 @@ def _folded_by(clips: StudiedClips, strategy: SplitStrategy) -> np.ndarray:
     if "creator_id" in KEPT_TOGETHER[strategy]:
         return clips.groups
     return clips.manifest["duplicate_group"].to_numpy(dtype=object)
-
-
-def _rows(clips: PooledClips, places: np.ndarray) -> PooledClips:
-    chosen: dict[str, Any] = {
-        name: None if (value := getattr(clips, name)) is None else value[places]
-        for name in _names()
-    }
-    return PooledClips(**chosen)
-
-
-def _joined(values: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    known = [value for value in values if value is not None]
-    return np.concatenate(known) if len(known) == len(values) else None
-
-
-def _names() -> list[str]:
-    return [field.name for field in fields(PooledClips)]
 
 
 def _or_null(value: float) -> float | None:

@@ -29,9 +29,6 @@ from tiktok_virality.schema import DataError, Split
 from tiktok_virality.training.corpus import LabelledClips, ModelInput
 
 JUDGED: Final = "ensemble"
-DECISIONS: Final = ("visual", "audio")
-"""Models whose disagreement says how hard a clip is."""
-
 TERCILES: Final = ("low", "middle", "high")
 OVERALL: Final = "all clips"
 
@@ -209,12 +206,11 @@ def _groups(
     clips_of_creator = creators.groupby(creators).transform("size")
     many = clips_of_creator > creators.value_counts().median()
     flagged = novelty.set_index("video_id")["flagged"].loc[list(clips.ids)].to_numpy()
-    has_audio = np.array([each.audio is not None for each in clips.tokens])
     divisions = {
         "clips of the creator": np.where(many, "many", "few"),
         "mean of the creator": creators.map(_terciles(pd.Series(truth).groupby(creators).mean())),
         "duration": _terciles(pd.Series(clips.log_duration)),
-        "audio": np.where(has_audio, "with", "without"),
+        **{name: np.where(there, "with", "without") for name, there in _present(clips).items()},
         "flag": np.where(flagged, "unlike the training clips", "like them"),
     }
     groups = {(OVERALL, OVERALL): np.ones(len(clips), dtype=bool)}
@@ -261,21 +257,30 @@ def _predicted(
     rows = point_predictions[
         (point_predictions["split"] == split) & (point_predictions["seed"] == seed)
     ]
-    judged, visual, audio = (_of_model(rows, name, ids) for name in (JUDGED, *DECISIONS))
-    has_audio = np.array([each.audio is not None for each in clips.tokens])
-    both = has_audio & np.array([each.visual is not None for each in clips.tokens])
+    judged = _of_model(rows, JUDGED, ids)
+    said = np.stack([_of_model(rows, name, ids)["y_pred"] for name in model_input.modalities])
+    present = _present(clips)
+    there = np.stack(
+        [present.get(name, np.zeros(len(ids), bool)) for name in model_input.modalities]
+    )
     distance = novelty.set_index("video_id")["distance"].reindex(ids).to_numpy(dtype=np.float64)
     columns = {
         "prediction": judged["y_pred"],
         "log_duration": clips.log_duration,
-        "has_audio": has_audio,
+        "modalities": there.sum(axis=0),
         "log_distance": np.nan_to_num(np.log(distance)),  # of a clip without tokens: a usual one
-        "disagreement": np.where(both, np.abs(visual["y_pred"] - audio["y_pred"]), 0.0),
+        "disagreement": np.nan_to_num(np.nanstd(np.where(there, said, np.nan), axis=0)),
     }
     return PredictedClips(
         features=np.stack([np.asarray(columns[name], np.float64) for name in FEATURES], axis=1),
         truth=judged["y_true"].to_numpy(dtype=np.float64),
     )
+
+
+def _present(clips: LabelledClips) -> dict[str, np.ndarray]:
+    """Return which clips have a modality, by each that any of them has, [N]."""
+    names = dict.fromkeys(name for clip in clips.tokens for name in clip.tokens)
+    return {name: np.array([name in clip.tokens for clip in clips.tokens]) for name in names}
 
 
 def _of_model(rows: pd.DataFrame, model: str, ids: list[str]) -> pd.DataFrame:

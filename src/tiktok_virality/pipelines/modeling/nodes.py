@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
@@ -17,24 +18,29 @@ from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.decision_fusion import DecisionFusion
 from tiktok_virality.models.roles import role_of
 from tiktok_virality.models.trained import ModelKind, TrainedModel
-from tiktok_virality.training.corpus import ModelInput, assemble, pooled
+from tiktok_virality.training.corpus import ModelInput, assemble, pooled, together
 from tiktok_virality.training.parameters import SplitStudyParameters, TrainingParameters
-from tiktok_virality.training.split_study import StudiedClips, compare_splits, concatenated
+from tiktok_virality.training.split_study import StudiedClips, compare_splits
 
 
 def assemble_clips(
     manifest: pd.DataFrame,
     splits: pd.DataFrame,
-    visual_embeddings: StageTable,
-    audio_embeddings: StageTable,
     target: TargetParameters,
+    **embeddings: StageTable,
 ) -> ModelInput:
     """Bring together what the models may know of each clip, and what is true of it.
+
+    Args:
+        manifest: The clips.
+        splits: In which split each is.
+        target: What is predicted.
+        **embeddings: Tokens of the clips, by modality.
 
     Raises:
         DataError: A split would be empty, or the manifest does not say what the target needs.
     """
-    return assemble(manifest, splits, visual_embeddings, audio_embeddings, target)
+    return assemble(manifest, splits, embeddings, target)
 
 
 def fit_baselines(
@@ -70,84 +76,77 @@ def measure_split_sensitivity(
     Returns:
         See `compare_splits`.
     """
-    parts = list(model_input.splits.values())
-    ids = [video_id for part in parts for video_id in part.ids]
+    everything = reduce(together, model_input.splits.values())
     clips = StudiedClips(
-        manifest=manifest.set_index("video_id").loc[ids].reset_index(),
-        features=concatenated([pooled(part, model_input.token_sizes) for part in parts]),
-        truth=np.concatenate([part.log_views for part in parts]),
-        groups=np.concatenate([part.groups for part in parts]),
+        manifest=manifest.set_index("video_id").loc[list(everything.ids)].reset_index(),
+        features=pooled(everything, model_input.token_sizes),
+        truth=everything.log_views,
+        groups=everything.groups,
     )
     return compare_splits(clips, division, study.models, study.redraws, seed)
 
 
-def train_visual_model(
-    model_input: ModelInput,
-    transformer: TransformerConfig,
-    training: TrainingParameters,
-    seed: int,
-    device: str,
-    checkpoints: Path,
-) -> TrainedModel:
-    """Train the visual Transformer alone."""
-    return _train_alone("visual", model_input, transformer, training, seed, device, checkpoints)
+def training_alone(kind: ModelKind, modality: str | None = None) -> Callable[..., TrainedModel]:
+    """Return the node that trains a model from fresh weights.
 
+    Args:
+        kind: Which architecture.
+        modality: The one that it reads; ``None``: all that take part.
+    """
 
-def train_audio_model(
-    model_input: ModelInput,
-    transformer: TransformerConfig,
-    training: TrainingParameters,
-    seed: int,
-    device: str,
-    checkpoints: Path,
-) -> TrainedModel:
-    """Train the audio Transformer alone."""
-    return _train_alone("audio", model_input, transformer, training, seed, device, checkpoints)
+    def train(
+        model_input: ModelInput,
+        transformer: TransformerConfig,
+        training: TrainingParameters,
+        seed: int,
+        device: str,
+        checkpoints: Path,
+    ) -> TrainedModel:
+        """Train the model, or take what an earlier run has finished."""
+        from tiktok_virality.training.lineup import Setting, train_model
 
+        setting = Setting(seed=seed, device=device, checkpoints=checkpoints)
+        return train_model(kind, model_input, transformer, training, setting, modality=modality)
 
-def train_early_fusion(
-    model_input: ModelInput,
-    transformer: TransformerConfig,
-    training: TrainingParameters,
-    seed: int,
-    device: str,
-    checkpoints: Path,
-) -> TrainedModel:
-    """Train the ablation: one Transformer over the tokens of both modalities."""
-    return _train_alone(
-        "early_fusion", model_input, transformer, training, seed, device, checkpoints
-    )
+    train.__name__ = f"train_{modality or kind}"
+    return train
 
 
 def train_ensemble(
     model_input: ModelInput,
-    visual_model: TrainedModel,
-    audio_model: TrainedModel,
     transformer: TransformerConfig,
     fine_tuning: TrainingParameters,
     seed: int,
     device: str,
     checkpoints: Path,
+    **alone: TrainedModel,
 ) -> TrainedModel:
-    """Train the late fusion end to end, from the two modality models."""
+    """Train the late fusion end to end, from the modality models.
+
+    Args:
+        model_input: The clips.
+        transformer: Shape of every Transformer.
+        fine_tuning: How long and how fast.
+        seed: Of dropout and the order of batches.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        checkpoints: Folder of all trainings.
+        **alone: The modality models, by modality.
+    """
     from tiktok_virality.training.lineup import Setting, train_model
 
     setting = Setting(seed=seed, device=device, checkpoints=checkpoints)
-    start = {"visual": visual_model, "audio": audio_model}
-    return train_model("late_fusion", model_input, transformer, fine_tuning, setting, start)
+    return train_model("late_fusion", model_input, transformer, fine_tuning, setting, start=alone)
 
 
-def fit_late_fusions(
-    model_input: ModelInput, visual_model: TrainedModel, audio_model: TrainedModel
-) -> dict[str, Any]:
-    """Fit the fusions of the two modality models' decisions: by mean, by gate, by stacking.
+def fit_late_fusions(model_input: ModelInput, **alone: TrainedModel) -> dict[str, Any]:
+    """Fit the fusions of the modality models' decisions: by mean, by gate, by stacking.
 
     Returns:
         Each as JSON, by name.
     """
     from tiktok_virality.training import lineup
 
-    fusions = lineup.fit_late_fusions(model_input, visual_model, audio_model)
+    fusions = lineup.fit_late_fusions(model_input, alone)
     return {name: fusion.model_dump(mode="json") for name, fusion in fusions.items()}
 
 
@@ -181,13 +180,10 @@ def predict(
     model_input: ModelInput,
     baselines: dict[str, FittedBaseline],
     rehearsed_baselines: dict[str, FittedBaseline],
-    visual_model: TrainedModel,
-    audio_model: TrainedModel,
-    early_fusion: TrainedModel,
-    ensemble: TrainedModel,
     late_fusions: dict[str, Any],
     repeated_predictions: pd.DataFrame,
     seed: int,
+    **models: TrainedModel,
 ) -> pd.DataFrame:
     """Let every model predict every clip of every split.
 
@@ -199,21 +195,7 @@ def predict(
     from tiktok_virality.training.lineup import predict_all
 
     fusions = {name: DecisionFusion.model_validate(value) for name, value in late_fusions.items()}
-    models = (visual_model, audio_model, early_fusion, ensemble)
-    of_main_seed = predict_all(model_input, baselines, rehearsed_baselines, models, fusions, seed)
+    of_main_seed = predict_all(
+        model_input, baselines, rehearsed_baselines, list(models.values()), fusions, seed
+    )
     return pd.concat([of_main_seed, repeated_predictions], ignore_index=True)
-
-
-def _train_alone(
-    kind: ModelKind,
-    model_input: ModelInput,
-    transformer: TransformerConfig,
-    training: TrainingParameters,
-    seed: int,
-    device: str,
-    checkpoints: Path,
-) -> TrainedModel:
-    from tiktok_virality.training.lineup import Setting, train_model
-
-    setting = Setting(seed=seed, device=device, checkpoints=checkpoints)
-    return train_model(kind, model_input, transformer, training, setting)

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
+from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.pipelines.modeling import certainty, nodes, redivision, unlike
 
 RUN_INPUTS = ["params:seed", "params:device", "checkpoints"]
+PREDICTED_FROM = (
+    *("model_input", "baselines", "rehearsed_baselines"),
+    *("early_fusion", "ensemble", "late_fusions", "repeated_predictions"),
+)
 
 
-def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``baselines``, the models, ``predictions`` with intervals, and what these are worth."""
+def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any) -> Pipeline:
+    """Make ``baselines``, the models, ``predictions`` with intervals, and what these are worth.
+
+    Args:
+        modalities: Those that take part.
+        **kwargs: Not used.
+    """
+    tables = {name: f"{name}_embeddings" for name in modalities}
+    alone = {name: f"{name}_model" for name in modalities}
     return pipeline(
         [
             node(
                 nodes.assemble_clips,
-                inputs=[
-                    *("manifest", "splits", "visual_embeddings", "audio_embeddings"),
-                    "params:modeling.target",
-                ],
+                inputs={
+                    **{name: name for name in ("manifest", "splits")},
+                    "target": "params:modeling.target",
+                    **tables,
+                },
                 outputs="model_input",
                 name="assemble_clips",
                 tags=["cpu", "training"],
@@ -32,26 +46,24 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 name="fit_baselines",
                 tags=["cpu", "training"],
             ),
-            _training(nodes.train_visual_model, "visual_model"),
-            _training(nodes.train_audio_model, "audio_model"),
-            _training(nodes.train_early_fusion, "early_fusion"),
+            *(_modality_model(name) for name in modalities),
+            _training(nodes.training_alone("early_fusion"), "early_fusion"),
             node(
                 nodes.train_ensemble,
-                inputs=[
-                    "model_input",
-                    "visual_model",
-                    "audio_model",
-                    "params:modeling.transformer",
-                    "params:modeling.fine_tuning",
-                    *RUN_INPUTS,
-                ],
+                inputs={
+                    "model_input": "model_input",
+                    "transformer": "params:modeling.transformer",
+                    "fine_tuning": "params:modeling.fine_tuning",
+                    **_run_inputs(),
+                    **alone,
+                },
                 outputs="ensemble",
                 name="train_ensemble",
                 tags=["gpu", "training"],
             ),
             node(
                 nodes.fit_late_fusions,
-                inputs=["model_input", "visual_model", "audio_model"],
+                inputs={"model_input": "model_input", **alone},
                 outputs="late_fusions",
                 name="fit_late_fusions",
                 tags=["cpu", "training"],
@@ -72,11 +84,11 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
             ),
             node(
                 nodes.predict,
-                inputs=[
-                    *("model_input", "baselines", "rehearsed_baselines"),
-                    *("visual_model", "audio_model", "early_fusion", "ensemble"),
-                    *("late_fusions", "repeated_predictions", "params:seed"),
-                ],
+                inputs={
+                    **{name: name for name in PREDICTED_FROM},
+                    "seed": "params:seed",
+                    **alone,
+                },
                 outputs="point_predictions",
                 name="predict",
                 tags="cpu",
@@ -91,12 +103,17 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 name="measure_split_sensitivity",
                 tags="cpu",
             ),
-            *_certainty(),
+            *_certainty(tables),
         ],
         namespace="modeling",
         prefix_datasets_with_namespace=False,
         tags="modeling",
     )
+
+
+def _modality_model(modality: str) -> Pipeline:
+    """Return the modular pipeline of one modality: its Transformer alone."""
+    return pipeline([_training(nodes.training_alone("modality", modality), f"{modality}_model")])
 
 
 def _training(function: Any, output: str) -> Node:
@@ -114,8 +131,16 @@ def _training(function: Any, output: str) -> Node:
     )
 
 
-def _certainty() -> list[Node]:
-    """Intervals for a single clip, the flag for unlike clips, and the evidence for both."""
+def _run_inputs() -> dict[str, str]:
+    return {name.removeprefix("params:"): name for name in RUN_INPUTS}
+
+
+def _certainty(tables: Mapping[str, str]) -> list[Node]:
+    """Intervals for a single clip, the flag for unlike clips, and the evidence for both.
+
+    Args:
+        tables: Names of the tables of tokens, by modality.
+    """
     return [
         node(
             unlike.fit_novelty,
@@ -150,13 +175,17 @@ def _certainty() -> list[Node]:
         ),
         node(
             redivision.measure_redivided_coverage,
-            inputs=[
-                *("model_input", "manifest", "visual_embeddings", "audio_embeddings"),
-                *("params:modeling.target", "params:ingestion.splits"),
-                *("params:modeling.transformer", "params:modeling.training"),
-                *("params:modeling.fine_tuning", "params:certainty"),
-                *RUN_INPUTS,
-            ],
+            inputs={
+                **{name: name for name in ("model_input", "manifest")},
+                "target": "params:modeling.target",
+                "division": "params:ingestion.splits",
+                "transformer": "params:modeling.transformer",
+                "training": "params:modeling.training",
+                "fine_tuning": "params:modeling.fine_tuning",
+                "parameters": "params:certainty",
+                **_run_inputs(),
+                **tables,
+            },
             outputs="redivided_coverage",
             name="measure_redivided_coverage",
             tags=["gpu", "training"],
@@ -172,21 +201,14 @@ def _certainty() -> list[Node]:
             tags="cpu",
         ),
         node(
-            unlike.embed_unlike_clips,
-            inputs=[
-                *("model_input", "frames", "autoencoder", "params:visual.embedding"),
-                *("params:certainty", "params:seed", "params:device"),
-            ],
-            outputs="unlike_clips",
-            name="embed_unlike_clips",
-            tags="gpu",
-        ),
-        node(
             unlike.gather_evidence,
-            inputs=[
-                *("model_input", "novelty_model", "novelty", "unlike_clips"),
-                *("point_predictions", "params:certainty", "params:seed"),
-            ],
+            inputs={
+                **{name: name for name in ("model_input", "novelty_model", "novelty")},
+                "point_predictions": "point_predictions",
+                "certainty": "params:certainty",
+                "seed": "params:seed",
+                **{name: f"{name}_unlike_clips" for name in tables if MODALITIES[name].altered},
+            },
             outputs="novelty_evidence",
             name="gather_evidence",
             tags="cpu",

@@ -39,8 +39,6 @@ logger = logging.getLogger(__name__)
 def measure_redivided_coverage(
     model_input: ModelInput,
     manifest: pd.DataFrame,
-    visual_embeddings: StageTable,
-    audio_embeddings: StageTable,
     target: TargetParameters,
     division: SplitParameters,
     transformer: TransformerConfig,
@@ -50,6 +48,7 @@ def measure_redivided_coverage(
     seed: int,
     device: str,
     checkpoints: Path,
+    **embeddings: StageTable,
 ) -> list[dict[str, Any]]:
     """Divide, train, calibrate and test anew, and count how often intervals hold the truth.
 
@@ -75,7 +74,7 @@ def measure_redivided_coverage(
 
     def measure(seed: int) -> list[dict[str, Any]]:
         splits = assign_splits(manifest, division, seed)
-        clips = assemble(manifest, splits, visual_embeddings, audio_embeddings, target)
+        clips = assemble(manifest, splits, embeddings, target)
         clips = dataclasses.replace(clips, label=model_input.name_of(f"{DIVISION}{seed}"))
         setting = lineup.Setting(seed=seed, device=device, checkpoints=checkpoints)
         predictions = lineup.train_and_predict_ensemble(clips, recipe, setting)

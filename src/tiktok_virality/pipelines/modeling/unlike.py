@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation import novelty as novelties
 from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.conformal import share_interval
 from tiktok_virality.evaluation.novelty import NoveltyModel, flags_possible
-from tiktok_virality.evaluation.unlike_clips import ALTERATIONS
-from tiktok_virality.execution import Done, StageItem
-from tiktok_virality.models.baselines import pool_tokens
-from tiktok_virality.models.configs import MODALITIES
-from tiktok_virality.models.trained import TrainedModel
+from tiktok_virality.evaluation.unlike_clips import IDS
 from tiktok_virality.pipelines.modeling.certainty import JUDGED
-from tiktok_virality.schema import SPLITS, DataError
+from tiktok_virality.schema import SPLITS
 from tiktok_virality.training.corpus import LabelledClips, ModelInput, pooled
-from tiktok_virality.training.parameters import EmbeddingParameters
-
-IDS: Final = "video_id"
-NO_AUDIO_EVIDENCE: Final = (
-    "Not measured, as only pictures were altered. The sound of a clip counts towards its distance, "
-    "but nothing here shows that unlike sounds are found."
-)
 
 logger = logging.getLogger(__name__)
 
@@ -84,60 +72,34 @@ def flag_unlike_clips(
     return pd.concat(tables, ignore_index=True)
 
 
-def embed_unlike_clips(
-    model_input: ModelInput,
-    frames: StageTable,
-    autoencoder: TrainedModel,
-    embedding: EmbeddingParameters,
-    certainty: CertaintyParameters,
-    seed: int,
-    device: str,
-) -> dict[str, np.ndarray]:
-    """Alter the frames of test clips in every way, and embed them as all clips are embedded.
-
-    Returns:
-        ``video_id`` [N], and each clip's pooled visual embedding after each alteration, [N, D].
-
-    Raises:
-        DataError: No test clip has frames.
-    """
-    from tiktok_virality.stages.embedding import ClipEmbedder
-
-    there = [video_id for video_id in model_input.splits["test"].ids if video_id in frames]
-    if not there:
-        raise DataError("No test clip has frames, so none can be altered; see the log of `frames`.")
-    rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(there), min(certainty.altered_clips, len(there)), replace=False)
-    embedder = ClipEmbedder(autoencoder, (embedding.grid_height, embedding.grid_width), device)
-    embedder.setup()
-    ids = [there[index] for index in sorted(chosen)]
-    tokens = [_embed_alterations(embedder, frames, video_id, rng) for video_id in ids]
-    return {
-        IDS: np.asarray(ids, dtype=np.str_),
-        **{
-            name: pool_tokens([each[name] for each in tokens], model_input.token_sizes["visual"])
-            for name in ALTERATIONS
-        },
-    }
-
-
 def gather_evidence(
     model_input: ModelInput,
     novelty_model: dict[str, np.ndarray],
     novelty: pd.DataFrame,
-    unlike_clips: dict[str, np.ndarray],
     point_predictions: pd.DataFrame,
     certainty: CertaintyParameters,
     seed: int,
+    **altered: dict[str, np.ndarray],
 ) -> dict[str, Any]:
     """Show whether the flag works: how often it is wrong, what it finds, and what it is good for.
 
+    Args:
+        model_input: The clips.
+        novelty_model: What is usual.
+        novelty: What was flagged.
+        point_predictions: Of the ensemble, among others.
+        certainty: How often the flag may be wrong.
+        seed: The main seed.
+        **altered: By modality, the pooled tokens of altered test clips, one array per alteration,
+            and their ``video_id``.
+
     Returns:
         ``alpha``, ``calibration_clips``, ``can_flag``; ``false_alarms`` among test clips as they
-        are; ``unlike``: for each alteration the share ``detected``, with a 95 % interval by
-        creator, and the ``auroc`` against test clips as they are; ``audio``: what is not shown;
-        ``error``: the mean absolute error of the ensemble on flagged and on other test clips, and
-        the rank correlation of distance and absolute error.
+        are; ``unlike``: for each alteration of each modality the share ``detected``, with a 95 %
+        interval by creator, and the ``auroc`` against test clips as they are; ``untried``: the
+        modalities of which no altered clips were tried; ``error``: the mean absolute error of the
+        ensemble on flagged and on other test clips, and the rank correlation of distance and
+        absolute error.
     """
     model = NoveltyModel.from_arrays(novelty_model)
     test = model_input.splits["test"]
@@ -148,42 +110,9 @@ def gather_evidence(
         "calibration_clips": len(model.calibration),
         "can_flag": flags_possible(len(model.calibration), certainty.novelty_alpha),
         "false_alarms": _share(table["flagged"], creators.loc[table.index]),
-        "unlike": _detections(model, model_input, table, unlike_clips, certainty.novelty_alpha),
-        "audio": NO_AUDIO_EVIDENCE,
+        "unlike": list(_detections(model, model_input, table, altered, certainty.novelty_alpha)),
+        "untried": [name for name in model_input.modalities if name not in altered],
         "error": _errors(table, point_predictions, seed),
-    }
-
-
-@dataclass(frozen=True, kw_only=True)
-class _InMemory:
-    """Frames that are there already, as a stage item's payload."""
-
-    pixels: np.ndarray
-    timestamps_seconds: np.ndarray
-
-    def load(self) -> dict[str, np.ndarray]:
-        return {"pixels": self.pixels, "timestamps_seconds": self.timestamps_seconds}
-
-
-def _embed_alterations(
-    embedder: Any, frames: StageTable, video_id: str, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """Return the tokens of one clip after each alteration, float32 [T, D]."""
-    row = frames.row(video_id, ["pixels", "timestamps_seconds"])
-    items = [
-        StageItem(
-            video_id=name,
-            digest=name,
-            payload=_InMemory(
-                pixels=alter(row["pixels"], rng), timestamps_seconds=row["timestamps_seconds"]
-            ),
-        )
-        for name, alter in ALTERATIONS.items()
-    ]
-    return {
-        outcome.video_id: np.asarray(outcome.columns["tokens"], dtype=np.float32)
-        for outcome in embedder(items)
-        if isinstance(outcome, Done)
     }
 
 
@@ -191,26 +120,26 @@ def _detections(
     model: NoveltyModel,
     model_input: ModelInput,
     usual: pd.DataFrame,
-    unlike_clips: dict[str, np.ndarray],
+    altered: Mapping[str, Mapping[str, np.ndarray]],
     alpha: float,
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
+    """Yield what was found of each alteration of each modality."""
     test = model_input.splits["test"]
-    places = [list(test.ids).index(video_id) for video_id in unlike_clips[IDS]]
+    place = {video_id: index for index, video_id in enumerate(test.ids)}
     unaltered = _embeddings(test, model_input)
-    rows = []
-    for name in ALTERATIONS:
-        altered = {key: values[places] for key, values in unaltered.items()}
-        altered["visual"] = unlike_clips[name]
-        distances = model.distances(altered)
-        flagged = pd.Series(model.p_values(distances) <= alpha)
-        rows.append(
-            {
+    for modality, clips in altered.items():
+        known = np.isin(clips[IDS], list(place))
+        places = [place[video_id] for video_id in clips[IDS][known]]
+        for name in (name for name in clips if name != IDS):
+            embeddings = {key: values[places] for key, values in unaltered.items()}
+            distances = model.distances(embeddings | {modality: clips[name][known]})
+            flagged = pd.Series(model.p_values(distances) <= alpha)
+            yield {
+                "modality": modality,
                 "alteration": name,
                 **_share(flagged, pd.Series(test.groups[places].astype(str))),
                 "auroc": novelties.separation(usual["distance"].to_numpy(), distances),
             }
-        )
-    return rows
 
 
 def _errors(table: pd.DataFrame, point_predictions: pd.DataFrame, seed: int) -> dict[str, Any]:
@@ -242,4 +171,4 @@ def _share(flagged: pd.Series, creators: pd.Series) -> dict[str, Any]:
 def _embeddings(clips: LabelledClips, model_input: ModelInput) -> dict[str, np.ndarray]:
     """Return pooled embeddings by modality, [N, D]; NaN where a clip lacks it."""
     features = pooled(clips, model_input.token_sizes)
-    return {name: getattr(features, name) for name in MODALITIES}
+    return dict(features.modalities)

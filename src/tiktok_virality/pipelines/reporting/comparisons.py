@@ -10,7 +10,7 @@ import pandas as pd
 
 from tiktok_virality.evaluation.intervals import ClusterBootstrap, Comparison
 from tiktok_virality.evaluation.significance import ClusterSignFlips, holm
-from tiktok_virality.models.roles import ROLES, role_of
+from tiktok_virality.models.roles import order_of, role_of
 from tiktok_virality.schema import DataError
 
 CHALLENGER: Final = "ensemble"
@@ -134,13 +134,11 @@ def _rows_of_seed(test: pd.DataFrame, main_seed: int, seed: int) -> pd.DataFrame
 
 
 def _references(by_model: Mapping[str, pd.DataFrame], regime: str) -> list[str]:
-    """Return what the ensemble is compared with, in the order of `ROLES`."""
+    """Return what the ensemble is compared with, in the order of `order_of`."""
     names = [
         name
-        for name in ROLES
-        if name in by_model
-        and role_of(name) in COMPARED_WITH
-        and by_model[name]["regime"].iloc[0] == regime
+        for name in sorted(by_model, key=order_of)
+        if role_of(name) in COMPARED_WITH and by_model[name]["regime"].iloc[0] == regime
     ]
     if not names:
         raise DataError(

@@ -35,11 +35,11 @@ def describe_rejects(rejected_videos: pd.DataFrame) -> list[dict[str, Any]]:
     return _by_reason(rejected_videos)
 
 
-def describe_stage(name: str, table: StageTable) -> dict[str, Any]:
-    """Return how the clips of a stage ended, with the reasons of those without a result."""
+def describe_modality(name: str, table: StageTable) -> dict[str, Any]:
+    """Return how many clips have a modality, and why others lack it."""
     absent = pd.DataFrame(table.absent.items(), columns=["video_id", "reason"])
     return {
-        "stage": name,
+        "modality": name,
         "done": len(table),
         "absent": _by_reason(absent.assign(detail="")),
         "failed": _by_reason(table.failed),

@@ -156,7 +156,7 @@ class NoveltyEvidence(Evidence):
         can_flag: Whether there are enough of them for any clip to be flagged.
         false_alarms: Test clips as they are.
         unlike: One row per alteration.
-        audio: What is shown of unlike sounds, in words.
+        untried: Modalities of which no altered clips were tried.
         error: Of the ensemble on flagged clips beside the others.
     """
 
@@ -165,7 +165,7 @@ class NoveltyEvidence(Evidence):
     can_flag: bool
     false_alarms: Flagged
     unlike: list[UnlikeClips]
-    audio: str
+    untried: list[str]
     error: ErrorBeside
 
 

@@ -26,7 +26,6 @@ from tiktok_virality.pipelines.reporting.json_values import json_ready
 from tiktok_virality.pipelines.reporting.sample import SampledClip
 from tiktok_virality.pipelines.reporting.target_words import TargetWords
 from tiktok_virality.pipelines.reporting.verdict import reach_verdict
-from tiktok_virality.schema import DataError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
@@ -115,9 +114,8 @@ def summarise_corpus(
     manifest: pd.DataFrame,
     rejected_videos: pd.DataFrame,
     splits: pd.DataFrame,
-    frames: StageTable,
-    audio_embeddings: StageTable,
     ground_truth: dict[str, Any] | None,
+    **embeddings: StageTable,
 ) -> dict[str, Any]:
     """Say how many clips of whom there are, what was lost on the way, and what was planted."""
     rows = corpus.split_rows(manifest, splits)
@@ -128,27 +126,17 @@ def summarise_corpus(
             for name, part in rows.groupby("split", sort=False)
         },
         "rejected": corpus.describe_rejects(rejected_videos),
-        "stages": [
-            corpus.describe_stage("frames", frames),
-            corpus.describe_stage("audio_embeddings", audio_embeddings),
-        ],
+        "modalities": [corpus.describe_modality(name, table) for name, table in embeddings.items()],
         "synthetic": corpus.describe_planting(rows, ground_truth),
     }
     return dict(json_ready(summary))
 
 
-def summarise_training(
-    autoencoder: TrainedModel,
-    visual_model: TrainedModel,
-    audio_model: TrainedModel,
-    early_fusion: TrainedModel,
-    ensemble: TrainedModel,
-) -> dict[str, Any]:
+def summarise_training(**models: TrainedModel) -> dict[str, Any]:
     """Return size and loss history of every trained model, by name."""
-    models = (autoencoder, visual_model, audio_model, early_fusion, ensemble)
     return {
         model.name: {"parameter_count": model.parameter_count, "history": model.history}
-        for model in models
+        for model in models.values()
     }
 
 
@@ -162,18 +150,12 @@ def sample_held_out_clips(
     reporting: ReportingParameters,
     seed: int,
 ) -> list[SampledClip]:
-    """Take a random few clips of the test split, with what is seen, said, true and predicted.
-
-    Raises:
-        DataError: There are no transcripts yet.
-    """
-    if transcripts is None:
-        raise DataError(
-            "There are no transcripts: run the audio pipeline, `kedro run --pipeline audio`."
-        )
+    """Take a random few clips of the test split, with what is seen, said, true and predicted."""
     test = measured.of_main_seed(predictions, seed, "test")
     words = _words(target)
-    said = dict(zip(transcripts["video_id"], transcripts["text"], strict=True))
+    said: dict[str, str] = {}
+    if transcripts is not None:
+        said = dict(zip(transcripts["video_id"], transcripts["text"], strict=True))
     seconds = dict(zip(manifest["video_id"], manifest["duration_seconds"], strict=True))
     models = (verdict["model"], verdict["baseline"])
     by_model = {name: test[test["model"] == name].set_index("video_id") for name in models}
@@ -206,11 +188,14 @@ def plot_autoencoder_loss(training_summary: dict[str, Any]) -> Plot:
 
 
 def plot_ensemble_loss(training_summary: dict[str, Any]) -> Plot:
-    """Draw the losses of both modality models, the ensemble and the early fusion, by epoch."""
+    """Draw the losses of the modality models, the ensemble and the early fusion, by epoch."""
     from tiktok_virality.pipelines.reporting import plots
 
-    histories = {name: model["history"] for name, model in training_summary.items()}
-    del histories["autoencoder"]
+    histories = {
+        name: model["history"]
+        for name, model in training_summary.items()
+        if name != "autoencoder"  # its loss is of pixels
+    }
     return plots.loss_plot(histories, "loss (mean squared error)", constant=1.0)
 
 
@@ -284,12 +269,12 @@ def write_report(
     corpus_summary: dict[str, Any],
     training_summary: dict[str, Any],
     clip_sample: list[SampledClip],
-    reconstructions: dict[str, Any],
     coverage: dict[str, Any] | None,
     novelty_evidence: dict[str, Any] | None,
     split_sensitivity: list[dict[str, Any]] | None,
     target: TargetParameters,
     parameters: dict[str, Any],
+    reconstructions: dict[str, Any] | None = None,
     **plots: Plot,
 ) -> str:
     """Write the report as one page of HTML that needs nothing but itself.

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 from pydantic import BaseModel
 
+from tiktok_virality.demo.senses import sense_of
 from tiktok_virality.pipelines.reporting import palette, pictures, wording
 from tiktok_virality.pipelines.reporting.evidence import (
     EVERYTHING,
@@ -60,7 +61,8 @@ class Results:
         corpus: Of `summarise_corpus`.
         training: Of `summarise_training`.
         clips: The sampled clips.
-        reconstructions: Held-out originals and what the autoencoder made of them.
+        reconstructions: Held-out originals and what the autoencoder made of them; ``None`` where
+            there is none.
         coverage: Of intervals for single clips; ``None`` where it was not measured.
         novelty: Evidence for the flag of unlike clips; ``None`` where there is none.
         split_scores: By way of splitting; empty where it was not measured.
@@ -75,7 +77,7 @@ class Results:
     corpus: Mapping[str, Any]
     training: Mapping[str, Any]
     clips: Sequence[SampledClip]
-    reconstructions: Mapping[str, Any]
+    reconstructions: Mapping[str, Any] | None
     coverage: Coverage | None
     novelty: NoveltyEvidence | None
     split_scores: Sequence[SplitScore]
@@ -108,7 +110,7 @@ def render(results: Results) -> str:
         words=results.words,
         courses={name: _course(model) for name, model in results.training.items()},
         spans=_spans(results),
-        strips=_strips(results.reconstructions),
+        strips=_strips(results.reconstructions) if results.reconstructions else [],
         clips=_cards(results),
         scale=_scale(results),
         seed=results.parameters["seed"],
@@ -245,15 +247,14 @@ def _ceiling(results: Results) -> list[dict[str, Any]]:
     if results.corpus["synthetic"] is None:
         return []
     rows = []
-    for modality, reachable in results.corpus["synthetic"]["reachable_r2"].items():
+    for sense, reachable in results.corpus["synthetic"]["reachable_r2"].items():
         trained = [
             row
             for row in main_rows(results.leaderboard, "test")
-            if row["modality"] == modality and row["model"] in results.training
+            if sense_of(row["modality"]) == sense and row["role"] in ("modality", "ensemble")
         ]
-        if modality == "visual+audio":
-            trained = [row for row in trained if row["model"] == results.verdict["model"]]
-        rows.append({"modality": modality, **reachable, "reached": trained[0]})
+        if trained:
+            rows.append({"sense": sense, **reachable, "reached": trained[0]})
     return rows
 
 

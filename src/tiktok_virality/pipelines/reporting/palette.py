@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import Final
 
+from tiktok_virality.modalities import MODALITIES
+
 GREY: Final = "#8b929b"
+OF_MODALITIES: Final = ("#2a9d6f", "#d9822b", "#7a9a2e", "#c05a8c", "#3d8f9e", "#a07a4a")
+"""In turn, in the order of the registry."""
+
 COLOURS: Final[Mapping[str, str]] = {
     "ensemble": "#2f7fc1",
-    "visual": "#2a9d6f",
-    "audio": "#d9822b",
     "early_fusion": "#9a6fb8",
     "late_fusion_mean": "#9a6fb8",
     "late_fusion_gate": "#9a6fb8",
     "late_fusion_stacking": "#9a6fb8",
     "autoencoder": "#b0574f",
+    **dict(zip(MODALITIES, cycle(OF_MODALITIES), strict=False)),
 }
 
 

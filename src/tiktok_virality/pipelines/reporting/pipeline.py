@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
+from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.pipelines.reporting import nodes
 
 TARGET = "params:modeling.target"
 SETTINGS = ["params:reporting", "params:seed"]
 REPORTED = (
     *("verdict", "leaderboard", "comparisons", "corpus_summary", "training_summary"),
-    *("clip_sample", "reconstructions", "coverage", "novelty_evidence", "split_sensitivity"),
-    "parameters",
+    *("clip_sample", "coverage", "novelty_evidence", "split_sensitivity", "parameters"),
 )
 PLOTS = (
     *("leaderboard_plot", "comparisons_plot", "actual_vs_predicted_plot", "ensemble_loss_plot"),
-    *("autoencoder_loss_plot", "coverage_plot", "novelty_plot", "split_sensitivity_plot"),
+    *("coverage_plot", "novelty_plot", "split_sensitivity_plot"),
 )
+DRAWN_OF: dict[str, tuple[Callable[..., Any], str, str]] = {
+    "autoencoder": (nodes.plot_autoencoder_loss, "training_summary", "autoencoder_loss_plot"),
+    "reconstructions": (
+        nodes.draw_reconstructions,
+        "reconstructions",
+        "reconstructions_picture",
+    ),
+}
+"""How each model or exhibit of a modality is drawn: the node, what it reads, what it makes."""
 
 
-def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``leaderboard``, ``comparisons``, ``verdict``, the figures and ``report``."""
+def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any) -> Pipeline:
+    """Make ``leaderboard``, ``comparisons``, ``verdict``, the figures and ``report``.
+
+    Args:
+        modalities: Those that take part.
+        **kwargs: Not used.
+    """
+    models = [name for each in modalities for name in MODALITIES[each].models]
+    exhibits = [name for each in modalities for name in MODALITIES[each].exhibits]
     return pipeline(
-        [*_findings(), *_figures(), _report()],
+        [
+            *_findings(modalities, models),
+            *_figures([*models, *exhibits]),
+            _report(exhibits, models),
+        ],
         namespace="reporting",
         prefix_datasets_with_namespace=False,
         tags=["reporting", "cpu"],
     )
 
 
-def _findings() -> list[Node]:
+def _findings(modalities: Sequence[str], models: Sequence[str]) -> list[Node]:
     return [
         node(
             nodes.build_leaderboard,
@@ -54,16 +74,20 @@ def _findings() -> list[Node]:
         ),
         node(
             nodes.summarise_corpus,
-            inputs=[
-                *("manifest", "rejected_videos", "splits"),
-                *("frames", "audio_embeddings", "ground_truth"),
-            ],
+            inputs={
+                **{n: n for n in ("manifest", "rejected_videos", "splits", "ground_truth")},
+                **{name: f"{name}_embeddings" for name in modalities},
+            },
             outputs="corpus_summary",
             name="summarise_corpus",
         ),
         node(
             nodes.summarise_training,
-            inputs=["autoencoder", "visual_model", "audio_model", "early_fusion", "ensemble"],
+            inputs={
+                **{name: name for name in models},
+                **{name: f"{name}_model" for name in modalities},
+                **{name: name for name in ("early_fusion", "ensemble")},
+            },
             outputs="training_summary",
             name="summarise_training",
         ),
@@ -80,7 +104,7 @@ def _findings() -> list[Node]:
     ]
 
 
-def _figures() -> list[Node]:
+def _figures(of_modalities: Sequence[str]) -> list[Node]:
     drawn: dict[Callable[..., Any], tuple[list[str], str]] = {
         nodes.plot_leaderboard: (["leaderboard", "verdict", TARGET], "leaderboard_plot"),
         nodes.plot_comparisons: (["comparisons"], "comparisons_plot"),
@@ -89,25 +113,27 @@ def _figures() -> list[Node]:
             "actual_vs_predicted_plot",
         ),
         nodes.plot_ensemble_loss: (["training_summary"], "ensemble_loss_plot"),
-        nodes.plot_autoencoder_loss: (["training_summary"], "autoencoder_loss_plot"),
         nodes.plot_coverage: (["coverage"], "coverage_plot"),
         nodes.plot_novelty: (["novelty_evidence"], "novelty_plot"),
         nodes.plot_split_sensitivity: (["split_sensitivity"], "split_sensitivity_plot"),
-        nodes.draw_reconstructions: (["reconstructions"], "reconstructions_picture"),
         nodes.draw_clip_sample: (["clip_sample", TARGET], "clip_sample_picture"),
     }
+    for name in (name for name in of_modalities if name in DRAWN_OF):
+        function, source, output = DRAWN_OF[name]
+        drawn[function] = ([source], output)
     return [
         node(function, inputs=inputs, outputs=output)
         for function, (inputs, output) in drawn.items()
     ]
 
 
-def _report() -> Node:
+def _report(exhibits: Sequence[str], models: Sequence[str]) -> Node:
+    losses = [f"{name}_loss_plot" for name in models if name in DRAWN_OF]
     return node(
         nodes.write_report,
         inputs={
             **{name: name for name in REPORTED},
-            **{name: name for name in PLOTS},
+            **{name: name for name in (*PLOTS, *losses, *exhibits)},
             "target": TARGET,
         },
         outputs="report",

@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from tiktok_virality.modalities import EVERYTHING, MODALITIES
+from tiktok_virality.models.roles import RIDGE_PREFIX
+
 LABELS: Final[Mapping[str, str]] = {
-    "ridge": "ridge, both",
-    "ridge_visual": "ridge, visual",
-    "ridge_audio": "ridge, audio",
-    "boosting_visual": "gradient boosting, visual",
-    "boosting_audio": "gradient boosting, audio",
-    "gradient_boosting": "gradient boosting, both",
+    "ridge": "ridge, everything",
+    "gradient_boosting": "gradient boosting, everything",
     "metadata_boosting": "gradient boosting, metadata",
+    "tfidf": "ridge on words",
     "mlp": "small neural network",
-    "nearest_visual": "clips that look most alike",
+    "nearest": "clips that are most alike",
     "duration": "duration alone",
     "creator_history": "history of the creator",
     "late_fusion_mean": "late fusion, mean",
     "late_fusion_gate": "late fusion, gate",
     "late_fusion_stacking": "late fusion, stacking",
-    "visual": "visual Transformer",
-    "audio": "audio Transformer",
-    "planted_visual": "all that the picture tells",
-    "planted_audio": "all that the sound tells",
+    "planted_picture": "all that the picture tells",
+    "planted_sound": "all that the sound tells",
     "planted_both": "all that both tell",
     "planted_boosting": "gradient boosting, true factors",
+    **{name: f"{name} Transformer" for name in MODALITIES},
+    **{f"{RIDGE_PREFIX}{name}": f"ridge, {name}" for name in MODALITIES},
 }
 
 SEES: Final[Mapping[str, str]] = {
     "none": "nothing",
     "metadata": "metadata",
-    "visual": "picture",
-    "audio": "sound",
-    "visual+audio": "picture and sound",
+    "words": "words",
+    EVERYTHING: "everything",
+    **{name: modality.words for name, modality in MODALITIES.items()},
 }
 
 REGIMES: Final[Mapping[str, str]] = {
@@ -124,9 +124,9 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
-def plural(amount: int, noun: str) -> str:
-    """Write an amount with its noun: ``1 clip``, ``96 clips``."""
-    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+def plural(amount: int, noun: str, nouns: str | None = None) -> str:
+    """Write an amount with its noun: ``1 clip``, ``96 clips``, ``2 modalities``."""
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {nouns or noun + 's'}"
 
 
 def _three_digits(value: float) -> str:

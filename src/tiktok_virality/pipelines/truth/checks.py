@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from tiktok_virality.demo.senses import PICTURE, SOUND, sense_of
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.reporting.wording import (
     label,
@@ -38,8 +39,8 @@ LEAST_LEAK: Final = 2
 
 SHARE_NAME: Final = "The ensemble finds what can be found"
 
-ALONE: Final = ("visual", "audio")
-"""Modalities of models that see or hear, not both."""
+ALONE: Final = (PICTURE, SOUND)
+"""Senses of models that see or hear, not both."""
 
 
 def checks_of(findings: WorldFindings) -> tuple[Check, ...]:
@@ -93,12 +94,12 @@ def modalities_alone_stay_low(findings: WorldFindings) -> Check:
 
 def sound_finds_nothing(findings: WorldFindings) -> Check:
     """What is said does not move these views."""
-    return _stay_low(findings, ("audio",), "Sound alone finds nothing")
+    return _stay_low(findings, (SOUND,), "Sound alone finds nothing")
 
 
 def pictures_find_nothing(findings: WorldFindings) -> Check:
     """What is seen does not move these views."""
-    return _stay_low(findings, ("visual",), "The picture alone finds nothing")
+    return _stay_low(findings, (PICTURE,), "The picture alone finds nothing")
 
 
 def no_skill_beyond_chance(findings: WorldFindings) -> Check:
@@ -187,11 +188,11 @@ CHECKS: Final[Mapping[str, Sequence[Callable[[WorldFindings], Check]]]] = {
 """By world; coverage is checked over all of them together."""
 
 
-def _stay_low(findings: WorldFindings, modalities: Sequence[str], name: str) -> Check:
+def _stay_low(findings: WorldFindings, senses: Sequence[str], name: str) -> Check:
     models = [
         score
         for score in findings.scores
-        if score.regime == "content" and score.modality in modalities
+        if score.regime == "content" and sense_of(score.modality) in senses
     ]
     failing = [score for score in models if not _is_low(score)]
     best = max(models, key=lambda score: score.r2)

@@ -9,9 +9,10 @@ from typing import Final
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from tiktok_virality.demo.senses import sense_of
 from tiktok_virality.pipelines.reporting.palette import GREY, SERIES, colour, faint
 from tiktok_virality.pipelines.reporting.plots import FONT, TEXT, bars_of_error, panels, plain
-from tiktok_virality.pipelines.reporting.wording import REGIMES, SEES, label, number
+from tiktok_virality.pipelines.reporting.wording import REGIMES, label, number
 from tiktok_virality.pipelines.truth.findings import Leak, ModelScore, WorldFindings
 from tiktok_virality.pipelines.truth.planted import BOOSTING, CEILINGS
 
@@ -110,7 +111,7 @@ def _in_groups(worlds: Sequence[WorldFindings]) -> list[str]:
         known,
         key=lambda name: (
             name == BOOSTING,
-            order.index(known[name].modality),
+            order.index(sense_of(known[name].modality)),
             DRAWN_ROLES.index(known[name].role),
             name,
         ),
@@ -118,13 +119,13 @@ def _in_groups(worlds: Sequence[WorldFindings]) -> list[str]:
 
 
 def _ceilings(findings: WorldFindings, models: Sequence[str]) -> Iterator[go.Scatter]:
-    """Yield a line at the reachable R² of each modality, along the models that know it."""
-    for modality, reachable in findings.reachable.items():
+    """Yield a line at the reachable R² by each sense, along the models that have it."""
+    for sense, reachable in findings.reachable.items():
         rows = [
             index
             for index, model in enumerate(models)
             for score in findings.scores
-            if score.model == model and score.modality == modality
+            if score.model == model and sense_of(score.modality) == sense
             if score.regime == "content"
         ]
         if rows:
@@ -133,7 +134,7 @@ def _ceilings(findings: WorldFindings, models: Sequence[str]) -> Iterator[go.Sca
                 x=[reachable, reachable],
                 y=[0.45 - min(rows), -0.45 - max(rows)],
                 line={"color": LINE, "width": 2.5},
-                hovertemplate=f"reachable from {SEES.get(modality, modality)}: "
+                hovertemplate=f"reachable from {sense}: "
                 f"{number(reachable, 3)}<extra>{findings.world}</extra>",
             )
 

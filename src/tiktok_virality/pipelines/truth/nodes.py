@@ -71,8 +71,8 @@ def add_planted_rows(
     """Add what models would predict that are shown the planted factors.
 
     Returns:
-        The predictions, then those of ``planted_visual``, ``planted_audio`` and ``planted_both``
-        (all that a model of that modality can know) and of ``planted_boosting`` (gradient boosting
+        The predictions, then those of ``planted_picture``, ``planted_sound`` and ``planted_both``
+        (all that a model of that sense can know) and of ``planted_boosting`` (gradient boosting
         that learned from the true factors), with the main seed.
 
     Raises:

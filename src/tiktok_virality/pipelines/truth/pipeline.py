@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
 from tiktok_virality.demo.config import World
+from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.pipelines import modeling, reporting
 from tiktok_virality.pipelines.truth import nodes
 from tiktok_virality.pipelines.truth.worlds import TRUTH_WORLDS
 
-SHARED: Final = (
-    *("demo_clips", "splits", "visual_embeddings", "audio_embeddings"),
-    *("novelty", "checkpoints"),
-)
-"""What all worlds have in common: only the views differ."""
+SHARED: Final = ("demo_clips", "splits", "novelty", "checkpoints")
+"""What all worlds have in common, besides the tokens: only the views differ."""
 
 MEASURED: Final = ("predictions", "coverage", "split_sensitivity")
 
 
-def create_pipeline(**kwargs: Any) -> Pipeline:
+def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any) -> Pipeline:
     """Make ``truth`` and its page from a planted corpus whose clips are embedded.
 
     Every world is a namespace and a tag: ``--tags interaction`` runs one of them, and renews the
     page with what is there of the others.
+
+    Args:
+        modalities: Those that take part.
+        **kwargs: Not used.
     """
-    unlike = modeling.create_pipeline().to_outputs("novelty")
+    unlike = modeling.create_pipeline(modalities).to_outputs("novelty")
     return pipeline(
         [
-            *(_world(name) for name in TRUTH_WORLDS),
+            *(_world(name, modalities) for name in TRUTH_WORLDS),
             pipeline([unlike, *_conclusion()], tags=TRUTH_WORLDS),
         ],
         tags="truth",
     )
 
 
-def _world(name: World) -> Pipeline:
+def _world(name: World, modalities: Sequence[str]) -> Pipeline:
     """Return what is trained and measured in one world: the nodes of modeling and reporting."""
-    trained = modeling.create_pipeline()
+    trained = modeling.create_pipeline(modalities)
     common = trained.to_outputs("novelty")
     everything = pipeline(
         [
@@ -77,7 +80,7 @@ def _world(name: World) -> Pipeline:
                 tags="cpu",
             ),
             pipeline(
-                reporting.create_pipeline().to_outputs("leaderboard", "comparisons"),
+                reporting.create_pipeline(modalities).to_outputs("leaderboard", "comparisons"),
                 inputs={"predictions": "judged_predictions"},
             ),
             node(
@@ -98,6 +101,7 @@ def _world(name: World) -> Pipeline:
         inputs={
             "corpus_manifest": "manifest",
             **{shared: shared for shared in SHARED},
+            **{f"{each}_embeddings": f"{each}_embeddings" for each in modalities},
         },
         outputs={"findings": f"{name}_findings"},
         parameters={each for each in everything.inputs() if each.startswith("params:")},

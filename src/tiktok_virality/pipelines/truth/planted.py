@@ -10,15 +10,16 @@ import pandas as pd
 
 from tiktok_virality.demo.planting import perfect_predictions
 from tiktok_virality.demo.scripts import THEMES
+from tiktok_virality.demo.senses import BOTH, PICTURE, SOUND
 from tiktok_virality.models.roles import regime_of
-from tiktok_virality.schema import DataError, Modality
+from tiktok_virality.schema import DataError
 
-CEILINGS: Final[Mapping[Modality, str]] = {
-    "visual": "planted_visual",
-    "audio": "planted_audio",
-    "visual+audio": "planted_both",
+CEILINGS: Final[Mapping[str, str]] = {
+    PICTURE: "planted_picture",
+    SOUND: "planted_sound",
+    BOTH: "planted_both",
 }
-"""The model of each modality that predicts all that can be known from it."""
+"""The model of each sense that predicts all that can be known by it."""
 
 BOOSTING: Final = "planted_boosting"
 """Gradient boosting that learned from the true factors, as others learn from embeddings."""
@@ -59,7 +60,7 @@ def planted_rows(
     ]
     creators = manifest.set_index("video_id")["creator_id"].loc[clips["video_id"]]
     boosted = _boosted(clips, factors(here), creators.to_numpy(dtype=str))
-    return pd.concat([*tables, _rows(clips, BOOSTING, "visual+audio", boosted, seed)])
+    return pd.concat([*tables, _rows(clips, BOOSTING, BOTH, boosted, seed)])
 
 
 def factors(planted_clips: pd.DataFrame) -> np.ndarray:
@@ -99,7 +100,7 @@ def _boosted(clips: pd.DataFrame, known: np.ndarray, creators: np.ndarray) -> np
 
 
 def _rows(
-    clips: pd.DataFrame, model: str, modality: Modality, y_pred: np.ndarray, seed: int
+    clips: pd.DataFrame, model: str, modality: str, y_pred: np.ndarray, seed: int
 ) -> pd.DataFrame:
     return clips.assign(
         model=model,

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from tiktok_virality.demo.senses import sense_of
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.reporting.evidence import (
     EVERYTHING,
@@ -54,7 +55,7 @@ def held_out_scores(leaderboard: Sequence[Row], world: str) -> tuple[ModelScore,
 
 
 def reachable_r2(scores: Sequence[ModelScore]) -> dict[str, float]:
-    """Return the R² of a perfect model of each modality on the test clips."""
+    """Return the R² of a perfect model of each sense on the test clips."""
     by_name = {score.model: score for score in scores}
     return {str(modality): by_name[name].r2 for modality, name in CEILINGS.items()}
 
@@ -151,7 +152,7 @@ def _score(rows: Sequence[Row], ceilings: Mapping[str, float]) -> ModelScore:
     main = rows[0]
     values = [float(row["r2"]) for row in rows]
     mean = statistics.fmean(values)
-    reachable = ceilings.get(main["modality"]) if main["regime"] != "creator" else None
+    reachable = ceilings.get(sense_of(main["modality"])) if main["regime"] != "creator" else None
     wanted = ("model", "regime", "role", "modality", "r2", "r2_low", "r2_high", "spearman")
     skill = ("skill_mean", "skill_mean_low", "skill_mean_high")
     return ModelScore(

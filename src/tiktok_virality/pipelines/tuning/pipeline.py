@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kedro.pipeline import Pipeline, node, pipeline
 
+from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.pipelines import modeling
 from tiktok_virality.pipelines.tuning import nodes
 
 
-def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``tuned_parameters`` and ``tuned_settings``, from the clips that modeling reads."""
-    clips = modeling.create_pipeline().only_nodes_with_outputs("model_input")
+def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any) -> Pipeline:
+    """Make ``tuned_parameters`` and ``tuned_settings``, from the clips that modeling reads.
+
+    Args:
+        modalities: Those that take part.
+        **kwargs: Not used.
+    """
+    clips = modeling.create_pipeline(modalities).only_nodes_with_outputs("model_input")
     searching = pipeline(
         [
             node(

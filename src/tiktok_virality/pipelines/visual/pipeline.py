@@ -12,10 +12,11 @@ from tiktok_virality.pipelines.visual.nodes import (
     reconstruct_held_out,
     train_autoencoder,
 )
+from tiktok_virality.pipelines.visual.unlike import embed_unlike_clips
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``frames``, ``autoencoder``, ``reconstructions`` and ``visual_embeddings``."""
+    """Make ``frames``, ``autoencoder``, ``visual_embeddings`` and what is shown of it."""
     return pipeline(
         [
             node(
@@ -58,6 +59,16 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 inputs=["frames", "autoencoder", "params:visual.embedding", "params:device"],
                 outputs="visual_embeddings",
                 name="embed_clips",
+                tags="gpu",
+            ),
+            node(
+                embed_unlike_clips,
+                inputs=[
+                    *("splits", "frames", "autoencoder", "params:visual.embedding"),
+                    *("params:certainty", "params:seed", "params:device"),
+                ],
+                outputs="visual_unlike_clips",
+                name="embed_unlike_clips",
                 tags="gpu",
             ),
         ],

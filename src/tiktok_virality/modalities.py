@@ -1,0 +1,58 @@
+"""The modalities: what of a clip the models are told, each as a table of tokens of its own.
+
+A modality is a name, a table of tokens (the column ``tokens``, [T, D], of the stage
+``<name>_embeddings``), and how they are made: the pipeline ``pipelines.<name>``. Nothing behind
+these tables names one; `docs/modalities.md` says how to add another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+EVERYTHING: Final = "all"
+"""What a model knows that is shown every modality that takes part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality:
+    """One line of wiring.
+
+    Attributes:
+        words: What it tells of a clip, in words that people read.
+        parameters: Where the class of its block of parameters is: ``module:Class``.
+        needs: Other modalities whose pipeline makes what this one reads.
+        models: Models that are trained on the way to its tokens, and belong into the report.
+        exhibits: What else of it belongs into the report.
+        altered: Whether its pipeline embeds altered clips, ``<name>_unlike_clips``, on which the
+            flag for unlike clips is tried.
+    """
+
+    words: str
+    parameters: str
+    needs: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    exhibits: tuple[str, ...] = ()
+    altered: bool = False
+
+
+MODALITIES: Final[Mapping[str, Modality]] = {
+    "visual": Modality(
+        words="movement",
+        parameters="tiktok_virality.training.parameters:VisualParameters",
+        models=("autoencoder",),
+        exhibits=("reconstructions",),
+        altered=True,
+    ),
+    "audio": Modality(
+        words="voice", parameters="tiktok_virality.models.whisper_configs:AudioParameters"
+    ),
+}
+"""Those that there are, in the order in which tables and figures show them."""
+
+
+def with_needs(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the modalities whose pipelines must run so that these can be read."""
+    wanted = [*names, *(need for name in names for need in with_needs(MODALITIES[name].needs))]
+    return tuple(name for name in MODALITIES if name in wanted)
