@@ -35,7 +35,7 @@ SERVED_MODEL_CODE = Path(__file__).parent / "training" / "served_model.py"
 class ParameterHooks:
     """A run with a wrong parameter stops before its first node; a missing one has its default."""
 
-    @hook_impl
+    @hook_impl(tryfirst=True)  # others read what it has checked
     def after_context_created(self, context: KedroContext) -> None:
         """Check every parameter, those of pipelines that do not run included, and complete them.
 
@@ -62,7 +62,7 @@ class PipelineHooks:
             pipeline_of,
         )
 
-        modalities = tuple(context.config_loader["parameters"].get("modalities") or MODALITIES)
+        modalities = tuple(context.config_loader["parameters"]["modalities"])
         for name in (name for name in READ_MODALITIES if name in pipelines):
             if modalities != tuple(MODALITIES):
                 pipelines[name] = pipeline_of(name, modalities)

@@ -15,6 +15,7 @@ from tiktok_virality.media.limits import IngestionParameters
 from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.schema import Config, ParameterError
 from tiktok_virality.training.parameters import (
+    LotteryParameters,
     ModelingParameters,
     StudyParameters,
     TuningParameters,
@@ -27,7 +28,7 @@ class Parameters(Config):
     Attributes:
         seed: Of every random choice.
         device: ``auto`` takes a GPU when there is one.
-        modalities: Those that take part, in any order.
+        modalities: Those that take part, by name; ``all`` for every one that there is.
     """
 
     seed: int = Field(ge=0)
@@ -41,6 +42,12 @@ class Parameters(Config):
     reporting: ReportingParameters
     tuning: TuningParameters
     study: StudyParameters
+    lottery: LotteryParameters = LotteryParameters()
+
+    @field_validator("modalities", mode="before")
+    @classmethod
+    def _every_modality(cls, names: Any) -> Any:
+        return tuple(MODALITIES) if names == "all" else names
 
     @field_validator("modalities")
     @classmethod

@@ -16,7 +16,7 @@ from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.decision_fusion import DecisionFusion, Decisions, fit_fusions
 from tiktok_virality.models.roles import regime_of
 from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
-from tiktok_virality.schema import SPLITS, Split
+from tiktok_virality.schema import Split
 from tiktok_virality.tracking import untracked
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips, ModelInput, pooled
 from tiktok_virality.training.launcher import TrainingRun
@@ -52,11 +52,13 @@ class Setting:
         seed: Of weights, dropout and the order of batches.
         device: ``auto``, ``cpu`` or ``cuda``.
         checkpoints: Folder of all trainings.
+        quiet: Neither print the epochs nor tell MLflow of them: one of hundreds of trainings.
     """
 
     seed: int
     device: str
     checkpoints: Path
+    quiet: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,7 @@ def train_model(
         checkpoints=setting.checkpoints,
         seed=setting.seed,
         device=setting.device,
+        quiet=setting.quiet,
     )
     train, validation = model_input.splits["train"], model_input.splits["validation"]
     return train_predictor(spec, train, validation, training, run, start)
@@ -175,8 +178,7 @@ def predict_all(
         The `COLUMNS`, a row per clip and model.
     """
     tables = []
-    for split in SPLITS:
-        clips = model_input.splits[split]
+    for split, clips in model_input.splits.items():
         is_known = split == "validation"
         ask = rehearse_log_views if is_known else predict_log_views
         for name, modality, y_pred in [
@@ -222,13 +224,13 @@ def train_and_predict_ensemble(
         As `predict_all`.
     """
     with untracked():
-        alone, ensemble = _train_late_fusion(setting, model_input, recipe)
+        alone, ensemble = train_late_fusion(setting, model_input, recipe)
     return predict_all(model_input, {}, {}, [*alone.values(), ensemble], {}, setting.seed)
 
 
 def _predictions_under(setting: Setting, model_input: ModelInput, recipe: Recipe) -> pd.DataFrame:
     named = replace(model_input, label=model_input.name_of(f"seed_{setting.seed}"))
-    alone, ensemble = _train_late_fusion(setting, named, recipe)
+    alone, ensemble = train_late_fusion(setting, named, recipe)
     early_fusion = train_model("early_fusion", named, recipe.transformer, recipe.training, setting)
     return predict_all(
         model_input,
@@ -240,7 +242,7 @@ def _predictions_under(setting: Setting, model_input: ModelInput, recipe: Recipe
     )
 
 
-def _train_late_fusion(
+def train_late_fusion(
     setting: Setting, model_input: ModelInput, recipe: Recipe
 ) -> tuple[dict[str, TrainedModel], TrainedModel]:
     """Train the modality models, and from them the ensemble."""

@@ -239,6 +239,18 @@ class TuningParameters(Config):
     gradient_boosting: BoostingSpace
 
 
+class LotteryParameters(Config):
+    """How the lottery of the truth benchmark is played.
+
+    Attributes:
+        worlds: How many are drawn.
+        seed: Of the draw.
+    """
+
+    worlds: int = Field(default=24, ge=2)
+    seed: int = Field(default=7, ge=0)
+
+
 class StudyParameters(Config):
     """The parameters of the frame-skip study.
 

@@ -13,7 +13,7 @@ from tiktok_virality.demo.senses import sense_of
 from tiktok_virality.pipelines.reporting.palette import GREY, SERIES, colour, faint
 from tiktok_virality.pipelines.reporting.plots import FONT, TEXT, bars_of_error, panels, plain
 from tiktok_virality.pipelines.reporting.wording import REGIMES, label, number
-from tiktok_virality.pipelines.truth.findings import Leak, ModelScore, WorldFindings
+from tiktok_virality.pipelines.truth.findings import Leak, LotteryFindings, ModelScore, WorldFindings
 from tiktok_virality.pipelines.truth.planted import BOOSTING, CEILINGS
 
 COLUMNS: Final = 2
@@ -23,6 +23,7 @@ DRAWN_ROLES: Final = ("baseline", "variant", "modality", "ensemble", "planted")
 
 SIZES: Final[Mapping[str, int]] = {"ensemble": 11, "planted": 10}
 """Of marks, in pixels, by role; all others are smaller."""
+LOWEST_SHARE: Final = -0.5
 LOWEST_R2: Final = -0.5
 """Nobody asks how much worse than this a model is; its mark stands at the edge."""
 
@@ -201,3 +202,73 @@ def _redrawn(
                 text=[label(model) for _, _, model in mine],
                 hovertemplate=f"%{{text}}, {SPLIT_BY[strategy]}: %{{x:.3f}}<extra></extra>",
             )
+
+
+def lottery_plot(findings: LotteryFindings) -> go.Figure:
+    """Draw a row for every model: a small dot for each drawn world, a large one for their mean."""
+    rows = [each for each in findings.models if each.role != "constant"]
+    places = {each.model: -index for index, each in enumerate(rows)}
+    figure = go.Figure()
+    for each in rows:
+        shade = colour(each.model)
+        values = [max(LOWEST_SHARE, world.shares[each.model]) for world in findings.worlds]
+        figure.add_scatter(
+            mode="markers",
+            x=values,
+            y=[places[each.model]] * len(values),
+            marker={"color": faint(shade, 0.35), "size": 6},
+            text=[f"{world.world}: {world.rule}" for world in findings.worlds],
+            hovertemplate="%{text}<br>%{x:.2f} of the reachable R²<extra></extra>",
+        )
+        figure.add_scatter(
+            mode="markers",
+            x=[each.mean],
+            y=[places[each.model]],
+            marker={
+                "color": shade,
+                "size": 12,
+                "symbol": "diamond" if each.role == "planted" else "circle",
+            },
+            error_x=bars_of_error([each.mean], [each.low], [each.high], TEXT),
+            hovertemplate=f"{label(each.model)}: {number(each.mean)} "
+            f"({number(each.low)} to {number(each.high)})<extra></extra>",
+        )
+    figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
+    figure.add_vline(x=1, line={"color": LINE, "width": 2})
+    figure.update_yaxes(
+        tickvals=list(places.values()),
+        ticktext=[label(model) for model in places],
+        range=[0.6 - len(rows), 0.6],
+        automargin=True,
+        ticksuffix="  ",
+    )
+    figure.update_xaxes(title="share of the reachable R² on the test split")
+    return plain(figure, height=110 + 30 * len(rows), showlegend=False)
+
+
+def factors_plot(findings: LotteryFindings) -> go.Figure:
+    """Draw how far the ensemble's predictions go along with the effect of every factor."""
+    rows = findings.factors
+    shades = dict(zip(dict.fromkeys(each.sense for each in rows), SERIES, strict=False))
+    figure = go.Figure()
+    for sense, shade in shades.items():
+        mine = [(index, each) for index, each in enumerate(rows) if each.sense == sense]
+        figure.add_bar(
+            orientation="h",
+            x=[each.slope for _, each in mine],
+            y=[-index for index, _ in mine],
+            name=sense,
+            marker_color=shade,
+            text=[f"{each.worlds}" for _, each in mine],
+            hovertemplate="%{x:.2f} of the effect, in %{text} worlds<extra></extra>",
+        )
+    figure.add_vline(x=1, line={"color": LINE, "width": 2})
+    figure.update_yaxes(
+        tickvals=[-index for index in range(len(rows))],
+        ticktext=[each.title for each in rows],
+        range=[0.6 - len(rows), 0.6],
+        automargin=True,
+        ticksuffix="  ",
+    )
+    figure.update_xaxes(title="share of the effect that predictions go along with")
+    return plain(figure, height=110 + 26 * len(rows), barmode="overlay")

@@ -194,6 +194,92 @@ class TruthFindings(Config):
     checks: tuple[Check, ...] = Field(default=())
 
 
+class PlayedWorld(Config):
+    """What came of one drawn world.
+
+    Attributes:
+        world: Its name.
+        rule: What counts in it, in words.
+        reachable: R² of a perfect model on the test clips.
+        shares: R² of every model, as a share of it.
+        modalities: What every model knows of a clip.
+        found: Of every cause its factors, and how far the ensemble goes along with its effect.
+        cost_of_noise: R² that the ensemble loses by a modality of pure noise besides.
+    """
+
+    world: str
+    rule: str
+    reachable: float
+    shares: dict[str, float]
+    modalities: dict[str, str]
+    found: tuple[tuple[tuple[str, ...], float], ...]
+    cost_of_noise: float
+
+
+class MeanShare(Config):
+    """What share of the reachable R² a model finds, on average over the drawn worlds.
+
+    Attributes:
+        model: Its name.
+        role: What part it plays.
+        modality: What it knows of a clip.
+        mean: Over the worlds.
+        low: Lower end of its 95 % interval, every world one observation.
+        high: Its upper end.
+        gain: Of the ensemble on it, paired by world.
+        gain_low: Lower end of its interval.
+        gain_high: Its upper end.
+    """
+
+    model: str
+    role: Role
+    modality: str
+    mean: float
+    low: float
+    high: float
+    gain: float
+    gain_low: float
+    gain_high: float
+
+
+class FactorFound(Config):
+    """How much of a factor's effects the ensemble found.
+
+    Attributes:
+        factor: Its name.
+        title: In words.
+        sense: Whether it is seen, heard or read.
+        worlds: In how many it counted.
+        slope: How far predictions go along with its effect, the mean over them: 1 is all of it.
+    """
+
+    factor: str
+    title: str
+    sense: str
+    worlds: int
+    slope: float
+
+
+class LotteryFindings(Config):
+    """What the drawn worlds show together.
+
+    Attributes:
+        worlds: One by one.
+        models: The mean of every model, the best first.
+        factors: The best found first.
+        cost_of_noise: R² that a modality of pure noise costs the ensemble: mean and interval.
+    """
+
+    worlds: tuple[PlayedWorld, ...]
+    models: tuple[MeanShare, ...]
+    factors: tuple[FactorFound, ...]
+    cost_of_noise: tuple[float, float, float]
+
+    def model(self, name: str) -> MeanShare:
+        """Return the mean of a model."""
+        return next(each for each in self.models if each.model == name)
+
+
 def read_findings(kind: type[Found], raw: Any, name: str) -> Found:
     """Return findings that were written as JSON.
 

@@ -14,7 +14,12 @@ from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.pipelines.ingestion.counts import parse_counts
 from tiktok_virality.pipelines.reporting.evidence import read_coverage, read_split_sensitivity
 from tiktok_virality.pipelines.truth import checks, planted, scores
-from tiktok_virality.pipelines.truth.findings import TruthFindings, WorldFindings, read_findings
+from tiktok_virality.pipelines.truth.findings import (
+    LotteryFindings,
+    TruthFindings,
+    WorldFindings,
+    read_findings,
+)
 from tiktok_virality.schema import DataError
 from tiktok_virality.training.corpus import ModelInput
 
@@ -161,11 +166,25 @@ def plot_leak(truth: dict[str, Any]) -> Plot:
     return figures.leak_plot(_read(truth).worlds)
 
 
-def write_truth_page(truth: dict[str, Any], reached_plot: Plot, leak_plot: Plot) -> str:
+def write_truth_page(
+    truth: dict[str, Any],
+    lottery_findings: dict[str, Any],
+    reached_plot: Plot,
+    leak_plot: Plot,
+    lottery_plot: Plot,
+    factors_plot: Plot,
+) -> str:
     """Write the benchmark as one page of HTML that needs nothing but itself."""
     from tiktok_virality.pipelines.truth import page
 
-    return page.render(_read(truth), {"reached": reached_plot, "leak": leak_plot})
+    plots = {
+        "reached": reached_plot,
+        "leak": leak_plot,
+        "lottery": lottery_plot,
+        "factors": factors_plot,
+    }
+    drawn = read_findings(LotteryFindings, lottery_findings, "lottery_findings")
+    return page.render(_read(truth), drawn, plots)
 
 
 def _read(truth: dict[str, Any]) -> TruthFindings:

@@ -11,14 +11,19 @@ import plotly.graph_objects as go
 
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.reporting.page import write_page
-from tiktok_virality.pipelines.reporting.wording import number, plural, signed_percent
+from tiktok_virality.pipelines.reporting.wording import label, number, plural, signed_percent
 from tiktok_virality.pipelines.truth.checks import (
     COVERAGE_TOLERANCE,
     LEAST_SHARE,
     SHARE_NAME,
     is_near,
 )
-from tiktok_virality.pipelines.truth.findings import Check, TruthFindings, WorldFindings
+from tiktok_virality.pipelines.truth.findings import (
+    Check,
+    LotteryFindings,
+    TruthFindings,
+    WorldFindings,
+)
 from tiktok_virality.pipelines.truth.worlds import RULES
 
 TEMPLATE: Final = "truth.html.j2"
@@ -47,13 +52,17 @@ class CheckRow:
     check: Check
 
 
-def render(truth: TruthFindings, plots: Mapping[str, go.Figure]) -> str:
+def render(
+    truth: TruthFindings, lottery: LotteryFindings, plots: Mapping[str, go.Figure]
+) -> str:
     """Return the page."""
     return write_page(
         TEMPLATE,
         plots,
         folder=HERE,
         headline=headline(truth),
+        lottery=lottery,
+        drawn=of_drawn_worlds(lottery),
         sentences={each.world: sentence(each) for each in truth.worlds},
         truth=truth,
         rules=RULES,
@@ -65,6 +74,21 @@ def render(truth: TruthFindings, plots: Mapping[str, go.Figure]) -> str:
         divisions=max((len(r.by_division) for w in truth.worlds for r in w.coverage), default=0),
         is_near=is_near,
         signed=signed_percent,
+    )
+
+
+def of_drawn_worlds(lottery: LotteryFindings) -> str:
+    """Return what the ensemble finds in the drawn worlds, beside the best of what it must beat."""
+    ours = lottery.model(CHALLENGER)
+    rivals = [each for each in lottery.models if each.role in ("baseline", "modality")]
+    best = max(rivals, key=lambda each: each.mean)
+    better = "more than" if best.gain_low > 0 else "not clearly more than"
+    return (
+        f"In {plural(len(lottery.worlds), 'world')} whose rules were drawn, the ensemble finds "
+        f"{signed_percent(ours.mean)} ({signed_percent(ours.low)} to {signed_percent(ours.high)}) "
+        f"of the reachable R² on average: {better} {label(best.model)}, with "
+        f"{signed_percent(best.mean)} (paired difference {signed_percent(best.gain_low)} to "
+        f"{signed_percent(best.gain_high)})."
     )
 
 

@@ -10,11 +10,14 @@ from kedro.pipeline import Node, Pipeline, node, pipeline
 from tiktok_virality.demo.config import World
 from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.pipelines import modeling, reporting
-from tiktok_virality.pipelines.truth import nodes
+from tiktok_virality.pipelines.truth import lottery, nodes
 from tiktok_virality.pipelines.truth.worlds import TRUTH_WORLDS
 
 SHARED: Final = ("demo_clips", "splits", "novelty", "checkpoints")
 """What all worlds have in common, besides the tokens: only the views differ."""
+
+LOTTERY: Final = "lottery"
+"""Namespace and tag of the drawn worlds."""
 
 MEASURED: Final = ("predictions", "coverage", "split_sensitivity")
 
@@ -33,7 +36,8 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
     return pipeline(
         [
             *(_world(name, modalities) for name in TRUTH_WORLDS),
-            pipeline([unlike, *_conclusion()], tags=TRUTH_WORLDS),
+            _lottery(modalities),
+            pipeline([unlike, *_conclusion()], tags=[*TRUTH_WORLDS, LOTTERY]),
         ],
         tags="truth",
     )
@@ -109,6 +113,38 @@ def _world(name: World, modalities: Sequence[str]) -> Pipeline:
     )
 
 
+def _lottery(modalities: Sequence[str]) -> Pipeline:
+    """Return what is trained and measured in worlds that nobody has looked at."""
+    return pipeline(
+        [
+            node(
+                lottery.play_lottery,
+                inputs={
+                    **{name: name for name in ("demo_clips", "manifest", "splits")},
+                    **{n: f"params:modeling.{n}" for n in ("transformer", "training")},
+                    "fine_tuning": "params:modeling.fine_tuning",
+                    "lottery": "params:lottery",
+                    "seed": "params:seed",
+                    **{name: f"{name}_embeddings" for name in modalities},
+                },
+                outputs="lottery_worlds",
+                name="play_lottery",
+                tags=["cpu", "training"],
+            ),
+            node(
+                lottery.summarise_lottery,
+                inputs=["lottery_worlds", "params:lottery"],
+                outputs="lottery_findings",
+                name="summarise_lottery",
+                tags="cpu",
+            ),
+        ],
+        namespace=LOTTERY,
+        prefix_datasets_with_namespace=False,
+        tags=LOTTERY,
+    )
+
+
 def _conclusion() -> list[Node]:
     """Return what brings the worlds together, ending in the page."""
     return [
@@ -121,9 +157,14 @@ def _conclusion() -> list[Node]:
         ),
         node(nodes.plot_reached, inputs="truth", outputs="reached_plot", tags="cpu"),
         node(nodes.plot_leak, inputs="truth", outputs="leak_plot", tags="cpu"),
+        node(lottery.plot_lottery, inputs="lottery_findings", outputs="lottery_plot", tags="cpu"),
+        node(lottery.plot_factors, inputs="lottery_findings", outputs="factors_plot", tags="cpu"),
         node(
             nodes.write_truth_page,
-            inputs=["truth", "reached_plot", "leak_plot"],
+            inputs=[
+                *("truth", "lottery_findings"),
+                *("reached_plot", "leak_plot", "lottery_plot", "factors_plot"),
+            ],
             outputs="truth_page",
             name="write_truth_page",
             tags="cpu",
