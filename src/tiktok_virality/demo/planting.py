@@ -11,10 +11,12 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from scipy.stats import qmc
+from scipy.stats import norm, qmc, rankdata
 
-from tiktok_virality.demo.clip_plan import BACKDROPS, SHAPES, VOICES
+from tiktok_virality.demo.captions import compose_caption, compose_screen_text
+from tiktok_virality.demo.clip_plan import LANGUAGE_VOICES, VOICE_VARIANTS
 from tiktok_virality.demo.config import WORLDS, DemoParameters, EffectSizes, World
+from tiktok_virality.demo.factors import BACKING_MUSIC_SHARE, FACTORS, factor_table
 from tiktok_virality.demo.scripts import THEMES, compose_script
 from tiktok_virality.demo.senses import BOTH, PICTURE, SOUND
 
@@ -27,15 +29,13 @@ EFFECTS: Final = (
     "noise",
 )
 
-PLANTED: Final = (
-    *("creator", "motion_speed", "cuts_per_second"),
-    *("sound", "theme", "words_per_minute", "script"),
-)
+PLANTED: Final = ("creator", "sound", "script", "screen_text", "caption")
+"""What is told of a clip beside its factors and their effects."""
 
-MOTION_SPEED: Final = (0.03, 0.6)
+MOTION_SPEED: Final = FACTORS["motion_speed"].limits
 """Picture heights per second."""
-CUTS_PER_SECOND: Final = (0.2, 1.0)
-WORDS_PER_MINUTE: Final = (130, 190)
+CUTS_PER_SECOND: Final = FACTORS["cuts_per_second"].limits
+WORDS_PER_MINUTE: Final = FACTORS["words_per_minute"].limits
 MOTION_SHARE: Final = 0.5
 """Of the variance of the visual effect; the rest is the cut rate's."""
 THEME_SHARE: Final = 0.7
@@ -45,7 +45,8 @@ SILENCE_AROUND_SPEECH_SECONDS: Final = 0.15
 FRAME_RATES: Final = (24, 25, 30)
 GOP_FRAMES: Final = (12, 30, 60, 250)
 HEVC_SHARE: Final = 0.4
-BACKING_MUSIC_SHARE: Final = 0.4
+TEXT_SIZE: Final = (0.035, 0.06)
+"""Heights of letters on screen, in picture heights."""
 
 FIRST_POST: Final = pd.Timestamp("2024-01-01", tz="UTC")
 LAST_POST: Final = pd.Timestamp("2025-12-31", tz="UTC")
@@ -60,28 +61,18 @@ LAST_NAMES: Final = (
     *("otter", "maple", "comet", "river", "panda", "cactus", "falcon", "biscuit"),
     *("lemon", "harbor", "pixel", "meadow", "tiger", "violet", "pebble", "lantern"),
 )
-CAPTIONS: Final = (
-    "made this in one take",
-    "wait for it",
-    "this took all day",
-    "part of a little series",
-    "tell me what you think",
-    "could not stop watching",
-    "first try, be kind",
-    "you asked for more",
+_NUISANCES: Final = (
+    *("creator", "duration", "height", "frame_rate", "codec", "gop", "sound", "first_cut"),
+    *("speech_start", "text_size", "text_place"),
 )
-
-_DIMENSIONS: Final = (
-    *("motion", "cuts", "theme", "speed", "creator", "duration", "height", "frame_rate"),
-    *("codec", "gop", "sound", "backing_music", "first_cut", "speech_start", "caption"),
-)
+"""What differs from clip to clip and never counts."""
 
 
 def plan_clips(parameters: DemoParameters, seed: int) -> pd.DataFrame:
     """Return one row per clip: the columns of `ClipPlan`, what was planted, and the views.
 
-    The factors fill their space evenly (a Sobol sequence), so that even in a small corpus none of
-    them goes with another, nor with creator, size, codec or duration.
+    The factors fill their ranges evenly and their correlations are removed (a Latin hypercube), so
+    that none of them goes with another, nor with creator, size, codec or duration.
 
     Args:
         parameters: Of the corpus.
@@ -90,14 +81,15 @@ def plan_clips(parameters: DemoParameters, seed: int) -> pd.DataFrame:
     unit = _unit_draws(parameters.clips, seed)
     accounts = _accounts(parameters.creators, seed)
     posts = _posts(parameters.clips, seed)
-    clips = pd.concat([posts, _pictures(unit, parameters), _sounds(unit, parameters)], axis=1)
+    drawn = pd.DataFrame({name: each.values(unit[name]) for name, each in FACTORS.items()})
+    clips = pd.concat(
+        [posts, drawn.drop(columns="music"), _files(unit, parameters), _sounds(unit, parameters)],
+        axis=1,
+    )
+    clips["cuts_per_second"] = _whole_cuts(clips["cuts_per_second"], clips["duration_seconds"])
     own = accounts.iloc[_choose(unit["creator"], parameters.creators)].reset_index(drop=True)
     clips = pd.concat([clips, own], axis=1)
-    clips["caption"] = [
-        f"{CAPTIONS[index]} #synthetic #demo" for index in _choose(unit["caption"], len(CAPTIONS))
-    ]
-    clips["script"] = _scripts(clips, seed)
-    return plant_views(clips, parameters.world, seed)
+    return plant_views(_worded(clips, seed), parameters.world, seed)
 
 
 def plant_views(clips: pd.DataFrame, world: World, seed: int) -> pd.DataFrame:
@@ -113,7 +105,7 @@ def plant_views(clips: pd.DataFrame, world: World, seed: int) -> pd.DataFrame:
         "spoken_effect": sizes.spoken * spoken,
         "interaction_effect": sizes.interaction * visual * spoken,
         "creator_effect": sizes.creator * clips["creator_score"].to_numpy(),
-        "noise": sizes.noise * _stream(seed, f"noise {world}").standard_normal(len(clips)),
+        "noise": sizes.noise * stream(seed, f"noise {world}").standard_normal(len(clips)),
     }
     log_views = BASE_LOG_VIEWS + sum(effects.values())
     views = np.rint(np.exp(log_views)).astype(np.int64)
@@ -141,7 +133,7 @@ def spoken_score(clips: pd.DataFrame, seed: int) -> np.ndarray:
 def theme_scores(seed: int) -> dict[str, float]:
     """Return what each theme is worth: evenly spread, mean 0 and variance 1, dealt by the seed."""
     ranks = np.linspace(-1, 1, len(THEMES))
-    scores = _stream(seed, "themes").permutation(ranks / ranks.std())
+    scores = stream(seed, "themes").permutation(ranks / ranks.std())
     return dict(zip(THEMES, scores.tolist(), strict=True))
 
 
@@ -207,11 +199,15 @@ def format_count(views: int) -> str:
 def _described_clips(clips: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Return what was planted in each clip, by id."""
     rows = clips[[*PLANTED, *EFFECTS, "log_views", "views"]].to_dict("records")
+    factors = factor_table(clips).astype(object)
+    known = factors.where(factors.notna(), None).to_dict("records")
     predictable = perfect_predictions(clips).to_dict("records")
     return {
-        video_id: {str(name): value for name, value in row.items()}
-        | {"predictable_log_views": known}
-        for video_id, row, known in zip(clips["video_id"], rows, predictable, strict=True)
+        video_id: {str(name): value for name, value in (known | row).items()}
+        | {"predictable_log_views": best}
+        for video_id, known, row, best in zip(
+            clips["video_id"], known, rows, predictable, strict=True
+        )
     }
 
 
@@ -223,15 +219,28 @@ def _r2_in(clips: pd.DataFrame) -> dict[str, float | None]:
     return {str(name): 1 - float(e) / spread if spread else None for name, e in errors.items()}
 
 
-def _stream(seed: int, purpose: str) -> np.random.Generator:
+def stream(seed: int, purpose: str) -> np.random.Generator:
     """Return random numbers of a purpose's own: changing one use leaves the others alone."""
     return np.random.default_rng([seed, *purpose.encode()])
 
 
 def _unit_draws(count: int, seed: int) -> pd.DataFrame:
-    sobol = qmc.Sobol(d=len(_DIMENSIONS), rng=_stream(seed, "factors"))
-    draws = sobol.random_base2(m=int(np.ceil(np.log2(max(count, 2)))))
-    return pd.DataFrame(draws[:count], columns=list(_DIMENSIONS))
+    """Draw every factor evenly from [0, 1), uncorrelated where there are clips enough, [N, F]."""
+    names = [*FACTORS, *_NUISANCES]
+    rng = stream(seed, "factors")
+    draws = qmc.LatinHypercube(d=len(names), rng=rng).random(count)
+    if count > 2 * len(names):
+        draws = _uncorrelated(draws, rng)
+    return pd.DataFrame(draws, columns=names)
+
+
+def _uncorrelated(draws: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Reorder each column until it correlates with no other (Iman and Conover, 1982)."""
+    scores = norm.ppf(draws)
+    root = np.linalg.cholesky(np.corrcoef(scores, rowvar=False))
+    apart = np.linalg.solve(root, scores.T).T
+    within = rng.uniform(size=draws.shape)
+    return np.asarray((rankdata(apart, axis=0) - 1 + within) / len(draws))
 
 
 def _choose(unit: pd.Series[float], options: int) -> np.ndarray:
@@ -251,22 +260,19 @@ def _standardise_uniform(values: pd.Series[float], limits: tuple[float, float]) 
 
 
 def _accounts(count: int, seed: int) -> pd.DataFrame:
-    """Invent the accounts: each has a look and a voice of its own, and followers or none."""
-    rng = _stream(seed, "creators")
+    """Invent the accounts: each has a room and a voice of its own, and followers or none."""
+    rng = stream(seed, "creators")
     names = [f"{first}.{last}" for first in FIRST_NAMES for last in LAST_NAMES]
     looks = {
         "look": rng.integers(2**31, size=count),
-        "backdrop": rng.choice(BACKDROPS, count),
-        "shape": rng.choice(SHAPES, count),
-        "voice": rng.choice(VOICES, count),
-        "pitch": rng.integers(40, 61, count),
+        "speaker": rng.choice(VOICE_VARIANTS, count),
     }
     scores = {"creator_score": rng.standard_normal(count)}
     return pd.DataFrame({"creator": rng.permutation(names)[:count], **looks, **scores})
 
 
 def _posts(count: int, seed: int) -> pd.DataFrame:
-    rng = _stream(seed, "posts")
+    rng = stream(seed, "posts")
     seconds = rng.integers(int(FIRST_POST.timestamp()), int(LAST_POST.timestamp()), count)
     ids = (seconds << TIME_SHIFT_BITS) | rng.integers(0, 1 << TIME_SHIFT_BITS, count)
     return pd.DataFrame(
@@ -278,56 +284,84 @@ def _posts(count: int, seed: int) -> pd.DataFrame:
     )
 
 
-def _pictures(unit: pd.DataFrame, parameters: DemoParameters) -> pd.DataFrame:
+def _files(unit: pd.DataFrame, parameters: DemoParameters) -> pd.DataFrame:
+    """Return how clips are cut and encoded, which says nothing of their views."""
     heights = np.array(parameters.heights)[_choose(unit["height"], len(parameters.heights))]
     limits = (parameters.min_seconds, parameters.max_seconds)
-    durations = _between(unit["duration"], limits).round(2)
     return pd.DataFrame(
         {
             "width": heights * 9 // 16,
             "height": heights,
-            "duration_seconds": durations,
+            "duration_seconds": _between(unit["duration"], limits).round(2),
             "fps": np.array(FRAME_RATES)[_choose(unit["frame_rate"], len(FRAME_RATES))],
             "codec": np.where(unit["codec"] < HEVC_SHARE, "hevc", "h264"),
             "gop_frames": np.array(GOP_FRAMES)[_choose(unit["gop"], len(GOP_FRAMES))],
-            "motion_speed": _between(unit["motion"], MOTION_SPEED),
-            "cuts_per_second": _whole_cuts(_between(unit["cuts"], CUTS_PER_SECOND), durations),
             "first_cut_share": _between(unit["first_cut"], (0.1, 0.9)),
+            "text_size": _between(unit["text_size"], TEXT_SIZE),
+            "text_place": unit["text_place"],
         }
     )
 
 
-def _whole_cuts(rates: np.ndarray, durations: np.ndarray) -> np.ndarray:
+def _whole_cuts(rates: pd.Series[float], durations: pd.Series[float]) -> np.ndarray:
     """Return the nearest rates that give whole numbers of cuts, at least one.
 
     A rate that shows in the clip only up to a cut is not fully there to be seen: what is called
     reachable would not be.
     """
-    return np.maximum(np.rint(rates * durations), 1) / durations
+    return np.asarray(np.maximum(np.rint(rates * durations), 1) / durations)
 
 
 def _sounds(unit: pd.DataFrame, parameters: DemoParameters) -> pd.DataFrame:
     silent = unit["sound"] < parameters.silent_share
     music = unit["sound"] >= 1 - parameters.music_share
-    themes = np.array(list(THEMES))[_choose(unit["theme"], len(THEMES))]
-    rates = _between(unit["speed"], WORDS_PER_MINUTE)
     return pd.DataFrame(
         {
             "sound": np.select([silent, music], ["none", "music"], "speech"),
-            "theme": np.where(silent | music, "none", themes),
-            "words_per_minute": rates.round().astype(int),
             "speech_start_share": unit["speech_start"],
-            "backing_music": unit["backing_music"] < BACKING_MUSIC_SHARE,
+            "backing_music": unit["music"] >= 1 - BACKING_MUSIC_SHARE,
         }
     )
 
 
-def _scripts(clips: pd.DataFrame, seed: int) -> list[str]:
-    rng = _stream(seed, "scripts")
-    speaking = clips["sound"] == "speech"
-    seconds = clips["duration_seconds"] - 2 * SILENCE_AROUND_SPEECH_SECONDS
-    columns = (clips["theme"], clips["words_per_minute"], seconds, speaking)
-    return [
-        compose_script(theme, words_per_minute=rate, seconds=limit, rng=rng) if speaks else ""
-        for theme, rate, limit, speaks in zip(*columns, strict=True)
-    ]
+def _worded(clips: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return the clips with all that is said and written, in whole words per minute and pitches."""
+    speaks = clips["sound"] == "speech"
+    voices = clips["language"].map(LANGUAGE_VOICES) + clips["speaker"]
+    clips = clips.assign(
+        theme=clips["theme"].where(speaks, "none"),
+        words_per_minute=clips["words_per_minute"].round().astype(int),
+        pitch=clips["pitch"].round().astype(int),
+        voice=voices,
+    )
+    written = stream(seed, "captions")
+    shown = stream(seed, "screen")
+    said = stream(seed, "scripts")
+    rows = list(clips.itertuples(index=False))
+    return clips.assign(
+        caption=[_caption(row, written) for row in rows],
+        screen_text=[
+            compose_screen_text(row.screen_theme, row.screen_lines, shown) for row in rows
+        ],
+        script=[_script(row, said) if row.sound == "speech" else "" for row in rows],
+    )
+
+
+def _caption(row: Any, rng: np.random.Generator) -> str:
+    return compose_caption(
+        row.caption_theme,
+        row.caption_mood,
+        remarks=row.caption_remarks,
+        hashtags=row.hashtags,
+        rng=rng,
+    )
+
+
+def _script(row: Any, rng: np.random.Generator) -> str:
+    return compose_script(
+        row.theme,
+        language=row.language,
+        words_per_minute=row.words_per_minute,
+        seconds=row.duration_seconds - 2 * SILENCE_AROUND_SPEECH_SECONDS - row.pause_seconds,
+        rng=rng,
+    )
