@@ -33,9 +33,10 @@ class WorldTrainer:
     """Plants the views of a world, trains on them, and says what was found.
 
     Columns: ``reachable``, the R² of a perfect model on the test clips; ``scores``, of every model
-    ``model``, ``modality`` and ``r2``; ``found``, of every cause ``factors`` (one, or
-    two of a product), ``shape``, ``share`` of the variance and ``slope``, how far the ensemble's
-    prediction goes along with its effect (1 is all of it, 0 nothing); ``r2_with_noise``, of the ensemble with a modality of pure noise besides.
+    ``model``, ``modality`` and ``r2``; ``found``, of every cause ``factors`` (one, or two of a
+    product), ``shape``, ``share`` of the variance and ``slope``, how far the ensemble's prediction
+    goes along with its effect (1 is all of it, 0 nothing); ``r2_with_noise``, of the ensemble with
+    a modality of pure noise besides.
 
     Attributes:
         clips: What was planted in each clip.
@@ -126,9 +127,7 @@ class WorldTrainer:
         with TemporaryDirectory(prefix="world-") as folder:
             alone, ensemble = train_late_fusion(self._setting(folder), clips, self.recipe)
         asked = replace(clips, splits={"test": clips.splits["test"]})
-        rows = predict_all(
-            asked, baselines, baselines, [*alone.values(), ensemble], {}, self.seed
-        )
+        rows = predict_all(asked, baselines, baselines, [*alone.values(), ensemble], {}, self.seed)
         return {
             str(name): (str(part["modality"].iloc[0]), part["y_pred"].to_numpy())
             for name, part in rows.groupby("model", sort=False)
@@ -178,7 +177,9 @@ def with_views(clips: ModelInput, log_views: pd.Series, label: str) -> ModelInpu
         )
         for name, part in clips.splits.items()
     }
-    return replace(clips, splits=splits, label=label, fingerprint=digest([clips.fingerprint, label]))
+    return replace(
+        clips, splits=splits, label=label, fingerprint=digest([clips.fingerprint, label])
+    )
 
 
 def with_noise(clips: ModelInput, seed: int) -> ModelInput:

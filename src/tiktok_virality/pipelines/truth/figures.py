@@ -13,7 +13,12 @@ from tiktok_virality.demo.senses import sense_of
 from tiktok_virality.pipelines.reporting.palette import GREY, SERIES, colour, faint
 from tiktok_virality.pipelines.reporting.plots import FONT, TEXT, bars_of_error, panels, plain
 from tiktok_virality.pipelines.reporting.wording import REGIMES, label, number
-from tiktok_virality.pipelines.truth.findings import Leak, LotteryFindings, ModelScore, WorldFindings
+from tiktok_virality.pipelines.truth.findings import (
+    Leak,
+    LotteryFindings,
+    ModelScore,
+    WorldFindings,
+)
 from tiktok_virality.pipelines.truth.planted import BOOSTING, CEILINGS
 
 COLUMNS: Final = 2

@@ -133,9 +133,7 @@ def _played(world: LotteryWorld, table: StageTable) -> PlayedWorld:
     )
 
 
-def _mean_share(
-    model: str, worlds: Sequence[PlayedWorld], ours: Mapping[str, float]
-) -> MeanShare:
+def _mean_share(model: str, worlds: Sequence[PlayedWorld], ours: Mapping[str, float]) -> MeanShare:
     shares = [world.shares[model] for world in worlds]
     gains = [ours[world.world] - world.shares[model] for world in worlds]
     mean, gain = _mean(shares), _mean(gains)
@@ -183,4 +181,3 @@ def _mean(values: Sequence[float]) -> tuple[float, float, float]:
     error = statistics.stdev(values) / math.sqrt(len(values))
     reach = float(t.ppf((1 + INTERVAL) / 2, len(values) - 1)) * error
     return mean, mean - reach, mean + reach
-

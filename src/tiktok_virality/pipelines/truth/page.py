@@ -52,9 +52,7 @@ class CheckRow:
     check: Check
 
 
-def render(
-    truth: TruthFindings, lottery: LotteryFindings, plots: Mapping[str, go.Figure]
-) -> str:
+def render(truth: TruthFindings, lottery: LotteryFindings, plots: Mapping[str, go.Figure]) -> str:
     """Return the page."""
     return write_page(
         TEMPLATE,
