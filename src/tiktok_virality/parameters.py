@@ -11,6 +11,7 @@ from tiktok_virality.collection.config import CollectionParameters
 from tiktok_virality.demo.config import DemoParameters
 from tiktok_virality.evaluation.config import CertaintyParameters, ReportingParameters
 from tiktok_virality.media.limits import IngestionParameters
+from tiktok_virality.models.image_configs import ImageParameters
 from tiktok_virality.models.whisper_configs import AudioParameters
 from tiktok_virality.schema import Config, ParameterError
 from tiktok_virality.training.parameters import (
@@ -36,6 +37,7 @@ class Parameters(Config):
     ingestion: IngestionParameters
     audio: AudioParameters
     visual: VisualParameters
+    image: ImageParameters
     modeling: ModelingParameters
     certainty: CertaintyParameters
     reporting: ReportingParameters
