@@ -62,11 +62,13 @@ class _TorchvisionLoader(SourceFileLoader):
         """Run the module."""
         import torch
 
+        operators: Any = torch.ops
+        libraries: Any = torch.library
         compiled = next(Path(self.path).parent.glob("_C*"), None)
         try:
-            torch.ops.load_library(compiled)
+            operators.load_library(compiled)
         except OSError:
-            library = torch.library.Library("torchvision", "FRAGMENT")
+            library = libraries.Library("torchvision", "FRAGMENT")
             for name in NEEDED_OPERATORS:
                 library.define(f"{name}(Tensor dets, Tensor scores, float iou) -> Tensor")
             _registered.append(library)  # an operator is gone with its library

@@ -120,6 +120,7 @@ def load_image_network(parameters: ImageParameters, checkpoint: Checkpoint) -> I
 
 def _load_timm(parameters: ImageParameters, checkpoint: Checkpoint) -> ImageNetwork:
     import timm
+    import timm.data as timm_data
 
     if not timm.is_model(parameters.model):
         raise ParameterError(
@@ -127,8 +128,8 @@ def _load_timm(parameters: ImageParameters, checkpoint: Checkpoint) -> ImageNetw
         )
     module: Any = timm.create_model(parameters.model, pretrained=False)
     _fill(module, parameters, checkpoint)
-    resolve: Any = timm.data.resolve_model_data_config
-    expected = resolve(module)
+    libraries_data: Any = timm_data
+    expected = libraries_data.resolve_model_data_config(module)
     height, width = expected["input_size"][1:]
     fixed = (height, width) if module.pretrained_cfg.get("fixed_input_size") else None
     return TimmNetwork(
