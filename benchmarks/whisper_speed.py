@@ -33,14 +33,11 @@ from sound_corpus import SoundClip, write_corpus
 from whisper.normalizers import EnglishTextNormalizer
 
 from tiktok_virality.models.configs import Precision
+from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_configs import WhisperParameters
 from tiktok_virality.models.whisper_encoding import encode, load_whisper, pool_states
 from tiktok_virality.models.whisper_speech import ClipSpeech, SpeechModel
-from tiktok_virality.models.whisper_weights import (
-    WhisperCheckpoint,
-    _packaged_parts,
-    find_whisper_checkpoint,
-)
+from tiktok_virality.models.whisper_weights import _packaged_parts, find_whisper_checkpoint
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -55,7 +52,7 @@ Texts = list[str]
 Reader = Callable[[Sequence[np.ndarray]], Texts]
 
 
-def loop_reader(checkpoint: WhisperCheckpoint) -> Reader:
+def loop_reader(checkpoint: Checkpoint) -> Reader:
     """Read with openai-whisper, a clip at a time."""
     model = whisper.load_model(str(checkpoint.path), device="cpu")
     return lambda waveforms: [
@@ -95,7 +92,7 @@ def read_in_batches(model: SpeechModel, waveforms: Sequence[np.ndarray]) -> list
     return [heard[place] for place in range(len(waveforms))]
 
 
-def our_reader(checkpoint: WhisperCheckpoint, precision: Precision) -> Reader:
+def our_reader(checkpoint: Checkpoint, precision: Precision) -> Reader:
     """Read with ours in this process."""
     model = SpeechModel(checkpoint, WhisperParameters(precision=precision), device="cpu")
     return lambda waveforms: [clip.text for clip in read_in_batches(model, waveforms)]
@@ -104,7 +101,7 @@ def our_reader(checkpoint: WhisperCheckpoint, precision: Precision) -> Reader:
 _worker: dict[str, SpeechModel] = {}
 
 
-def _start_worker(checkpoint: WhisperCheckpoint) -> None:
+def _start_worker(checkpoint: Checkpoint) -> None:
     torch.set_num_threads(1)
     _worker["model"] = SpeechModel(checkpoint, WhisperParameters(), device="cpu")
 
@@ -222,7 +219,7 @@ def _print_texts(clips: Sequence[SoundClip], texts: dict[str, Texts]) -> float:
     return ours
 
 
-def _print_cosines(checkpoint: WhisperCheckpoint, waveforms: Sequence[np.ndarray]) -> None:
+def _print_cosines(checkpoint: Checkpoint, waveforms: Sequence[np.ndarray]) -> None:
     """Print how near embeddings are to those of one float32 pass padded to 30 s."""
     parameters = WhisperParameters()
     padded = load_whisper(checkpoint, "cpu", "full")

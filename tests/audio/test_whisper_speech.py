@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tiktok_virality.models import whisper_encoding
+from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_configs import WhisperParameters
 from tiktok_virality.models.whisper_speech import SpeechModel, count_words
-from tiktok_virality.models.whisper_weights import WhisperCheckpoint
 from tiktok_virality.schema import SAMPLE_RATE_HZ, ParameterError, WeightsError
 
 JFK = (
@@ -168,7 +168,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     path = tmp_path / "model.pt"
     path.write_bytes(b"a letter")
     with pytest.raises(WeightsError, match="cannot be loaded"):
-        SpeechModel(WhisperCheckpoint(path=path, digest="0"), WhisperParameters(), device="cpu")
+        SpeechModel(Checkpoint(path=path, digest="0"), WhisperParameters(), device="cpu")
 
 
 def test_words_are_counted_also_where_none_are_spaced():

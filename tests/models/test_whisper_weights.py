@@ -10,6 +10,7 @@ import torch
 import whisper
 
 from tiktok_virality.models import whisper_weights
+from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_conversion import read_ctranslate2, to_checkpoint
 from tiktok_virality.models.whisper_weights import PACKAGED_SHA256, find_whisper_checkpoint
 from tiktok_virality.schema import ParameterError, WeightsError
@@ -150,9 +151,7 @@ def test_whispers_own_cache_comes_before_the_packages(cache, monkeypatch):
     path = cache / "whisper" / "base.pt"
     path.parent.mkdir()
     path.write_bytes(b"published weights")
-    assert find_whisper_checkpoint("base") == whisper_weights.WhisperCheckpoint(
-        path=path, digest=digest
-    )
+    assert find_whisper_checkpoint("base") == Checkpoint(path=path, digest=digest)
 
 
 def test_half_a_download_in_whispers_cache_is_passed_over(cache, monkeypatch, not_installed):

@@ -1,7 +1,8 @@
 """Part files: the outcomes of one batch as an Arrow file that readers map into memory.
 
-A tensor column is a list of its flat values beside a column of its shape; a table or mapping is
-JSON text; a column kept as files (a WAV, an mp4) holds file names. The kind of each column is in
+A tensor column is a list of its flat values beside a column of its shape; a list of byte strings
+(JPEG files) is a list of binaries; a table or mapping is JSON text; a column kept as files (a WAV,
+an mp4) holds file names. The kind of each column is in
 the metadata of its field, so that a part explains itself.
 """
 
@@ -159,6 +160,8 @@ def _encode_column(name: str, values: list[Any]) -> dict[str, tuple[pa.Array, di
             name: (_flat_lists(values), {"kind": "tensor"}),
             name + SHAPE_SUFFIX: (pa.array(shapes, pa.list_(pa.int32())), {}),
         }
+    if present and isinstance(present[0], list) and isinstance(next(iter(present[0]), None), bytes):
+        return {name: (pa.array(values, pa.large_list(pa.large_binary())), {"kind": "scalar"})}
     if present and isinstance(present[0], list | dict):
         texts = [None if value is None else json.dumps(value) for value in values]
         return {name: (pa.array(texts, pa.string()), {"kind": "json"})}

@@ -16,7 +16,7 @@ from whisper.model import AudioEncoder, MultiHeadAttention, Whisper
 
 from tiktok_virality.models.configs import Precision
 from tiktok_virality.models.precision import bfloat16_is_native
-from tiktok_virality.models.whisper_weights import WhisperCheckpoint
+from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_windows import Window
 from tiktok_virality.schema import WeightsError
 
@@ -37,9 +37,7 @@ class EncodedWindow:
         return self.states[: self.window.states]
 
 
-def load_whisper(
-    checkpoint: WhisperCheckpoint, device: str, precision: Precision = "mixed"
-) -> Whisper:
+def load_whisper(checkpoint: Checkpoint, device: str, precision: Precision = "mixed") -> Whisper:
     """Load Whisper.
 
     Args:

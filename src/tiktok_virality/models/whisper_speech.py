@@ -13,6 +13,7 @@ from torch import Tensor
 from whisper.utils import compression_ratio
 
 from tiktok_virality.models.voice_activity import VoiceDetector
+from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_configs import WhisperParameters
 from tiktok_virality.models.whisper_decoding import Segment
 from tiktok_virality.models.whisper_encoding import (
@@ -22,7 +23,6 @@ from tiktok_virality.models.whisper_encoding import (
     pool_states,
 )
 from tiktok_virality.models.whisper_transcript import Transcriber, Transcript
-from tiktok_virality.models.whisper_weights import WhisperCheckpoint
 from tiktok_virality.models.whisper_windows import cut_windows
 from tiktok_virality.schema import SAMPLE_RATE_HZ
 
@@ -75,7 +75,7 @@ class SpeechModel:
 
     def __init__(
         self,
-        checkpoint: WhisperCheckpoint,
+        checkpoint: Checkpoint,
         parameters: WhisperParameters,
         *,
         device: str = "auto",

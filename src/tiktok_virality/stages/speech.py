@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tiktok_virality.execution import Done, Failed, Outcome, StageItem
+from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_configs import WhisperParameters
-from tiktok_virality.models.whisper_weights import WhisperCheckpoint
 from tiktok_virality.schema import MediaError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class SpeechReader:
     """
 
     parameters: WhisperParameters
-    checkpoint: WhisperCheckpoint
+    checkpoint: Checkpoint
     device: str = "auto"
     seed: int = 0
     _model: SpeechModel | None = field(default=None, init=False, repr=False)

