@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from pydantic import Field
 
+from tiktok_virality.media.geometry import Layout
 from tiktok_virality.schema import Config, MediaError
 
 JPEG_QUALITY: Final = 92
@@ -31,10 +32,11 @@ class StillSampling(Config):
         kept = min(self.count, count)
         return ((np.arange(kept) + 0.5) * count / kept).astype(int).tolist()
 
-    def size(self, width: float, height: float) -> tuple[int, int]:
-        """Return the (width, height) of a still of a picture that is shown at this size."""
+    def layout(self, width: float, height: float) -> Layout:
+        """Return the size of a still of a picture that is shown at this size; it has no bars."""
         scale = min(1.0, self.longest_side / max(width, height))
-        return max(1, round(width * scale)), max(1, round(height * scale))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return Layout(canvas=size, fitted=size)
 
 
 def encode_still(pixels: np.ndarray) -> bytes:

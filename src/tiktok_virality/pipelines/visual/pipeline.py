@@ -8,23 +8,15 @@ from kedro.pipeline import Pipeline, node, pipeline
 
 from tiktok_virality.pipelines.visual.nodes import (
     embed_clips,
-    extract_frames,
     reconstruct_held_out,
     train_autoencoder,
 )
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``frames``, ``autoencoder``, ``reconstructions`` and ``visual_embeddings``."""
+    """Make ``autoencoder``, ``reconstructions`` and ``visual_embeddings``."""
     return pipeline(
         [
-            node(
-                extract_frames,
-                inputs=["manifest", "videos", "params:visual.sampling"],
-                outputs="frames",
-                name="extract_frames",
-                tags=["cpu", "media"],
-            ),
             node(
                 train_autoencoder,
                 inputs=[
