@@ -95,7 +95,7 @@ def test_a_corpus_that_is_too_small_to_be_split_has_a_card(corpus):
 def test_every_node_carries_the_tags_that_it_is_chosen_by():
     nodes = {node.short_name: node.tags for node in create_pipeline().nodes}
     assert all({"ingestion", "cpu"} <= tags for tags in nodes.values())
-    assert "media" in nodes["probe_videos"] & nodes["fingerprint_videos"]
+    assert "media" in nodes["probe_videos"] & nodes["decode_videos"] & nodes["fingerprint_videos"]
 
 
 def test_parameters_reach_the_nodes_as_typed_groups():
@@ -105,6 +105,8 @@ def test_parameters_reach_the_nodes_as_typed_groups():
         "ingestion.horizons": HorizonParameters,
         "ingestion.limits": ClipLimits,
         "ingestion.splits": SplitParameters,
+        "ingestion.stills": StillSampling,
+        "visual.sampling": FrameSampling,
     }
 
 
