@@ -38,13 +38,15 @@ from tiktok_virality.datasets import StageStore, VideoFolder
 from tiktok_virality.execution import Done, Outcome, Resources, StageItem, StagePlan
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.media.frames import FrameSampling
+from tiktok_virality.media.limits import DuplicateParameters
+from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.trained import ModelSpec, TrainedModel
 from tiktok_virality.models.whisper_configs import WaveformParameters, WhisperParameters
 from tiktok_virality.pipelines.audio.nodes import extract_waveforms, read_speech
-from tiktok_virality.pipelines.ingestion.nodes import probe_videos
-from tiktok_virality.pipelines.visual.nodes import embed_clips, extract_frames
-from tiktok_virality.stages.fingerprints import ClipFingerprinter
+from tiktok_virality.pipelines.ingestion.nodes import fingerprint_videos, probe_videos
+from tiktok_virality.pipelines.visual.nodes import embed_clips
+from tiktok_virality.stages.frames import ClipDecoder
 from tiktok_virality.stages.probing import video_items
 from tiktok_virality.startup import prefer_system_allocator
 from tiktok_virality.training.parameters import EmbeddingParameters
@@ -60,6 +62,7 @@ MOST_GROWTH_OF_COST, MOST_GROWTH_OF_MEMORY = 0.10, 50
 """Goals: of the cost per clip, as a share; of the driver's memory, in MB."""
 LOOK_EVERY_SECONDS = 0.02
 AUDIO_TOKENS = (4, 512)
+DUPLICATES = DuplicateParameters(frames=8)
 BASE = {
     "sampling": FrameSampling(every_nth=10, shrink=16, max_frames=32),
     "autoencoder": ConvLSTMConfig(hidden=32),
@@ -190,12 +193,14 @@ def run_stages(folder: Path, out: Path, *, real: bool) -> dict[str, Any]:
     posts = pd.DataFrame({"video_id": list(videos), "reason": pd.Series(pd.NA, range(len(videos)))})
     probes = through("probe", lambda: probe_videos(posts, videos))
     manifest = probes.to_frame(["duration_seconds", "content_hash"])
-    probes = None  # as in a run, which lets go of what no later node reads
     hashes = dict(zip(manifest["video_id"], manifest["video_id"], strict=True))
     manifest["content_hash"] = manifest["video_id"]  # the links would count as one clip
+    items = video_items(videos, manifest["video_id"], hashes)
+    decoder = ClipDecoder(settings["sampling"], StillSampling(), DUPLICATES.frames)
+    frames = through("frames", lambda: StagePlan(items=items, transform=decoder))
     if len(videos) <= MOST_FINGERPRINTED:
-        items = video_items(videos, manifest["video_id"], hashes)
-        through("fingerprints", lambda: StagePlan(items=items, transform=ClipFingerprinter(8)))
+        through("fingerprints", lambda: fingerprint_videos(frames, probes, videos, DUPLICATES))
+    probes = None  # as in a run, which lets go of what no later node reads
     waveforms = through(
         "waveforms",
         lambda: extract_waveforms(manifest, videos, WaveformParameters()),
@@ -215,7 +220,6 @@ def run_stages(folder: Path, out: Path, *, real: bool) -> dict[str, Any]:
     )
     through("audio embeddings", speech)
     waveforms = None
-    frames = through("frames", lambda: extract_frames(manifest, videos, settings["sampling"]))
     spec = ModelSpec(kind="autoencoder", convlstm=settings["autoencoder"])
     untrained = TrainedModel(spec=spec, state=spec.build().state_dict(), history=[])
     through(

@@ -45,6 +45,10 @@ MODALITIES: Final[Mapping[str, Modality]] = {
         exhibits=("reconstructions",),
         altered=True,
     ),
+    "image": Modality(
+        words="what the picture shows",
+        parameters="tiktok_virality.models.image_configs:ImageParameters",
+    ),
     "audio": Modality(
         words="voice", parameters="tiktok_virality.models.whisper_configs:AudioParameters"
     ),

@@ -17,9 +17,12 @@ from tiktok_virality.datasets import PostMetadata, StageStore, VideoFolder
 from tiktok_virality.datasets.forget_list import ForgetList
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import StagePlan
+from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, HorizonParameters
+from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.pipelines.ingestion.nodes import (
     build_manifest,
+    decode_videos,
     fingerprint_videos,
     match_posts,
     probe_videos,
@@ -70,21 +73,32 @@ class Corpus:
         """Run ingestion up to the manifest, with a real stage store."""
         posts, videos = self.match(), self.load()[1]
         limits, duplicates = limits or ClipLimits(), DuplicateParameters()
-        probes = self._run(probe_videos(posts, videos), "probes")
-        fingerprints = self._run(
-            fingerprint_videos(probes, videos, limits, duplicates), "fingerprints"
+        probes = self.run(probe_videos(posts, videos), "probes")
+        small, stills = FrameSampling(shrink=32), StillSampling(count=2)
+        decoding = decode_videos(probes, videos, limits, small, stills, duplicates)
+        frames = self.run(decoding, "frames")
+        fingerprints = self.run(
+            fingerprint_videos(frames, probes, videos, duplicates), "fingerprints"
         )
         horizons = views_at_horizons(posts, None, HorizonParameters())
         return build_manifest(posts, probes, fingerprints, horizons, limits, duplicates)
 
-    def _run(self, plan: StagePlan, name: str) -> StageTable:
-        store = StageStore(
+    def run(self, plan: StagePlan, name: str) -> StageTable:
+        """Carry out a plan, and return what is there now."""
+        store = self._store(name)
+        store.save(plan)
+        return store.load()
+
+    def table(self, name: str) -> StageTable:
+        """Return what a stage holds."""
+        return self._store(name).load()
+
+    def _store(self, name: str) -> StageStore:
+        return StageStore(
             filepath=str(self.folder / name),
             engine={"type": "local", "workers": 1},
             max_failure_share=1.0,
         )
-        store.save(plan)
-        return store.load()
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,20 @@ import pandas as pd
 import pytest
 
 from tests.media.encoding import ffmpeg, h264, picture
-from tiktok_virality.media.limits import ClipLimits, SplitParameters
+from tiktok_virality.media.frames import FrameSampling
+from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, SplitParameters
+from tiktok_virality.media.stills import StillSampling, decode_still
 from tiktok_virality.pipelines.ingestion.manifest import (
     ManifestSchema,
     RejectedVideosSchema,
     SplitsSchema,
 )
-from tiktok_virality.pipelines.ingestion.nodes import split_videos
+from tiktok_virality.pipelines.ingestion.nodes import (
+    decode_videos,
+    fingerprint_videos,
+    probe_videos,
+    split_videos,
+)
 from tiktok_virality.schema import DataError
 
 ID = "7106594312292453675"
@@ -198,3 +205,32 @@ def test_the_real_clips_are_ingested(corpus, real_clips, reasons):
     manifest, rejects = corpus.ingest()
     assert len(manifest) == 6
     assert reasons(rejects) == {}
+
+
+def test_a_file_that_is_there_twice_is_decoded_once_and_one_out_of_limits_never(corpus):
+    for name in ("first", "again"):
+        corpus.add(f"{name}.mp4")
+    corpus.add("other.mp4", "green")
+    ffmpeg(*picture(4, "64x64", 5), *h264(), corpus.videos / "long.mp4")
+    corpus.describe(*({"id": name, "views": 1} for name in ("first", "again", "other", "long")))
+    manifest, _ = corpus.ingest(ClipLimits(min_seconds=1, max_seconds=3))
+    frames = corpus.table("frames")
+    assert frames.ids == manifest["video_id"].tolist() == ["first", "other"]
+    row = frames.row("other")
+    assert len(row["stills"]) == len(row["still_seconds"]) == 2
+    assert decode_still(row["stills"][0]).shape == (3, 128, 72)
+
+
+def test_decoding_with_other_frames_takes_no_fingerprint_anew(corpus):
+    corpus.add("a.mp4")
+    corpus.describe({"id": "a", "views": 1})
+    corpus.ingest()
+    posts, videos = corpus.match(), corpus.load()[1]
+    duplicates, small = DuplicateParameters(), FrameSampling(shrink=64)
+    probes = corpus.run(probe_videos(posts, videos), "probes")
+    before = corpus.table("fingerprints")
+    decoding = decode_videos(probes, videos, ClipLimits(), small, StillSampling(), duplicates)
+    frames = corpus.run(decoding, "frames")
+    after = corpus.run(fingerprint_videos(frames, probes, videos, duplicates), "fingerprints")
+    assert frames.row("a", ["pixels"])["pixels"].shape[2:] == (16, 9)
+    assert after.entries == before.entries

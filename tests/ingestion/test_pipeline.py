@@ -20,12 +20,14 @@ from tiktok_virality.datasets import (
     VideoFolder,
 )
 from tiktok_virality.datasets.optional_json import OptionalJSON
+from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.media.limits import (
     ClipLimits,
     DuplicateParameters,
     HorizonParameters,
     SplitParameters,
 )
+from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.pipelines.ingestion import create_pipeline
 from tiktok_virality.schema import DataError
 
@@ -44,6 +46,9 @@ def make_catalog(corpus: Corpus) -> DataCatalog:
             "video_probes": StageStore(
                 filepath=str(corpus.folder / "probes"), engine={"type": "local", "workers": 1}
             ),
+            "frames": StageStore(
+                filepath=str(corpus.folder / "frames"), engine={"type": "local", "workers": 1}
+            ),
             "fingerprints": StageStore(
                 filepath=str(corpus.folder / "fingerprints"),
                 engine={"type": "local", "workers": 1},
@@ -55,6 +60,8 @@ def make_catalog(corpus: Corpus) -> DataCatalog:
             "dataset_card": TextDataset(filepath=str(corpus.folder / "dataset_card.html")),
             "params:ingestion.horizons": MemoryDataset(HorizonParameters()),
             "params:ingestion.duplicates": MemoryDataset(DuplicateParameters()),
+            "params:ingestion.stills": MemoryDataset(StillSampling(count=2)),
+            "params:visual.sampling": MemoryDataset(FrameSampling(shrink=32)),
             "params:ingestion.limits": MemoryDataset(ClipLimits()),
             "params:ingestion.splits": MemoryDataset(SplitParameters()),
             "params:seed": MemoryDataset(1),
@@ -88,7 +95,7 @@ def test_a_corpus_that_is_too_small_to_be_split_has_a_card(corpus):
 def test_every_node_carries_the_tags_that_it_is_chosen_by():
     nodes = {node.short_name: node.tags for node in create_pipeline().nodes}
     assert all({"ingestion", "cpu"} <= tags for tags in nodes.values())
-    assert "media" in nodes["probe_videos"] & nodes["fingerprint_videos"]
+    assert "media" in nodes["probe_videos"] & nodes["decode_videos"] & nodes["fingerprint_videos"]
 
 
 def test_parameters_reach_the_nodes_as_typed_groups():
@@ -98,6 +105,8 @@ def test_parameters_reach_the_nodes_as_typed_groups():
         "ingestion.horizons": HorizonParameters,
         "ingestion.limits": ClipLimits,
         "ingestion.splits": SplitParameters,
+        "ingestion.stills": StillSampling,
+        "visual.sampling": FrameSampling,
     }
 
 

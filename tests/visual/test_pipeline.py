@@ -1,4 +1,4 @@
-"""The visual pipeline, from real video files to embeddings."""
+"""The visual pipeline, from the frames of real video files to embeddings."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from tests.media.encoding import ffmpeg, h264, picture
+from tests.stages.items import item_of
 from tiktok_virality.datasets import (
     ArrayArchive,
     CheckpointFolder,
     SafetensorsModel,
     StageStore,
-    VideoFolder,
 )
+from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.models.configs import PACE_SIZE, ConvLSTMConfig
 from tiktok_virality.pipelines.visual import create_pipeline
 from tiktok_virality.pipelines.visual.nodes import train_autoencoder
 from tiktok_virality.schema import DataError
+from tiktok_virality.stages.frames import FrameExtractor
 from tiktok_virality.training.parameters import AutoencoderTraining, EmbeddingParameters
 
 SPLITS = {"a": "train", "b": "train", "c": "validation", "d": "test", "broken": "train"}
@@ -38,11 +40,8 @@ def catalog(tmp_path: Path) -> DataCatalog:
     for index, name in enumerate("abcd", start=1):
         ffmpeg(*picture(seconds=index / 2), *h264(), videos / f"{name}.mp4")
     (videos / "broken.mp4").write_text("no video")
-    ids = list(SPLITS)
     inputs = {
-        "manifest": pd.DataFrame({"video_id": ids, "content_hash": ids}),
-        "splits": pd.DataFrame({"video_id": ids, "split": SPLITS.values()}),
-        "params:visual.sampling": FrameSampling(shrink=64),
+        "splits": split_table(),
         "params:visual.autoencoder": ConvLSTMConfig(hidden=4),
         "params:visual.training": TRAINING,
         "params:visual.embedding": EmbeddingParameters(grid_height=2, grid_width=1),
@@ -58,16 +57,20 @@ def catalog(tmp_path: Path) -> DataCatalog:
         )
         for name in ("frames", "visual_embeddings")
     }
+    stores["frames"].save(frames_of(sorted(videos.iterdir()), FrameSampling(shrink=64)))
     return DataCatalog(
         {
             **{name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()},
             **stores,
-            "videos": VideoFolder(filepath=str(videos)),
             "checkpoints": CheckpointFolder(filepath=str(tmp_path / "checkpoints")),
             "autoencoder": SafetensorsModel(filepath=str(tmp_path / "autoencoder")),
             "reconstructions": ArrayArchive(filepath=str(tmp_path / "reconstructions.npz")),
         }
     )
+
+
+def frames_of(paths: list[Path], sampling: FrameSampling) -> StagePlan:
+    return StagePlan(items=[item_of(path) for path in paths], transform=FrameExtractor(sampling))
 
 
 def test_videos_become_embeddings_and_a_broken_one_is_accounted_for(catalog):
@@ -125,19 +128,12 @@ def test_a_split_without_frames_stops_the_training_and_is_named(tmp_path):
         )
 
 
-def test_a_real_clip_of_any_shape_is_embedded(real_clips, catalog, tmp_path):
-    files = sorted(real_clips.glob("*.mp4"))
-    names = [path.stem for path in files if "bad" not in path.stem]
-    folder = tmp_path / "real"
-    folder.mkdir()
-    for path in files:
-        if path.stem in names:
-            (folder / path.name).symlink_to(path)
+def test_a_real_clip_of_any_shape_is_embedded(real_clips, catalog):
+    files = [path for path in sorted(real_clips.glob("*.mp4")) if "bad" not in path.stem]
+    names = [path.stem for path in files]
     roles = ["train", "validation", "test", *["train"] * len(names)][: len(names)]
-    catalog["videos"] = VideoFolder(filepath=str(folder))
     sparse = FrameSampling(every_nth=30, shrink=64, max_frames=4)
-    catalog["params:visual.sampling"] = MemoryDataset(sparse)
-    catalog["manifest"] = MemoryDataset(pd.DataFrame({"video_id": names, "content_hash": names}))
+    catalog["frames"].save(frames_of(files, sparse))
     catalog["splits"] = MemoryDataset(pd.DataFrame({"video_id": names, "split": roles}))
     SequentialRunner().run(create_pipeline(), catalog)
     embeddings = catalog.load("visual_embeddings")

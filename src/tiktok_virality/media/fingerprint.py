@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiktok_virality.media.audio import NO_AUDIO_TRACK, fingerprint_audio
-from tiktok_virality.media.frames import FrameSampling, sample_frames
+from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.schema import MediaError
 
 HASH_BITS: Final = 64
@@ -36,27 +36,25 @@ class ClipFingerprint:
     sound: NDArray[np.uint32]
 
 
-def fingerprint_clip(path: Path, frames: int) -> ClipFingerprint:
-    """Take the fingerprint of a clip.
+def hash_sampling(frames: int) -> FrameSampling:
+    """Return how to sample the frames that are hashed: so many, evenly spread, quite small."""
+    return FrameSampling(
+        every_nth=1, shrink=1, max_frames=frames, reference_height=256, reference_width=144
+    )
 
-    Args:
-        path: A file with at least one video stream.
-        frames: How many evenly spread frames to hash; a shorter clip has fewer.
+
+def fingerprint_sound(path: Path) -> NDArray[np.uint32]:
+    """Return Chromaprint's raw fingerprint of the sound of a clip, uint32 [N]; empty without one.
 
     Raises:
         MediaError: The file cannot be read, or its sound cannot be decoded.
     """
-    sampling = FrameSampling(
-        every_nth=1, shrink=1, max_frames=frames, reference_height=256, reference_width=144
-    )
-    pixels = sample_frames(path, sampling).pixels
     try:
-        sound = fingerprint_audio(path)
+        return fingerprint_audio(path)
     except MediaError as error:
         if error.reason != NO_AUDIO_TRACK:
             raise
-        sound = np.empty(0, np.uint32)
-    return ClipFingerprint(picture=hash_frames(pixels), sound=sound)
+        return np.empty(0, np.uint32)
 
 
 def hash_frames(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from tiktok_virality.media.container import choose_video_stream, open_container
-from tiktok_virality.media.geometry import Orientation, fit_within
+from tiktok_virality.media.geometry import Layout, Orientation, fit_within
 from tiktok_virality.schema import Config, MediaError
 
 if TYPE_CHECKING:
@@ -66,6 +66,11 @@ class FrameSampling(Config):
             wanted = wanted[spread.round().astype(int)]
         return wanted.tolist()
 
+    def layout(self, width: float, height: float) -> Layout:
+        """Return where on the canvas a frame lies that is shown at this size."""
+        canvas = (self.width, self.height)
+        return Layout(canvas=canvas, fitted=fit_within(width, height, canvas))
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrameTensor:
@@ -83,10 +88,20 @@ class FrameTensor:
         return f"FrameTensor(pixels={self.pixels.dtype} {list(self.pixels.shape)})"
 
 
-def sample_frames(path: Path, sampling: FrameSampling) -> FrameTensor:
-    """Decode the wanted frames of a clip: those that decoding everything and picking would give.
+class Sampling(Protocol):
+    """Which frames of a clip are wanted, and how each is laid out."""
 
-    Decoding uses one thread: stages run one process per core.
+    def indices(self, count: int) -> list[int]:
+        """Return which of ``count`` frames to keep, ascending."""
+        ...
+
+    def layout(self, width: float, height: float) -> Layout:
+        """Return where on its canvas a frame lies that is shown at this size."""
+        ...
+
+
+def sample_frames(path: Path, sampling: Sampling) -> FrameTensor:
+    """Decode the wanted frames of a clip: those that decoding everything and picking would give.
 
     Args:
         path: A file with at least one video stream.
@@ -98,23 +113,30 @@ def sample_frames(path: Path, sampling: FrameSampling) -> FrameTensor:
     Raises:
         MediaError: The file cannot be opened, holds no video stream, or no decodable frame.
     """
+    return sample_together(path, [sampling])[0]
+
+
+def sample_together(path: Path, samplings: Sequence[Sampling]) -> list[FrameTensor]:
+    """Decode a clip once for several samplings; each gives what `sample_frames` would give.
+
+    Decoding uses one thread: stages run one process per core.
+
+    Raises:
+        MediaError: The file cannot be opened, holds no video stream, or no decodable frame.
+    """
     with open_container(path) as container:
         stream = choose_video_stream(container)
         stream.codec_context.thread_count = 1
         packets = [packet for packet in container.demux(stream) if packet.size]
-        scaler = _Scaler(sampling=sampling, pixel_aspect=float(stream.sample_aspect_ratio or 1))
-        pictures = _sparsely(stream.codec_context, packets, sampling, scaler)
-        if pictures is None:
-            pictures = _by_decoding_everything(stream.codec_context, packets, sampling, scaler)
-        if not pictures:
+        aspect = float(stream.sample_aspect_ratio or 1)
+        takers = [_Taker(sampling=each, pixel_aspect=aspect) for each in samplings]
+        if not _sparsely(stream.codec_context, packets, takers):
+            _by_decoding_everything(stream.codec_context, packets, takers)
+        if not all(taker.taken for taker in takers):
             raise MediaError("unreadable", f"{path.name}: no frame can be decoded")
         tick_seconds = stream.time_base or Fraction(1)
         start_seconds = Fraction(container.start_time or 0, MICROSECONDS)
-        times = [picture.pts * tick_seconds - start_seconds for picture in pictures]
-    return FrameTensor(
-        pixels=np.stack([picture.pixels for picture in pictures]),
-        timestamps_seconds=np.array(times, dtype=np.float32),
-    )
+    return [taker.frames(tick_seconds, start_seconds) for taker in takers]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,12 +147,41 @@ class _Picture:
     pixels: np.ndarray
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Scaler:
-    """Scales a frame once, straight to its final size, and sets it upright on the canvas."""
+@dataclass(kw_only=True)
+class _Taker:
+    """Takes the frames of one sampling: scales each once, to its final size, and upright.
 
-    sampling: FrameSampling
+    Attributes:
+        sampling: What to take.
+        pixel_aspect: Width of a coded pixel over its height.
+        wanted: Places of the frames to take, in the order in which they are shown.
+        taken: What was taken, by place.
+    """
+
+    sampling: Sampling
     pixel_aspect: float
+    wanted: frozenset[int] = frozenset()
+    taken: dict[int, _Picture] = field(default_factory=dict)
+    _canvas: tuple[int, int] | None = None
+
+    def start(self, count: int) -> None:
+        """Choose among ``count`` frames, and forget what was taken before."""
+        self.wanted = frozenset(self.sampling.indices(count))
+        self.taken, self._canvas = {}, None
+
+    def offer(self, place: int, frame: VideoFrame) -> None:
+        """Take a frame if it is wanted."""
+        if place in self.wanted:
+            self.taken[place] = self._scale(frame)
+
+    def frames(self, tick_seconds: Fraction, start_seconds: Fraction) -> FrameTensor:
+        """Return what was taken, in the order in which it is shown."""
+        pictures = [self.taken[place] for place in sorted(self.taken)]
+        times = [picture.pts * tick_seconds - start_seconds for picture in pictures]
+        return FrameTensor(
+            pixels=np.stack([picture.pixels for picture in pictures]),
+            timestamps_seconds=np.array(times, dtype=np.float32),
+        )
 
     @cached_property
     def _reformatter(self) -> VideoReformatter:
@@ -138,11 +189,18 @@ class _Scaler:
 
         return VideoReformatter()
 
-    def __call__(self, frame: VideoFrame) -> _Picture:
-        height, width = self.sampling.height, self.sampling.width
+    def _layout(self, width: float, height: float) -> Layout:
+        """Lay a frame out; should the stream change its shape, the canvas of the first remains."""
+        layout = self.sampling.layout(width, height)
+        canvas = self._canvas = self._canvas or layout.canvas
+        if layout.canvas == canvas:
+            return layout
+        return Layout(canvas=canvas, fitted=fit_within(width, height, canvas))
+
+    def _scale(self, frame: VideoFrame) -> _Picture:
         orientation = Orientation.of(frame)
         shown = orientation.size(frame.width * self.pixel_aspect, frame.height)
-        fitted = fit_within(*shown, canvas=(width, height))
+        (width, height), fitted = self._layout(*shown)
         coded = orientation.size(*fitted)
         scaled = self._reformatter.reformat(frame, *coded, "rgb24", threads=1).to_ndarray()
         left, top = (width - fitted[0]) // 2, (height - fitted[1]) // 2
@@ -153,12 +211,9 @@ class _Scaler:
 
 
 def _sparsely(
-    decoder: VideoCodecContext,
-    packets: Sequence[VideoPacket],
-    sampling: FrameSampling,
-    scaler: _Scaler,
-) -> list[_Picture] | None:
-    """Decode only what the wanted frames need; ``None`` where the packets do not tell what that is.
+    decoder: VideoCodecContext, packets: Sequence[VideoPacket], takers: Sequence[_Taker]
+) -> bool:
+    """Decode only what the wanted frames need; ``False`` where the packets do not tell what it is.
 
     They mislead where the container calls a picture a key frame from which decoding cannot start,
     as with gradual refresh.
@@ -166,36 +221,33 @@ def _sparsely(
     times = [packet.pts for packet in packets if packet.pts is not None]
     order = _presentation_order(packets, times)
     if order is None:
-        return None
-    wanted = [order[index] for index in sampling.indices(len(order))]
-    waiting = {times[position] for position in wanted}
-    found: dict[int, _Picture] = {}
+        return False
+    for taker in takers:
+        taker.start(len(order))
+    places = sorted(frozenset().union(*(taker.wanted for taker in takers)))
+    waiting = {times[order[place]]: place for place in places}
     depth = decoder.reorder_depth
-    for run in _runs(packets, times, wanted):
-        for frame in _decode(decoder, packets[run.start : run.stop], waiting):
+    for run in _runs(packets, times, [order[place] for place in places]):
+        for frame in _decode(decoder, packets[run.start : run.stop], waiting.keys()):
             if frame.pts == times[run.start] and not frame.key_frame:
-                return None
+                return False
             if frame.pts is not None and frame.pts in waiting:
-                found[frame.pts] = scaler(frame)
+                for taker in takers:
+                    taker.offer(waiting[frame.pts], frame)
         decoder.reorder_depth = depth  # flushing may forget it, and learning anew costs pictures
-    if found.keys() != waiting:
-        return None
-    return [found[times[position]] for position in wanted]
+    return all(taker.taken.keys() == taker.wanted for taker in takers)
 
 
 def _by_decoding_everything(
-    decoder: VideoCodecContext,
-    packets: Sequence[VideoPacket],
-    sampling: FrameSampling,
-    scaler: _Scaler,
-) -> list[_Picture]:
-    """Decode every frame and scale those that may be wanted once their number is known."""
-    count = 0
-    candidates: list[_Picture] = []
-    for count, frame in enumerate(_decode(decoder, packets), start=1):
-        if (count - 1) % sampling.every_nth == 0:
-            candidates.append(scaler(frame))
-    return [candidates[index // sampling.every_nth] for index in sampling.indices(count)]
+    decoder: VideoCodecContext, packets: Sequence[VideoPacket], takers: Sequence[_Taker]
+) -> None:
+    """Decode every frame twice: to know how many there are, and to take those that are wanted."""
+    count = sum(1 for _ in _decode(decoder, packets))
+    for taker in takers:
+        taker.start(count)
+    for place, frame in enumerate(_decode(decoder, packets)):
+        for taker in takers:
+            taker.offer(place, frame)
 
 
 def _presentation_order(packets: Sequence[VideoPacket], times: Sequence[int]) -> list[int] | None:
@@ -237,7 +289,7 @@ def _runs(
 def _decode(
     decoder: VideoCodecContext,
     packets: Sequence[VideoPacket],
-    wanted_times: set[int] | None = None,
+    wanted_times: Collection[int] | None = None,
 ) -> Iterator[VideoFrame]:
     """Yield the frames of packets to the last, and leave the decoder ready for any others.
 

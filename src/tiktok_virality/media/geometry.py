@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, SupportsBytes, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, SupportsBytes, TypeVar, cast
 
 import numpy as np
 
@@ -62,6 +62,18 @@ class Orientation:
         step_y = -1 if self.mirrored_y else 1
         step_x = -1 if self.mirrored_x else 1
         return shown[::step_y, ::step_x]
+
+
+class Layout(NamedTuple):
+    """Sizes as (width, height) in pixels.
+
+    Attributes:
+        canvas: Of the whole picture.
+        fitted: Of the frame that is centred on it.
+    """
+
+    canvas: tuple[int, int]
+    fitted: tuple[int, int]
 
 
 def fit_within(width: float, height: float, canvas: tuple[int, int]) -> tuple[int, int]:

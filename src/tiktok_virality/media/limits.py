@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.schema import SPLITS, Config, Split
 
 TOLERANCE = 1e-6
@@ -109,12 +110,14 @@ class IngestionParameters(Config):
 
     Attributes:
         limits: How long a clip may be.
+        stills: Which frames are kept large; which are kept small is ``visual.sampling``.
         duplicates: How much alike copies are.
         horizons: For how long after posting views are counted.
         splits: How the videos are divided.
     """
 
     limits: ClipLimits = ClipLimits()
+    stills: StillSampling = StillSampling()
     duplicates: DuplicateParameters = DuplicateParameters()
     horizons: HorizonParameters = HorizonParameters()
     splits: SplitParameters = SplitParameters()

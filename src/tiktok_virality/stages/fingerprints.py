@@ -4,11 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tiktok_virality.execution import Outcome, StageItem, outcome_of
 from tiktok_virality.media.clip import EncodedVideo
-from tiktok_virality.media.fingerprint import fingerprint_clip
+from tiktok_virality.media.fingerprint import fingerprint_sound
+
+
+class DecodedRow(Protocol):
+    """A row of the stage ``frames``."""
+
+    def load(self) -> Mapping[str, Any]:
+        """Read its columns; ``picture_hashes`` is one."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class FingerprintSource:
+    """What a fingerprint is taken from.
+
+    Attributes:
+        video: The file, for its sound.
+        decoded: The row of its frames, for the hashes of its picture.
+    """
+
+    video: EncodedVideo
+    decoded: DecodedRow
 
 
 @dataclass(frozen=True)
@@ -16,14 +37,14 @@ class ClipFingerprinter:
     """Takes fingerprints: columns ``picture`` uint64 [T] and ``sound`` uint32 [N].
 
     Attributes:
-        frames: How many frames of a clip to hash.
+        frames: How many frames of a clip were hashed when it was decoded.
     """
 
     frames: int
 
     def identity(self) -> Mapping[str, Any]:
-        """Return what decides the result."""
-        return {"version": 1, "frames": self.frames}
+        """Return what decides the result, beside the file."""
+        return {"version": 2, "frames": self.frames}
 
     def setup(self) -> None:
         """Need nothing."""
@@ -33,6 +54,8 @@ class ClipFingerprinter:
         return [outcome_of(item, self._fingerprint) for item in items]
 
     def _fingerprint(self, item: StageItem) -> dict[str, Any]:
-        video: EncodedVideo = item.payload
-        taken = fingerprint_clip(video.path, self.frames)
-        return {"picture": taken.picture, "sound": taken.sound}
+        source: FingerprintSource = item.payload
+        return {
+            "picture": source.decoded.load()["picture_hashes"],
+            "sound": fingerprint_sound(source.video.path),
+        }

@@ -14,15 +14,17 @@ from tiktok_virality.datasets.forget_list import ForgetList
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.duplicates import duplicate_groups
 from tiktok_virality.evaluation.splits import assign_splits
-from tiktok_virality.execution import StagePlan
+from tiktok_virality.execution import StageItem, StagePlan
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.media.fingerprint import ClipFingerprint
+from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.media.limits import (
     ClipLimits,
     DuplicateParameters,
     HorizonParameters,
     SplitParameters,
 )
+from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.pipelines.ingestion.horizons import horizon_views
 from tiktok_virality.pipelines.ingestion.manifest import (
     HORIZON_COLUMNS,
@@ -115,22 +117,59 @@ def probe_videos(posts: pd.DataFrame, videos: VideoFiles) -> StagePlan:
     return StagePlan(items=video_items(videos, usable), transform=ProbeVideos(), batch_size=16)
 
 
-def fingerprint_videos(
+def decode_videos(
     video_probes: StageTable,
     videos: VideoFiles,
     limits: ClipLimits,
+    sampling: FrameSampling,
+    stills: StillSampling,
     duplicates: DuplicateParameters,
 ) -> StagePlan:
-    """Plan the fingerprints of every video that is neither too short nor too long."""
-    from tiktok_virality.stages.fingerprints import ClipFingerprinter
+    """Plan the one decoding of every video that is neither too short nor too long.
+
+    Of files that are the same byte for byte, the first is decoded.
+    """
+    from tiktok_virality.stages.frames import ClipDecoder
     from tiktok_virality.stages.probing import video_items
 
     probed = video_probes.to_frame(["duration_seconds", "content_hash"])
     inside = probed[probed["duration_seconds"].between(limits.min_seconds, limits.max_seconds)]
-    hashes = dict(zip(inside["video_id"], inside["content_hash"], strict=True))
+    usable = inside.drop_duplicates("content_hash")
+    hashes = dict(zip(usable["video_id"], usable["content_hash"], strict=True))
     return StagePlan(
-        items=video_items(videos, inside["video_id"], hashes),
+        items=video_items(videos, usable["video_id"], hashes),
+        transform=ClipDecoder(sampling, stills, duplicates.frames),
+    )
+
+
+def fingerprint_videos(
+    frames: StageTable,
+    video_probes: StageTable,
+    videos: VideoFiles,
+    duplicates: DuplicateParameters,
+) -> StagePlan:
+    """Plan the fingerprints of every video that could be decoded.
+
+    What was hashed hangs on the file and on ``duplicates.frames`` alone, so a decoding with other
+    frames or stills leaves the fingerprints as they are.
+    """
+    from tiktok_virality.stages.fingerprints import ClipFingerprinter, FingerprintSource
+
+    failed = frames.failed
+    return StagePlan(
+        items=[
+            StageItem(
+                video_id=item.video_id,
+                digest=video_probes.row(item.video_id, ["content_hash"])["content_hash"],
+                payload=FingerprintSource(video=videos[item.video_id], decoded=item.payload),
+            )
+            for item in frames.items(["picture_hashes"])
+        ],
         transform=ClipFingerprinter(duplicates.frames),
+        absent={
+            **frames.absent,
+            **{key: f"no frames: {why}" for key, why in failed[["video_id", "reason"]].to_numpy()},
+        },
     )
 
 

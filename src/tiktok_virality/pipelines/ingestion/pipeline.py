@@ -8,6 +8,7 @@ from kedro.pipeline import Pipeline, node, pipeline
 
 from tiktok_virality.pipelines.ingestion.nodes import (
     build_manifest,
+    decode_videos,
     describe_dataset,
     fingerprint_videos,
     match_posts,
@@ -18,7 +19,7 @@ from tiktok_virality.pipelines.ingestion.nodes import (
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``manifest``, ``rejected_videos``, ``splits`` and the dataset card of raw videos.
+    """Make ``manifest``, ``frames``, ``splits`` and the dataset card of raw videos.
 
     The card says which languages are spoken if ``transcripts`` are there: in a run of everything
     it waits for them, and ingestion alone takes those of an earlier run, or none.
@@ -45,13 +46,22 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 tags="media",
             ),
             node(
-                fingerprint_videos,
+                decode_videos,
                 inputs=[
                     "video_probes",
                     "videos",
                     "params:ingestion.limits",
+                    "params:visual.sampling",
+                    "params:ingestion.stills",
                     "params:ingestion.duplicates",
                 ],
+                outputs="frames",
+                name="decode_videos",
+                tags="media",
+            ),
+            node(
+                fingerprint_videos,
+                inputs=["frames", "video_probes", "videos", "params:ingestion.duplicates"],
                 outputs="fingerprints",
                 name="fingerprint_videos",
                 tags="media",

@@ -1,4 +1,4 @@
-"""From mp4 files to visual embeddings, by a ConvLSTM autoencoder of the training split."""
+"""From frames to visual embeddings, by a ConvLSTM autoencoder of the training split."""
 
 from tiktok_virality.pipelines.visual.pipeline import create_pipeline
 

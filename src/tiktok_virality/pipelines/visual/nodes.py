@@ -1,4 +1,4 @@
-"""Frames, the autoencoder that learns from them, and one embedding per frame."""
+"""The autoencoder that learns from frames, and one embedding per frame."""
 
 from __future__ import annotations
 
@@ -10,25 +10,10 @@ import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import Resources, StagePlan
-from tiktok_virality.media.clip import VideoFiles
-from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import DataError, Split
 from tiktok_virality.training.parameters import AutoencoderTraining, EmbeddingParameters
-
-
-def extract_frames(
-    manifest: pd.DataFrame, videos: VideoFiles, sampling: FrameSampling
-) -> StagePlan:
-    """Plan the decoding of every usable video into a frame tensor."""
-    from tiktok_virality.stages.frames import FrameExtractor
-    from tiktok_virality.stages.probing import video_items
-
-    hashes = dict(zip(manifest["video_id"], manifest["content_hash"], strict=True))
-    return StagePlan(
-        items=video_items(videos, manifest["video_id"], hashes), transform=FrameExtractor(sampling)
-    )
 
 
 def train_autoencoder(

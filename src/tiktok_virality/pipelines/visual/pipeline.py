@@ -8,7 +8,6 @@ from kedro.pipeline import Pipeline, node, pipeline
 
 from tiktok_virality.pipelines.visual.nodes import (
     embed_clips,
-    extract_frames,
     reconstruct_held_out,
     train_autoencoder,
 )
@@ -16,16 +15,9 @@ from tiktok_virality.pipelines.visual.unlike import embed_unlike_clips
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``frames``, ``autoencoder``, ``visual_embeddings`` and what is shown of it."""
+    """Make ``autoencoder``, ``visual_embeddings`` and what is shown of it."""
     return pipeline(
         [
-            node(
-                extract_frames,
-                inputs=["manifest", "videos", "params:visual.sampling"],
-                outputs="frames",
-                name="extract_frames",
-                tags=["cpu", "media"],
-            ),
             node(
                 train_autoencoder,
                 inputs=[
