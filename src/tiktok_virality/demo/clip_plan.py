@@ -11,7 +11,7 @@ from tiktok_virality.schema import Config, digest
 Codec = Literal["h264", "hevc"]
 Sound = Literal["speech", "music", "none"]
 
-LANGUAGE_VOICES: Final = {"en": "en-us", "es": "es", "de": "de", "fr": "fr-fr"}
+LANGUAGE_VOICES: Final = {"en": "en-us", "es": "es", "de": "de", "fr": "fr"}
 """The voice of eSpeak NG for each language."""
 VOICE_VARIANTS: Final = ("", "+m3", "+f2", "+m1", "+f4")
 """Speakers: each speaks every language."""

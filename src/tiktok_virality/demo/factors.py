@@ -175,8 +175,8 @@ def describe_factors() -> pd.DataFrame:
     """Return a row per factor: what it is called, its unit, and the sense by which it is known.
 
     Returns:
-        Columns ``factor``, ``title``, ``unit`` (empty for categories), ``sense``, ``low``, ``high``,
-        ``whole``, ``options`` (empty for numbers) and ``needs``.
+        Columns ``factor``, ``title``, ``unit`` (empty for categories), ``sense``, ``low``,
+        ``high``, ``whole``, ``options`` (empty for numbers) and ``needs``.
     """
     rows = [factor.model_dump() for factor in FACTORS.values()]
     return pd.DataFrame(rows).rename(columns={"name": "factor"})

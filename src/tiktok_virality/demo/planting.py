@@ -80,7 +80,9 @@ def plan_clips(parameters: DemoParameters, seed: int) -> pd.DataFrame:
     unit = _unit_draws(parameters.clips, seed)
     accounts = _accounts(parameters.creators, seed)
     posts = _posts(parameters.clips, seed)
-    drawn = pd.DataFrame({name: each.values(unit[name]) for name, each in FACTORS.items()})
+    drawn = pd.DataFrame(
+        {name: each.values(unit[name].to_numpy()) for name, each in FACTORS.items()}
+    )
     clips = pd.concat(
         [posts, drawn.drop(columns="music"), _files(unit, parameters), _sounds(unit, parameters)],
         axis=1,
@@ -339,9 +341,7 @@ def _worded(clips: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = list(clips.itertuples(index=False))
     return clips.assign(
         caption=[_caption(row, written) for row in rows],
-        screen_text=[
-            compose_screen_text(row.screen_theme, row.screen_lines, shown) for row in rows
-        ],
+        screen_text=[_screen_text(row, shown) for row in rows],
         script=[_script(row, said) if row.sound == "speech" else "" for row in rows],
     )
 
@@ -354,6 +354,10 @@ def _caption(row: Any, rng: np.random.Generator) -> str:
         hashtags=row.hashtags,
         rng=rng,
     )
+
+
+def _screen_text(row: Any, rng: np.random.Generator) -> str:
+    return compose_screen_text(row.screen_theme, row.screen_lines, rng)
 
 
 def _script(row: Any, rng: np.random.Generator) -> str:
