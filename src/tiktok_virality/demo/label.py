@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tiktok_virality.demo.clip_plan import ClipPlan
 
 if TYPE_CHECKING:
-    from PIL import ImageDraw
+    from PIL import ImageDraw, ImageFont
 
 NOTICE: Final = "synthetic demo clip"
 CREATOR_SIZE: Final = 0.030
@@ -41,21 +41,32 @@ def write_label(plan: ClipPlan, path: Path) -> None:
 
 def _write_words(draw: ImageDraw.ImageDraw, plan: ClipPlan) -> None:
     """Write the words on screen, white with a dark outline as apps do, in the middle of a line."""
-    from PIL import ImageFont
-
     lines = plan.screen_text.split("\n")
     size = plan.text_size * plan.height
-    widest = max(ImageFont.load_default(size).getlength(line) for line in lines)
+    widest = max(_font(plan.font, size).getlength(line) for line in lines)
     size *= min(1.0, TEXT_WIDTH * plan.width / (widest + 2 * OUTLINE * size))
-    font = ImageFont.load_default(size)
     top, foot = (edge * plan.height for edge in TEXT_ROOM)
     step = LINE_STEP * size
     first = top + plan.text_place * (foot - top - step * len(lines))
-    stroke = max(1, round(OUTLINE * size))
     for index, line in enumerate(lines):
-        place = (plan.width / 2, first + (index + 0.5) * step)
-        outline = {"stroke_width": stroke, "stroke_fill": INK}
-        draw.text(place, line, font=font, anchor="mm", fill=WHITE, **outline)
+        draw.text(
+            (plan.width / 2, first + (index + 0.5) * step),
+            line,
+            font=_font(plan.font, size),
+            anchor="mm",
+            fill=WHITE,
+            stroke_width=max(1, round(OUTLINE * size)),
+            stroke_fill=INK,
+        )
+
+
+def _font(name: str, size: float) -> ImageFont.FreeTypeFont:
+    """Return one of the fonts that matplotlib carries: the same on every machine."""
+    import matplotlib
+    from PIL import ImageFont
+
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"
+    return ImageFont.truetype(path, size)
 
 
 def _write_foot(draw: ImageDraw.ImageDraw, plan: ClipPlan) -> None:
