@@ -52,6 +52,11 @@ MODALITIES: Final[Mapping[str, Modality]] = {
     "audio": Modality(
         words="voice", parameters="tiktok_virality.models.whisper_configs:AudioParameters"
     ),
+    "sound": Modality(
+        words="loudness, timbre and music",
+        parameters="tiktok_virality.models.sound_configs:SoundParameters",
+        needs=("audio",),
+    ),
 }
 """Those that there are, in the order in which tables and figures show them."""
 

@@ -59,6 +59,14 @@ class VoiceDetector:
             for row, waveform in zip(probabilities, waveforms, strict=True)
         ]
 
+    def speech_probability(self, waveform: np.ndarray) -> np.ndarray:
+        """Return how likely each 32 ms are speech, [frames], at least one; the last is padded.
+
+        Args:
+            waveform: float32 [samples] at 16 kHz.
+        """
+        return np.asarray(self._probabilities([waveform])[0].numpy(), dtype=np.float64)
+
     def _probabilities(self, waveforms: Sequence[np.ndarray]) -> Tensor:
         """Padding comes after a clip and the detector looks back only, so it changes nothing."""
         import torch

@@ -58,7 +58,7 @@ class SpeechReader:
         failed: list[Outcome] = []
         for item in items:
             try:
-                waveforms[item.video_id] = _load_samples(item)
+                waveforms[item.video_id] = load_samples(item)
             except MediaError as error:
                 failed.append(
                     Failed(video_id=item.video_id, reason=error.reason, detail=error.detail)
@@ -84,7 +84,7 @@ class SpeechReader:
         }
 
 
-def _load_samples(item: StageItem) -> np.ndarray:
+def load_samples(item: StageItem) -> np.ndarray:
     """Return float32 [samples].
 
     Raises:

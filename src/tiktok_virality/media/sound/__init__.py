@@ -1,0 +1,1 @@
+"""What can be measured of a sound: levels, spectrum, pitch, harmony and rhythm, token by token."""
