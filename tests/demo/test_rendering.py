@@ -12,7 +12,7 @@ import pytest
 from tiktok_virality.demo.clip_plan import ClipPlan, clip_plans
 from tiktok_virality.demo.config import DemoParameters
 from tiktok_virality.demo.factors import BACKDROPS
-from tiktok_virality.demo.planting import plan_clips, visual_score
+from tiktok_virality.demo.planting import plan_clips
 from tiktok_virality.demo.renderer import ClipRenderer, render_items
 from tiktok_virality.demo.scenes import draw_wall
 from tiktok_virality.media.audio import decode_audio, peak_dbfs

@@ -22,15 +22,46 @@ pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed
 
 FPS = 24
 PLAIN: dict[str, Any] = {
-    **{"width": 288, "height": 512, "duration_seconds": 4.0, "fps": FPS, "codec": "h264"},
-    **{"gop_frames": 60, "motion_speed": 0.1, "opening": 0.0, "cuts_per_second": 0.25},
-    **{"first_cut_share": 0.9, "backdrop": "dots", "texture_scale": 0.12, "shape": "circle"},
-    **{"objects": 5, "object_size": 0.08, "action_x": 0.5, "action_y": 0.5, "warmth": 0.5},
-    **{"saturation": 0.5, "brightness": 0.5, "brightening": 0.0, "contrast": 1.0, "shake": 0.0},
-    **{"zoom": 0.0, "screen_text": "", "text_size": 0.05, "text_place": 0.3, "sound": "speech"},
-    **{"script": SENTENCES["en"]["space"][0], "words_per_minute": 180, "voice": "en-us"},
-    **{"pitch": 50, "pause_seconds": 0.1, "speech_start_share": 0.5, "backing_music": False},
-    **{"music_bpm": 120, "music_octave": 1.0, "loudness_db": -6.0, "seed": 3, "look": 3},
+    "width": 288,
+    "height": 512,
+    "duration_seconds": 4.0,
+    "fps": FPS,
+    "codec": "h264",
+    "gop_frames": 60,
+    "motion_speed": 0.1,
+    "opening": 0.0,
+    "cuts_per_second": 0.25,
+    "first_cut_share": 0.9,
+    "backdrop": "dots",
+    "texture_scale": 0.12,
+    "shape": "circle",
+    "objects": 5,
+    "object_size": 0.08,
+    "action_x": 0.5,
+    "action_y": 0.5,
+    "warmth": 0.5,
+    "saturation": 0.5,
+    "brightness": 0.5,
+    "brightening": 0.0,
+    "contrast": 1.0,
+    "shake": 0.0,
+    "zoom": 0.0,
+    "screen_text": "",
+    "text_size": 0.05,
+    "text_place": 0.3,
+    "sound": "speech",
+    "script": SENTENCES["en"]["space"][0],
+    "words_per_minute": 180,
+    "voice": "en-us",
+    "pitch": 50,
+    "pause_seconds": 0.1,
+    "speech_start_share": 0.5,
+    "backing_music": False,
+    "music_bpm": 120,
+    "music_octave": 1.0,
+    "loudness_db": -6.0,
+    "seed": 3,
+    "look": 3,
 }
 MUSIC = {"sound": "music", "script": ""}
 
@@ -157,11 +188,11 @@ def middle_frequency(clip: Clip) -> float:
 
 
 def fundamental(clip: Clip) -> float:
-    """Frequency of the strongest repetition between 60 and 400 Hz."""
-    longest, shortest = SAMPLE_RATE_HZ // 60, SAMPLE_RATE_HZ // 400
-    power = np.abs(np.fft.rfft(clip.sound, 2 * len(clip.sound))) ** 2
-    repetition = np.fft.irfft(power)[shortest:longest]
-    return SAMPLE_RATE_HZ / float(shortest + repetition.argmax())
+    """Middle frequency of what sounds below 250 Hz, where a man's voice has its fundamental."""
+    power = np.abs(np.fft.rfft(clip.sound)) ** 2
+    hertz = np.fft.rfftfreq(len(clip.sound), 1 / SAMPLE_RATE_HZ)
+    deep = (hertz > 50) & (hertz < 250)
+    return float(power[deep] @ hertz[deep] / power[deep].sum())
 
 
 def quiet_level(clip: Clip) -> float:
