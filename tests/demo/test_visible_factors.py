@@ -122,9 +122,8 @@ def cuts(clip: Clip) -> float:
 
 
 def fineness(clip: Clip) -> float:
-    """Crossings of the mean along the lines of the upper wall, above all objects."""
-    wall = clip.frames[::FPS, :120].mean(axis=3)
-    return -float(np.abs(np.diff(np.sign(wall - wall.mean()), axis=2)).mean())
+    """Less its edges: how much neighbours differ along the lines of the wall above all objects."""
+    return -float(np.abs(np.diff(clip.frames[::FPS, :120].mean(axis=3), axis=2)).mean())
 
 
 def growth(clip: Clip) -> float:
@@ -188,11 +187,14 @@ def middle_frequency(clip: Clip) -> float:
 
 
 def fundamental(clip: Clip) -> float:
-    """Middle frequency of what sounds below 250 Hz, where a man's voice has its fundamental."""
-    power = np.abs(np.fft.rfft(clip.sound)) ** 2
-    hertz = np.fft.rfftfreq(len(clip.sound), 1 / SAMPLE_RATE_HZ)
-    deep = (hertz > 50) & (hertz < 250)
-    return float(power[deep] @ hertz[deep] / power[deep].sum())
+    """Median over loud pieces of the frequency at which they repeat, from 60 to 300 Hz."""
+    size, longest, shortest = 1024, SAMPLE_RATE_HZ // 60, SAMPLE_RATE_HZ // 300
+    pieces = clip.sound[: len(clip.sound) // size * size].reshape(-1, size)
+    power = (pieces**2).mean(axis=1)
+    loud = pieces[power > 0.3 * power.max()]
+    spectra = np.abs(np.fft.rfft(loud, 2 * size, axis=1)) ** 2
+    repetition = np.fft.irfft(spectra, axis=1)[:, shortest:longest]
+    return float(np.median(SAMPLE_RATE_HZ / (shortest + repetition.argmax(axis=1))))
 
 
 def quiet_level(clip: Clip) -> float:
@@ -211,8 +213,8 @@ def quiet_level(clip: Clip) -> float:
         ({"shake": (0.0, 0.02)}, change, 0.5),
         ({"opening": (0.0, 1.0)}, change_of_first_second, 0.5),
         ({"cuts_per_second": (0.25, 1.0)}, cuts, 2),
-        ({"zoom": (-0.07, 0.07)}, growth, 0.01),
-        ({"texture_scale": (0.06, 0.22)}, fineness, 0.03),
+        ({"zoom": (-0.07, 0.07)}, growth, 0.1),
+        ({"texture_scale": (0.06, 0.22)}, fineness, 0.3),
         ({"objects": (2, 10)}, moving_area, 0.05),
         ({"object_size": (0.05, 0.12)}, moving_area, 0.05),
         ({"action_x": (0.0, 1.0)}, middle_across, 40),

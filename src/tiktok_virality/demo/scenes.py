@@ -36,12 +36,12 @@ WALL_MARGIN: Final = 0.28
 WALL_ROWS: Final = 4  # the picture shows the inner two, and a camera that moves more
 WALL_COLUMNS: Final = 2
 """Places of a wall that have a light of their own; between them it goes over quickly."""
-WALL_LIGHT: Final = (0.13, 0.19)
+WALL_LIGHT: Final = (0.15, 0.2)
 """How much brighter or darker than the wall they are. Each cut swaps bright and dark places, which
 changes nearly every pixel and neither the brightness of the picture nor its contrast."""
 EDGE: Final = 4.0
 """How steeply one place goes over into the next; 1 is a line from middle to middle."""
-TEXTURE: Final = 0.11
+TEXTURE: Final = 0.085
 """How much brighter or darker the texture makes a wall."""
 OBJECT_LIGHT: Final = 0.22
 """How much brighter or darker than the picture objects are: as many of them are one as other."""
