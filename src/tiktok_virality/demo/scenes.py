@@ -33,12 +33,15 @@ HUE_OF_SCENES: Final = 0.03
 
 WALL_MARGIN: Final = 0.28
 """Of a wall beyond each edge of the picture, in picture sizes: what zoom and shake can show."""
-WALL_ROWS: Final = 4
-WALL_COLUMNS: Final = 3
-"""Places of a wall that have a light of their own; between them it goes over smoothly."""
-WALL_LIGHT: Final = (0.08, 0.14)
-"""How much brighter or darker than the wall they are. Each cut swaps bright and dark places."""
-TEXTURE: Final = 0.11
+WALL_ROWS: Final = 4  # the picture shows the inner two, and a camera that moves more
+WALL_COLUMNS: Final = 2
+"""Places of a wall that have a light of their own; between them it goes over quickly."""
+WALL_LIGHT: Final = (0.15, 0.2)
+"""How much brighter or darker than the wall they are. Each cut swaps bright and dark places, which
+changes nearly every pixel and neither the brightness of the picture nor its contrast."""
+EDGE: Final = 4.0
+"""How steeply one place goes over into the next; 1 is a line from middle to middle."""
+TEXTURE: Final = 0.085
 """How much brighter or darker the texture makes a wall."""
 OBJECT_LIGHT: Final = 0.22
 """How much brighter or darker than the picture objects are: as many of them are one as other."""
@@ -226,18 +229,19 @@ def draw_wall(plan: ClipPlan, rng: np.random.Generator, number: int) -> np.ndarr
         number: Of the scene: bright places of one are dark in the next.
     """
     room = np.random.default_rng([plan.look, *b"room"])
-    signs = room.choice([-1, 1], (WALL_ROWS, WALL_COLUMNS))
-    signs[1::2] = -signs[::2]  # as much light as shade
-    light = signs * (-1) ** number * rng.uniform(*WALL_LIGHT, signs.shape)
-    light -= light.mean()
-    hues = HUE_OF_SCENES * room.uniform(-1, 1, signs.shape) + rng.uniform(-1, 1) * HUE_OF_SCENES
+    places = room.choice([-1, 1], WALL_COLUMNS)
+    signs = np.outer((-1) ** np.arange(number, number + WALL_ROWS), places)
+    light = signs * rng.uniform(*WALL_LIGHT, signs.shape)
+    light -= light[1:-1].mean()  # as much light as shade in the picture; the rest is margin
+    hues = HUE_OF_SCENES * (room.uniform(-1, 1, signs.shape) + (-1) ** number)
     pattern = TEXTURE * _BACKDROPS[plan.backdrop](rng, plan.texture_scale)
     muted = plan.model_copy(update={"saturation": WALL_CHROMA * plan.saturation})
-    wall = palette_colour(muted, _smoothly_between(hues), _smoothly_between(light) + pattern)
+    wall = palette_colour(muted, _between_places(hues), pattern)
+    wall += 255 * _between_places(light)[..., None]
     return np.asarray(np.clip(wall + 0.5, 0, 255).astype(np.uint8))
 
 
-def _smoothly_between(nodes: np.ndarray) -> np.ndarray:
+def _between_places(nodes: np.ndarray) -> np.ndarray:
     """Spread nodes over a wall, corner to corner: [R, C] to [H', W']."""
     down = _weights(len(_WALL_Y), nodes.shape[0])
     across = _weights(len(_WALL_X), nodes.shape[1])
@@ -247,8 +251,8 @@ def _smoothly_between(nodes: np.ndarray) -> np.ndarray:
 def _weights(pixels: int, nodes: int) -> np.ndarray:
     """Return how much of each node is in each pixel of a line, [pixels, nodes]."""
     places = np.linspace(0, nodes - 1, pixels)[:, None]
-    near = np.clip(1 - np.abs(places - np.arange(nodes)), 0, 1)
-    return np.asarray(near**2 * (3 - 2 * near))
+    near = 1 - np.abs(places - np.arange(nodes))
+    return np.clip(EDGE * (near - 0.5) + 0.5, 0, 1)
 
 
 def _hue_circle(count: int) -> np.ndarray:
