@@ -53,7 +53,9 @@ def chords(semitones: tuple[int, ...], seconds: float = 4.0, root_hertz: float =
     parts = []
     for place in range(round(2 * seconds)):
         hertz = root_hertz * 2 ** (semitones[place % len(semitones)] / 12)
-        parts.append(sum(sine(hertz * k, 0.5, 0.2 / k) for k in (1, 2, 3)) * np.exp(-3 * times(0.5)))
+        parts.append(
+            sum(sine(hertz * k, 0.5, 0.2 / k) for k in (1, 2, 3)) * np.exp(-3 * times(0.5))
+        )
     return np.concatenate(parts).astype(np.float32)
 
 

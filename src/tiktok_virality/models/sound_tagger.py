@@ -18,10 +18,10 @@ def find_tagger(parameters: TaggerParameters) -> Checkpoint:
     """Return the file of the tagger.
 
     Raises:
-        WeightsError: There is none, or it is no tagger.
+        WeightsError: There is none, it is no tagger, or it takes no windows of that length.
     """
     checkpoint = given_checkpoint(parameters.path, "sound.tagger.path")
-    SoundTagger(parameters, checkpoint)
+    SoundTagger(parameters, checkpoint).try_out()
     return checkpoint
 
 
@@ -71,10 +71,30 @@ class SoundTagger:
         starts = np.rint(middles + width / 2).astype(int)  # in the padded sound
         return np.stack([self._hear(_window(padded, start, width)) for start in starts])
 
-    def _hear(self, window: np.ndarray) -> np.ndarray:
+    def try_out(self) -> None:
+        """Let the network hear silence.
+
+        Raises:
+            WeightsError: It takes no windows of the length that the parameters say.
+        """
+        width = round(self._parameters.window_seconds * self._parameters.sample_rate_hz)
+        try:
+            self._run(np.zeros(width, np.float32))
+        except Exception as error:  # ONNX Runtime has a class of its own for each fault
+            raise WeightsError(
+                f"The tagger {self._parameters.path} takes no windows of window_seconds="
+                f"{self._parameters.window_seconds} at {self._parameters.sample_rate_hz} Hz: "
+                f"{error}"
+            ) from error
+
+    def _run(self, window: np.ndarray) -> np.ndarray:
+        """Return what the network says of a window, [..., D]."""
         given = window if self._flat else window[None]
         said: Any = self._session.run([self._output], {self._input: given})[0]
-        mean = np.asarray(said, np.float64)
+        return np.asarray(said, np.float64)
+
+    def _hear(self, window: np.ndarray) -> np.ndarray:
+        mean = self._run(window)
         mean = mean.reshape(-1, mean.shape[-1] if mean.ndim else 1).mean(axis=0)
         if not (np.abs(mean) < np.finfo(np.float16).max).all():
             raise MediaError("untaggable sound", f"the tagger {self._parameters.path} says {mean}")

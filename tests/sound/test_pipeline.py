@@ -1,0 +1,86 @@
+"""The sound pipeline, from stored waveforms to embeddings, by worker processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from tests.sound.sounds import noise, sine, sound_item
+from tiktok_virality.datasets import StageStore
+from tiktok_virality.execution import Absent, Outcome, Resources, StageItem, StagePlan, outcome_of
+from tiktok_virality.models.sound_configs import SoundParameters
+from tiktok_virality.pipelines.sound import create_pipeline
+from tiktok_virality.schema import MediaError
+
+
+class AsTheyAre:
+    """Stores waveforms as they are given; one clip has none, and one is broken."""
+
+    def identity(self) -> Mapping[str, Any]:
+        return {}
+
+    def setup(self) -> None:
+        pass
+
+    def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
+        return [outcome_of(item, self._pass_on) for item in items]
+
+    def _pass_on(self, item: StageItem) -> Mapping[str, Any] | Outcome:
+        if item.video_id == "broken":
+            raise MediaError("unreadable", "no video")
+        if item.video_id == "mute":
+            return Absent(video_id=item.video_id, reason="no audio track")
+        return item.payload.load()
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> DataCatalog:
+    waveforms = StageStore(
+        filepath=str(tmp_path / "waveforms"),
+        file_columns={"samples": {"suffix": ".wav"}},
+        max_failure_share=0.5,
+    )
+    embeddings = StageStore(
+        filepath=str(tmp_path / "sound"), engine={"type": "local", "workers": 1}
+    )
+    silence = noise(0)
+    sounds = {"tone": sine(220, 2), "noise": noise(1), "broken": silence, "mute": silence}
+    items = [sound_item(name, samples) for name, samples in sounds.items()]
+    in_process = Resources(in_process=True)
+    waveforms.save(StagePlan(items=items, transform=AsTheyAre(), resources=in_process))
+    return DataCatalog(
+        {
+            "waveforms": waveforms,
+            "params:sound": MemoryDataset(SoundParameters()),
+            "sound_embeddings": embeddings,
+        }
+    )
+
+
+def test_waveforms_become_embeddings_once_and_what_has_none_is_accounted_for(catalog):
+    SequentialRunner().run(create_pipeline(), catalog)
+    embeddings = catalog.load("sound_embeddings")
+    assert sorted(embeddings.ids) == ["noise", "tone"]
+    assert embeddings.absent == {"broken": "no waveform: unreadable", "mute": "no audio track"}
+    tokens = embeddings.row("tone")["tokens"]
+    assert (len(tokens), tokens.dtype) == (4, np.float16)
+    SequentialRunner().run(create_pipeline(), catalog)
+    report = catalog["sound_embeddings"].last_report
+    assert (report.done, report.skipped) == (0, 2)
+
+
+def test_wiring_loads_no_heavy_library():
+    code = (
+        "import sys, tiktok_virality.pipelines.sound as p; p.create_pipeline();"
+        "print(*{'torch', 'librosa', 'numba', 'scipy', 'av', 'onnxruntime'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
