@@ -34,6 +34,15 @@ def fit(
     return fit_fusions(decisions, y, each, MEAN, DEVIATION)
 
 
+def test_the_mean_of_three_decisions_is_over_those_that_there_are():
+    values = np.array([[12.0, 9.0, 6.0]] * 2)
+    present = np.array([[True, True, True], [True, False, True]])
+    decisions = Decisions(values=values, present=present)
+    mean = fit(decisions, np.array([9.0, 9.0]))["late_fusion_mean"]
+    assert mean.predict(decisions) == pytest.approx([9.0, 9.0])
+    assert mean.predict(Decisions(values=np.add(values, [0, 99, 0]), present=present))[1] == 9.0
+
+
 def test_the_mean_is_the_mean_of_both_decisions(parts):
     decisions = decided(MEAN + parts[0], MEAN + parts[1])
     mean = fit(decisions, MEAN + parts[0])["late_fusion_mean"]
@@ -88,7 +97,7 @@ def test_the_gate_trusts_the_decision_that_dares_more_where_that_is_right(parts)
     bolder = np.where(np.abs(seen) > np.abs(heard), seen, heard)
     decisions = decided(MEAN + seen, MEAN + heard)
     fitted = fit(decisions, MEAN + bolder)
-    assert fitted["late_fusion_gate"].gate[1] > 1
+    assert fitted["late_fusion_gate"].gate[-1] > 1
     error = {
         name: np.mean((f.predict(decisions) - MEAN - bolder) ** 2) for name, f in fitted.items()
     }

@@ -6,7 +6,12 @@ import numpy as np
 from scipy.optimize import check_grad
 
 from tiktok_virality.models import evidence
-from tiktok_virality.models.evidence import linear_effects, weigh_kernels
+from tiktok_virality.models.evidence import (
+    LinearEffect,
+    ProductEffect,
+    explain,
+    weigh_kernels,
+)
 
 
 def linear(seed: int, count: int, size: int = 3) -> np.ndarray:
@@ -37,14 +42,53 @@ def test_the_slope_is_that_of_the_likelihood():
     assert error < 1e-3
 
 
-def test_linear_effects_are_those_that_solving_with_the_kernels_gives():
+def effects(written: dict) -> list[evidence.Effect]:
+    """One linear effect and one product, of 60 clips of which some lack a kind."""
     rng = np.random.default_rng(0)
-    blocks, groups = [rng.normal(size=(60, 4)), rng.normal(size=(60, 90))], rng.integers(0, 9, 60)
-    target, variances, noise = rng.normal(size=60), [0.7, 0.02], 0.3
-    same = (groups[:, None] == groups[None, :]).astype(float)
-    covariance = 0.5 * same + noise * np.eye(60)
-    covariance += sum(v * x @ x.T for v, x in zip(variances, blocks, strict=True))
-    dual = np.linalg.solve(covariance, target)
-    found = linear_effects(blocks, variances, groups, 0.5, target, noise)
-    for weights, variance, block in zip(found, variances, blocks, strict=True):
-        np.testing.assert_allclose(weights, variance * block.T @ dual, atol=1e-10)
+    present = rng.uniform(size=60) < 0.8
+    one, other = (rng.normal(size=(60, size)) * present[:, None] for size in (3, 2))
+    return [
+        LinearEffect(rng.normal(size=(60, 90)), lambda w: written.update(linear=w)),
+        ProductEffect(
+            one,
+            other,
+            present,
+            lambda w: written.update(product=w),
+            lambda u: written.update(usual=u),
+        ),
+    ]
+
+
+def test_applying_an_effect_is_multiplying_by_its_kernel():
+    dual = np.random.default_rng(1).normal(size=60)
+    for effect in effects({}):
+        kernel = effect.kernel(np.arange(60))
+        np.testing.assert_allclose(kernel, kernel.T)
+        assert np.linalg.eigvalsh(kernel).min() > -1e-9
+        np.testing.assert_allclose(effect.apply(dual), kernel @ dual, atol=1e-10)
+
+
+def test_what_is_written_predicts_what_the_kernel_says():
+    dual, written = np.random.default_rng(1).normal(size=60), {}
+    linear_effect, product = effects(written)
+    for effect in (linear_effect, product):
+        effect.settle(dual)
+    said = linear_effect.features @ written["linear"]
+    np.testing.assert_allclose(said, linear_effect.apply(dual), atol=1e-10)
+    raw = np.einsum("np,pq,nq->n", product.one, written["product"], product.other)
+    said = (raw - written["usual"]) * product.present
+    np.testing.assert_allclose(said, product.apply(dual), atol=1e-10)
+
+
+def test_many_clips_are_solved_for_as_few_are(monkeypatch):
+    rng = np.random.default_rng(4)
+    x, groups = rng.normal(size=(300, 5)), np.arange(300) // 3
+    y = x[:, 0] + 0.5 * rng.normal(size=100)[groups] + 0.3 * rng.normal(size=300)
+    found: dict[int, np.ndarray] = {}
+    for most in (1000, 150):
+        monkeypatch.setattr(evidence, "CLIPS_FOR_KERNELS", most)
+        explain(
+            [LinearEffect(x, lambda w, most=most: found.update({most: w}))], y - y.mean(), groups
+        )
+    np.testing.assert_allclose(found[150], found[1000], atol=0.05)
+    assert found[1000][0] > 0.9

@@ -12,30 +12,45 @@ from tiktok_virality.models.trained import ModelSpec
 from tiktok_virality.training.corpus import ClipTokens
 from tiktok_virality.training.data import token_batch
 
-SIZES = {"visual": 6, "audio": 4}
+SIZES = {"visual": 6, "audio": 4, "text": 3}
 SHAPE = TransformerConfig(width=16, layers=2, heads=2, feedforward=32, dropout=0.1)
-KINDS = ["visual", "audio", "late_fusion", "early_fusion"]
+KINDS = [*SIZES, "late_fusion", "early_fusion"]
+
+
+def spec_of(kind: str) -> ModelSpec:
+    if kind in SIZES:
+        sizes = {kind: SIZES[kind]}
+        return ModelSpec(kind="modality", transformer=SHAPE, token_sizes=sizes)
+    return ModelSpec(kind=kind, transformer=SHAPE, token_sizes=SIZES)
 
 
 def build(kind: str) -> torch.nn.Module:
     torch.manual_seed(0)
-    model = ModelSpec(kind=kind, transformer=SHAPE, token_sizes=SIZES).build_deep().eval()
-    if isinstance(model, LateFusion):  # as after training: no longer the plain mean
+    model = spec_of(kind).build_deep().eval()
+    if isinstance(model, LateFusion):  # as after training: no longer halves of the decisions
         torch.nn.init.normal_(model.gate.weight)
         torch.nn.init.normal_(model.joint[-1].weight)
     return model
 
 
-def clip(seed: int, visual: int | None, audio: int | None) -> ClipTokens:
+def clip(seed: int, **counts: int) -> ClipTokens:
     rng = np.random.default_rng(seed)
+    return ClipTokens(
+        tokens={
+            name: rng.normal(size=(count, SIZES[name])).astype(np.float32)
+            for name, count in counts.items()
+        }
+    )
 
-    def tokens(count: int | None, size: int) -> np.ndarray | None:
-        return None if count is None else rng.normal(size=(count, size)).astype(np.float32)
 
-    return ClipTokens(visual=tokens(visual, 6), audio=tokens(audio, 4))
-
-
-CLIPS = [clip(1, 3, 5), clip(2, 9, 2), clip(3, 4, None), clip(4, None, 7), clip(5, None, None)]
+NOTHING = clip(0)
+CLIPS = [
+    clip(1, visual=3, audio=5, text=1),
+    clip(2, visual=9, audio=2),
+    *(clip(3, **{name: 4}) for name in SIZES),
+    clip(4, audio=7, text=2),
+    NOTHING,
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -50,35 +65,27 @@ def test_a_clip_has_the_same_prediction_alone_and_in_a_batch(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_clip_of_which_nothing_is_known_is_given_the_training_mean(kind):
     with torch.inference_mode():
-        assert build(kind)(token_batch([clip(5, None, None)], SIZES)) == 0
+        assert build(kind)(token_batch([NOTHING], SIZES)) == 0
 
 
-def test_a_clip_without_audio_keeps_its_visual_prediction():
+@pytest.mark.parametrize("name", SIZES)
+def test_a_clip_that_has_one_modality_keeps_its_decision_exactly(name):
     ensemble = build("late_fusion")
-    batch = token_batch([clip(3, 4, None)], SIZES)
+    batch = token_batch([clip(3, **{name: 4})], SIZES)
     with torch.inference_mode():
-        alone = ensemble.transformer("visual")(batch.tokens["visual"], batch.padding["visual"])
+        alone = ensemble.transformer(name)(batch.tokens[name], batch.padding[name])
         assert torch.equal(ensemble(batch), alone)
 
 
-def test_a_clip_without_frames_keeps_its_audio_prediction():
-    ensemble = build("late_fusion")
-    batch = token_batch([clip(4, None, 7)], SIZES)
-    with torch.inference_mode():
-        alone = ensemble.transformer("audio")(batch.tokens["audio"], batch.padding["audio"])
-        assert torch.equal(ensemble(batch), alone)
-
-
-def test_an_untrained_fusion_is_the_mean_of_the_two_decisions():
+def test_an_untrained_fusion_adds_half_of_every_decision():
     torch.manual_seed(0)
-    spec = ModelSpec(kind="late_fusion", transformer=SHAPE, token_sizes=SIZES)
-    ensemble = spec.build_deep().eval()
+    ensemble = spec_of("late_fusion").build_deep().eval()
     batch = token_batch(CLIPS[:2], SIZES)
     with torch.inference_mode():
         decisions = [
             ensemble.transformer(name)(batch.tokens[name], batch.padding[name]) for name in SIZES
         ]
-        torch.testing.assert_close(ensemble(batch), torch.stack(decisions).mean(dim=0))
+        torch.testing.assert_close(ensemble(batch), torch.stack(decisions).sum(dim=0) / 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)

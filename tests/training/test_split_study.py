@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.models.baselines import PooledClips
 from tiktok_virality.training.parameters import SplitStudyParameters
-from tiktok_virality.training.split_study import StudiedClips, compare_splits, concatenated
+from tiktok_virality.training.split_study import StudiedClips, compare_splits
 
 CREATORS, CLIPS_EACH, SIZE = 40, 6, 64
 
@@ -37,8 +37,7 @@ def clips() -> StudiedClips:
         ),
         features=PooledClips(
             duration=np.ones((count, 1)),
-            visual=look,
-            audio=rng.normal(size=(count, 4)),
+            modalities={"visual": look, "audio": rng.normal(size=(count, 4))},
             creator=names,
         ),
         truth=rng.normal(10, 2, CREATORS)[creator] + 0.5 * rng.normal(size=count),
@@ -83,23 +82,6 @@ def test_clips_without_dates_are_not_divided_by_time_and_the_log_says_so(clips, 
     assert set(rows["strategy"]) == {"random", "group"}
     assert "leaves out chronological" in caplog.text
     assert "240 of 240 videos" in caplog.text
-
-
-def test_parts_are_put_together_again_in_order(clips):
-    features = clips.features
-    halves = [
-        PooledClips(
-            duration=features.duration[part],
-            visual=features.visual[part],
-            audio=features.audio[part],
-            creator=features.creator[part],
-        )
-        for part in (slice(0, 100), slice(100, None))
-    ]
-    whole = concatenated(halves)
-    np.testing.assert_array_equal(whole.visual, features.visual)
-    np.testing.assert_array_equal(whole.creator, features.creator)
-    assert whole.metadata is None
 
 
 def test_an_unknown_model_is_refused_by_name():

@@ -12,7 +12,7 @@ import torch
 
 from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
 from tiktok_virality.models.precision import bfloat16_is_native
-from tiktok_virality.models.readout import BilinearReadout
+from tiktok_virality.models.readout import SecondOrderReadout
 from tiktok_virality.models.trained import ModelSpec, load_trained, save_trained
 from tiktok_virality.training import launcher
 from tiktok_virality.training.autoencoder import reconstruct, train_autoencoder
@@ -28,7 +28,7 @@ from tiktok_virality.training.predictors import (
 
 SIZES = {"visual": 5, "audio": 3}
 SHAPE = TransformerConfig(width=16, layers=1, heads=2, feedforward=32, dropout=0.1)
-SPEC = ModelSpec(kind="visual", transformer=SHAPE, token_sizes=SIZES)
+SPEC = ModelSpec(kind="modality", transformer=SHAPE, token_sizes={"visual": 5})
 PARAMETERS = TrainingParameters(epochs=6, batch_size=8, learning_rate=0.01)
 
 
@@ -40,8 +40,10 @@ def clips(count: int, seed: int) -> LabelledClips:
         level = rng.normal()
         visual = rng.normal(size=(3 + index % 5, 5)).astype(np.float32)
         visual[:, 0] += 3 * level
-        audio = None if index % 4 == 0 else rng.normal(size=(2, 3)).astype(np.float32)
-        tokens.append(ClipTokens(visual=visual, audio=audio))
+        known = {"visual": visual}
+        if index % 4:
+            known["audio"] = rng.normal(size=(2, 3)).astype(np.float32)
+        tokens.append(ClipTokens(tokens=known))
         views.append(10 + level)
     ids = [f"{seed}-{index}" for index in range(count)]
     return LabelledClips(
@@ -129,7 +131,7 @@ def test_scaling_comes_from_the_training_split_alone(tmp_path):
     far_off = dataclasses.replace(VALIDATION, log_views=VALIDATION.log_views + 1000)
     model = train_predictor(SPEC, TRAIN, far_off, PARAMETERS, run(tmp_path))
     assert model.target.mean == pytest.approx(TRAIN.log_views.mean())
-    tokens = np.concatenate([clip.visual for clip in TRAIN.tokens])
+    tokens = np.concatenate([clip.tokens["visual"] for clip in TRAIN.tokens])
     np.testing.assert_allclose(
         model.state["deep.transformer.scale.mean"], tokens.mean(0), atol=1e-5
     )
@@ -138,7 +140,7 @@ def test_scaling_comes_from_the_training_split_alone(tmp_path):
 def test_the_ensemble_begins_from_the_modality_models(tmp_path):
     alone = {
         kind: train_predictor(
-            ModelSpec(kind=kind, transformer=SHAPE, token_sizes=SIZES),
+            ModelSpec(kind="modality", transformer=SHAPE, token_sizes={kind: SIZES[kind]}),
             TRAIN,
             VALIDATION,
             PARAMETERS,
@@ -155,7 +157,7 @@ def test_the_ensemble_begins_from_the_modality_models(tmp_path):
         TrainingRun.of("ensemble", [], checkpoints=tmp_path, seed=0, device="cpu"),
         alone,
     )
-    silent = token_batch([clip for clip in TEST.tokens if clip.audio is None], SIZES)
+    silent = token_batch([clip for clip in TEST.tokens if "audio" not in clip.tokens], SIZES)
     with torch.inference_mode():
         visual, fused = (model.build().deep(silent) for model in (alone["visual"], ensemble))
     torch.testing.assert_close(fused, visual, atol=1e-4, rtol=0)
@@ -184,10 +186,12 @@ def test_on_few_clips_with_a_linear_effect_the_blend_is_no_worse_than_the_transf
 def test_without_trust_the_readout_of_its_teachers_decides_alone(tmp_path, teachers, ask):
     model = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path))
     alone = dataclasses.replace(model, state={**model.state, "trust": torch.tensor(0.0)})
-    readout = BilinearReadout({"visual": SIZES["visual"]})
+    readout = SecondOrderReadout(SPEC.token_sizes)
     standardised = (teachers.log_views - TRAIN.log_views.mean()) / TRAIN.log_views.std()
-    readout.fit(token_batch(teachers.tokens, SIZES), standardised, teachers.groups)
-    decided = readout(token_batch(TEST.tokens, SIZES)).numpy()
+    sizes = SPEC.token_sizes
+    taught = token_batch(teachers.tokens, sizes, pooled=True)
+    readout.fit(taught, standardised, teachers.groups)
+    decided = readout(token_batch(TEST.tokens, sizes, pooled=True)).numpy()
     np.testing.assert_allclose(
         ask(alone, TEST.tokens),
         decided * TRAIN.log_views.std() + TRAIN.log_views.mean(),
@@ -197,7 +201,7 @@ def test_without_trust_the_readout_of_its_teachers_decides_alone(tmp_path, teach
 
 def test_without_a_readout_the_transformer_decides_alone(tmp_path):
     shape = SHAPE.model_copy(update={"readout": False})
-    spec = ModelSpec(kind="visual", transformer=shape, token_sizes=SIZES)
+    spec = SPEC.model_copy(update={"transformer": shape})
     model = train_predictor(spec, TRAIN, VALIDATION, PARAMETERS, run(tmp_path))
     assert not [name for name in model.state if name == "trust" or "readout" in name]
     assert np.isfinite(predict_log_views(model, TEST.tokens)).all()

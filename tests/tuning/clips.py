@@ -16,7 +16,8 @@ def clips(count: int, seed: int = 0) -> LabelledClips:
         seen, heard = rng.normal(size=2)
         visual = rng.normal(seen, 0.3, (2 + index % 3, SIZES["visual"])).astype(np.float32)
         audio = rng.normal(heard, 0.3, (2, SIZES["audio"])).astype(np.float32)
-        tokens.append(ClipTokens(visual=visual, audio=None if index % 9 == 4 else audio))
+        known = {"visual": visual} if index % 9 == 4 else {"visual": visual, "audio": audio}
+        tokens.append(ClipTokens(tokens=known))
         views.append(10 + seen + heard)
     return LabelledClips(
         ids=[f"{seed}-{index}" for index in range(count)],

@@ -56,7 +56,8 @@ def test_chosen_clips_keep_what_belongs_to_them():
 
 def test_the_digest_tells_other_truth_and_other_tokens():
     views = dataclasses.replace(CLIPS, log_views=CLIPS.log_views + 1)
-    first = dataclasses.replace(CLIPS.tokens[0], visual=CLIPS.tokens[0].visual + 1)
+    moved = {name: values + 1 for name, values in CLIPS.tokens[0].tokens.items()}
+    first = dataclasses.replace(CLIPS.tokens[0], tokens=moved)
     tokens = dataclasses.replace(CLIPS, tokens=[first, *CLIPS.tokens[1:]])
     assert len({content_digest(each) for each in (CLIPS, views, tokens)}) == 3
     assert content_digest(clips(60)) == content_digest(CLIPS)

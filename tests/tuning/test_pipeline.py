@@ -32,10 +32,7 @@ def poisoned(seed: int) -> LabelledClips:
     """Clips whose truth and tokens are NaN: whoever reads them is found out."""
     sound = clips(12, seed=seed)
     nothing = [
-        ClipTokens(
-            visual=np.full((2, SIZES["visual"]), np.nan, np.float32),
-            audio=np.full((2, SIZES["audio"]), np.nan, np.float32),
-        )
+        ClipTokens(tokens={name: np.full((2, n), np.nan, np.float32) for name, n in SIZES.items()})
         for _ in sound.tokens
     ]
     return dataclasses.replace(sound, tokens=nothing, log_views=np.full(12, np.nan))
