@@ -57,6 +57,11 @@ MODALITIES: Final[Mapping[str, Modality]] = {
         parameters="tiktok_virality.models.sound_configs:SoundParameters",
         needs=("audio",),
     ),
+    "text": Modality(
+        words="what is said and written",
+        parameters="tiktok_virality.models.text_configs:TextParameters",
+        needs=("audio",),
+    ),
 }
 """Those that there are, in the order in which tables and figures show them."""
 

@@ -11,7 +11,9 @@ from tiktok_virality.schema import Config, digest
 Codec = Literal["h264", "hevc"]
 Sound = Literal["speech", "music", "none"]
 
-LANGUAGE_VOICES: Final = {"en": "en-us", "es": "es", "de": "de", "fr": "fr-fr"}
+FONTS: Final = ("DejaVuSans-Bold", "DejaVuSerif-Bold", "DejaVuSansMono-Bold", "STIXGeneralBol")
+"""Of words on screen: files that come with matplotlib."""
+LANGUAGE_VOICES: Final = {"en": "en-us", "es": "es", "de": "de", "fr": "fr"}
 """The voice of eSpeak NG for each language."""
 VOICE_VARIANTS: Final = ("", "+m3", "+f2", "+m1", "+f4")
 """Speakers: each speaks every language."""
@@ -51,6 +53,7 @@ class ClipPlan(Config):
         shake: How far the camera shakes, in picture heights.
         zoom: How fast things grow, as a rate per second.
         screen_text: Words on screen, line by line.
+        font: Of the words on screen, one of `FONTS`.
         text_size: Height of their letters, in picture heights.
         text_place: Where they are, 0 (top) to 1 (bottom).
         seed: Of the shapes and the music.
@@ -95,6 +98,7 @@ class ClipPlan(Config):
     shake: float
     zoom: float
     screen_text: str
+    font: str
     text_size: float
     text_place: float
     seed: int

@@ -90,7 +90,7 @@ _ALL: Final = (
     _seen("texture_scale", "scale of the texture", "picture heights", 0.05, 0.25),
     _seen("shake", "camera shake", "picture heights", 0, 0.03),
     _seen("zoom", "camera zoom, out to in", "growth per second", -0.08, 0.08),
-    _seen("cuts_per_second", "cuts", "per second", 0.2, 1.0),
+    _seen("cuts_per_second", "rate of cuts", "per second", 0.2, 1.0),
     _seen("motion_speed", "speed of the objects", "picture heights per second", 0.03, 0.6),
     _seen("opening", "motion that only the first second has", "share of the most", 0, 1),
     _seen("action_x", "where the action is, left to right", "share of the room", 0, 1),
@@ -108,7 +108,7 @@ _ALL: Final = (
     Factor(
         name="theme", title="theme of the speech", sense="sound", options=_THEMES, needs="speech"
     ),
-    _heard("words_per_minute", "speed of the speech", "words per minute", 140, 220, "speech"),
+    _heard("words_per_minute", "speed of the speech", "words per minute", 150, 230, "speech"),
     Factor(
         name="language",
         title="language of the speech",
@@ -117,9 +117,9 @@ _ALL: Final = (
         needs="speech",
     ),
     _heard("pitch", "pitch of the voice", "eSpeak NG's scale of 100", 10, 90, "speech"),
-    _heard("pause_seconds", "pause within the speech", "seconds", 0.0, 0.9, "speech"),
+    _heard("pause_seconds", "pause within the speech", "seconds", 0.0, 0.8, "speech"),
     _heard("loudness_db", "loudness of the track", "dB below full scale", -20, -1, "track"),
-    Factor(name="music", title="music", sense="sound", options=MUSIC),
+    Factor(name="music", title="music or none", sense="sound", options=MUSIC),
     _heard("music_bpm", "tempo of the music", "beats per minute", 70, 190, "music"),
     _heard("music_octave", "height of the music", "octaves above 110 Hz", 0, 3, "music"),
     Factor(name="caption_theme", title="theme of the caption", sense="words", options=_THEMES),
@@ -132,7 +132,14 @@ _ALL: Final = (
         high=4,
         whole=True,
     ),
-    Factor(name="hashtags", title="hashtags", unit="hashtags", sense="words", high=8, whole=True),
+    Factor(
+        name="hashtags",
+        title="number of hashtags",
+        unit="hashtags",
+        sense="words",
+        high=8,
+        whole=True,
+    ),
 )
 
 FACTORS: Final[Mapping[str, Factor]] = {factor.name: factor for factor in _ALL}
@@ -175,8 +182,8 @@ def describe_factors() -> pd.DataFrame:
     """Return a row per factor: what it is called, its unit, and the sense by which it is known.
 
     Returns:
-        Columns ``factor``, ``title``, ``unit`` (empty for categories), ``sense``, ``low``, ``high``,
-        ``whole``, ``options`` (empty for numbers) and ``needs``.
+        Columns ``factor``, ``title``, ``unit`` (empty for categories), ``sense``, ``low``,
+        ``high``, ``whole``, ``options`` (empty for numbers) and ``needs``.
     """
     rows = [factor.model_dump() for factor in FACTORS.values()]
     return pd.DataFrame(rows).rename(columns={"name": "factor"})

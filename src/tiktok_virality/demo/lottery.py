@@ -167,7 +167,7 @@ def plant_lottery(clips: pd.DataFrame, world: LotteryWorld, seed: int) -> pd.Dat
     effects["noise"] = SPREAD * np.sqrt(world.noise_share) * noise
     log_views = BASE_LOG_VIEWS + sum(effects.values())
     views = np.rint(np.exp(log_views)).astype(np.int64)
-    others = [name for name in clips if name.endswith("_effect")]
+    others = [name for name in clips if str(name).endswith("_effect")]
     return clips.drop(columns=others).assign(**effects, log_views=log_views, views=views)
 
 
@@ -289,7 +289,7 @@ def _cause(factors: tuple[str, ...], share: float, rng: np.random.Generator) -> 
         return Cause(factors=factors, shape="scores", share=share, scores=tuple(scores.tolist()))
     return Cause(
         factors=factors,
-        shape=str(rng.choice(SHAPES)),  # type: ignore[arg-type]  # pydantic checks it
+        shape=SHAPES[rng.integers(len(SHAPES))],
         sign=signs[0],
         share=share,
         point=float(rng.uniform(*POINT)),

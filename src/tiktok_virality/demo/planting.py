@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import norm, qmc, rankdata
 
 from tiktok_virality.demo.captions import compose_caption, compose_screen_text
-from tiktok_virality.demo.clip_plan import LANGUAGE_VOICES, VOICE_VARIANTS
+from tiktok_virality.demo.clip_plan import FONTS, LANGUAGE_VOICES, VOICE_VARIANTS
 from tiktok_virality.demo.config import WORLDS, DemoParameters, EffectSizes, World
 from tiktok_virality.demo.factors import BACKING_MUSIC_SHARE, FACTORS, factor_table
 from tiktok_virality.demo.scripts import THEMES, compose_script
@@ -81,11 +81,8 @@ def plan_clips(parameters: DemoParameters, seed: int) -> pd.DataFrame:
     unit = _unit_draws(parameters.clips, seed)
     accounts = _accounts(parameters.creators, seed)
     posts = _posts(parameters.clips, seed)
-    drawn = pd.DataFrame({name: each.values(unit[name]) for name, each in FACTORS.items()})
-    clips = pd.concat(
-        [posts, drawn.drop(columns="music"), _files(unit, parameters), _sounds(unit, parameters)],
-        axis=1,
-    )
+    drawn = _drawn_factors(unit)
+    clips = pd.concat([posts, drawn, _files(unit, parameters), _sounds(unit, parameters)], axis=1)
     clips["cuts_per_second"] = _whole_cuts(clips["cuts_per_second"], clips["duration_seconds"])
     own = accounts.iloc[_choose(unit["creator"], parameters.creators)].reset_index(drop=True)
     clips = pd.concat([clips, own], axis=1)
@@ -265,6 +262,7 @@ def _accounts(count: int, seed: int) -> pd.DataFrame:
     names = [f"{first}.{last}" for first in FIRST_NAMES for last in LAST_NAMES]
     looks = {
         "look": rng.integers(2**31, size=count),
+        "font": rng.choice(FONTS, count),
         "speaker": rng.choice(VOICE_VARIANTS, count),
     }
     scores = {"creator_score": rng.standard_normal(count)}
@@ -282,6 +280,12 @@ def _posts(count: int, seed: int) -> pd.DataFrame:
             "seed": rng.integers(0, 2**31, count),
         }
     )
+
+
+def _drawn_factors(unit: pd.DataFrame) -> pd.DataFrame:
+    """Return every factor but the music, which only some sounds can have."""
+    own = [factor for name, factor in FACTORS.items() if name != "music"]
+    return pd.DataFrame({each.name: each.values(unit[each.name].to_numpy()) for each in own})
 
 
 def _files(unit: pd.DataFrame, parameters: DemoParameters) -> pd.DataFrame:
@@ -340,9 +344,7 @@ def _worded(clips: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = list(clips.itertuples(index=False))
     return clips.assign(
         caption=[_caption(row, written) for row in rows],
-        screen_text=[
-            compose_screen_text(row.screen_theme, row.screen_lines, shown) for row in rows
-        ],
+        screen_text=[_screen_text(row, shown) for row in rows],
         script=[_script(row, said) if row.sound == "speech" else "" for row in rows],
     )
 
@@ -355,6 +357,10 @@ def _caption(row: Any, rng: np.random.Generator) -> str:
         hashtags=row.hashtags,
         rng=rng,
     )
+
+
+def _screen_text(row: Any, rng: np.random.Generator) -> str:
+    return compose_screen_text(row.screen_theme, row.screen_lines, rng)
 
 
 def _script(row: Any, rng: np.random.Generator) -> str:

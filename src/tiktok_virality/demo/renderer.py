@@ -22,7 +22,7 @@ class ClipRenderer:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result; raise the version when the drawing changes."""
-        return {"version": 2}
+        return {"version": 3}
 
     def setup(self) -> None:
         """Check that there is a voice.

@@ -11,7 +11,7 @@ Sentences = Mapping[str, tuple[str, ...]]
 
 THEMES: Final[Sentences] = {
     "kitchen": (
-        "Taste the sauce and add some salt.",
+        "Taste the sauce and add salt.",
         "Add tomatoes and a little garlic.",
         "Serve the fish with butter.",
         "Cut the potatoes into pieces.",
@@ -20,13 +20,13 @@ THEMES: Final[Sentences] = {
     "space": (
         "A rocket is flying to Mars.",
         "The spaceship landed on the moon.",
-        "The stars are far from our planet.",
+        "The stars are far from Earth.",
         "The rocket landed on the planet.",
     ),
     "animals": (
         "My puppy chased the cat.",
         "Two cats sleep on the sofa.",
-        "Monkeys climb trees in the jungle.",
+        "Monkeys live in the jungle.",
         "The elephant is drinking water.",
         "The dog plays in the garden.",
     ),
@@ -74,7 +74,7 @@ SENTENCES: Final[Mapping[str, Sentences]] = {
             "Mantén la espalda recta.",
         ),
         "mystery": (
-            "La policía halló un cuarto secreto.",
+            "La policía halló un cuarto.",
             "Un extraño esperaba en la noche.",
             "La casa vieja estaba vacía.",
             "El tesoro había desaparecido.",
@@ -120,7 +120,7 @@ SENTENCES: Final[Mapping[str, Sentences]] = {
             "Mets le beurre dans la poêle.",
         ),
         "space": (
-            "La fusée vole vers la planète Mars.",
+            "La fusée vole vers Mars.",
             "Ils ont marché sur la lune.",
             "Les étoiles sont très loin.",
             "La planète a deux lunes.",
@@ -147,10 +147,9 @@ SENTENCES: Final[Mapping[str, Sentences]] = {
 }
 """Languages, their themes and sentences."""
 
-LONGEST_SENTENCE: Final = 35
-"""Characters of one that fits beside the longest pause."""
-SECONDS_TIMES_RATE_PER_CHARACTER: Final = 10.9
-"""A character takes at most this divided by the words per minute: measured over all voices."""
+SECONDS_TIMES_RATE_PER_CHARACTER: Final = 12.8
+"""A character takes at most this divided by the words per minute: measured over all
+voices, of speech that is cut in halves."""
 PAUSE_SECONDS_TIMES_RATE: Final = 70.0
 """The same of the pause between two sentences."""
 

@@ -1,0 +1,115 @@
+"""The text pipeline, from captions, transcripts and stills to embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from tests.stages.stills import still_item
+from tests.text.test_screen_words import written
+from tiktok_virality.datasets import StageStore
+from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.execution import Absent, Outcome, Resources, StageItem, StagePlan, outcome_of
+from tiktok_virality.models.text_configs import ScreenParameters, TextParameters
+from tiktok_virality.pipelines.text import create_pipeline
+
+pytest.importorskip("rapidocr", reason="extra `ocr` is not installed")
+
+
+class AsTheyAre:
+    """Stores what it is given."""
+
+    def identity(self) -> Mapping[str, Any]:
+        return {}
+
+    def setup(self) -> None:
+        pass
+
+    def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
+        return [outcome_of(item, self._pass_on) for item in items]
+
+    def _pass_on(self, item: StageItem) -> Mapping[str, Any] | Outcome:
+        if item.payload is None:
+            return Absent(video_id=item.video_id, reason="silent")
+        return item.payload if isinstance(item.payload, dict) else item.payload.load()
+
+
+def store(folder: Path, name: str) -> StageStore:
+    return StageStore(filepath=str(folder / name), engine={"type": "local", "workers": 1})
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> DataCatalog:
+    names = ("frames", "audio_embeddings", "screen_words", "text_embeddings")
+    stores = {name: store(tmp_path, name) for name in names}
+    here = Resources(in_process=True)
+    stills = [
+        still_item("a", written("HOT PAN")),
+        still_item("b", written()),
+        still_item("c", written()),
+    ]
+    stores["frames"].save(StagePlan(items=stills, transform=AsTheyAre(), resources=here))
+    said = {"a": {"text": "add some salt"}, "b": {"text": ""}, "c": None}
+    spoken = [StageItem(video_id=k, digest=k, payload=v) for k, v in said.items()]
+    stores["audio_embeddings"].save(StagePlan(items=spoken, transform=AsTheyAre(), resources=here))
+    manifest = pd.DataFrame(
+        {"video_id": list("abc"), "caption": [None, None, "x" * 9], "hashtags": ["", "", "#fun"]}
+    )
+    given = {
+        "manifest": manifest,
+        "params:text": TextParameters(max_characters=5),
+        "params:text.screen": ScreenParameters(),
+    }
+    return DataCatalog({**stores, **{name: MemoryDataset(value) for name, value in given.items()}})
+
+
+def run(catalog: DataCatalog) -> StageTable:
+    SequentialRunner().run(create_pipeline(), catalog)
+    table = catalog.load("text_embeddings")
+    assert isinstance(table, StageTable)
+    return table
+
+
+def test_every_field_of_a_clip_is_kept(catalog):
+    table = run(catalog)
+    fields = ["caption", "hashtags", "transcript", "screen"]
+    assert table.row("a", fields) == {
+        "caption": "",
+        "hashtags": "",
+        "transcript": "add s",
+        "screen": "HOT P",
+    }
+    assert table.row("c", fields)["caption"] == "xxxxx"
+
+
+def test_a_clip_without_any_word_is_absent(catalog):
+    assert run(catalog).absent == {"b": "no words"}
+
+
+def test_a_second_run_computes_nothing(catalog):
+    run(catalog)
+    run(catalog)
+    for name in ("screen_words", "text_embeddings"):
+        assert catalog.get(name).last_report.done == 0
+
+
+def test_another_caption_costs_one_clip(catalog):
+    run(catalog)
+    manifest = catalog.load("manifest")
+    manifest.loc[2, "caption"] = "y"
+    catalog.save("manifest", manifest)
+    run(catalog)
+    assert catalog.get("text_embeddings").last_report.done == 1
+
+
+def test_words_on_screen_can_be_switched_off(catalog):
+    catalog["params:text.screen"] = MemoryDataset(ScreenParameters(enabled=False))
+    table = run(catalog)
+    assert table.row("a", ["screen", "transcript"]) == {"screen": "", "transcript": "add s"}
+    assert set(catalog.load("screen_words").absent) == set("abc")
