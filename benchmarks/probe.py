@@ -5,8 +5,8 @@
 
 Cuts short pieces from real films and photographs with real sounds, measures what is seen and heard
 in them with tools of its own, runs the project's stages on them, and asks a ridge on the pooled
-tokens for each factor: R² over all pieces, each predicted from other sources. Then views that depend
-on two factors are planted: 0.80 of their variance is the factors', and what is reached of it counts.
+tokens for each factor: R² over all pieces, each predicted from other sources. Then views that hang
+on two factors are planted: 0.80 of their variance is theirs, and what is reached of that counts.
 Modalities are taken as they are found: a pipeline NAME that makes NAME_embeddings.
 """
 
@@ -44,6 +44,8 @@ PLANTED_SHARE, PLANTED_PAIRS, TREES = 0.80, 10, 80
 FACTORS = (*VISUAL, *SOUND)
 GOALS = {"visual factors": 0.60, "sound factors": 0.70}
 SUFFIX = "_embeddings"
+PARAMS = "audio.whisper.temperatures=[0.0]"
+"""Spares Whisper new attempts at words that it did not understand, which change no token."""
 
 
 def pool(rows: Sequence[np.ndarray | None]) -> np.ndarray:
@@ -66,7 +68,7 @@ def main() -> None:
     if not options.skip_render:
         make_corpus(data, material, options.clips, options.pieces, options.workers)
     if not options.skip_stages:
-        run_stages(data, options.modalities)
+        run_stages(data, options.modalities, options.params)
     pieces = pd.read_parquet(data / "pieces.parquet").set_index("piece")
     pooled = {name: _read(data, name, list(pieces.index)) for name in _found(data, options)}
     if not pooled:
@@ -95,6 +97,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pieces", type=int, default=390)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--modalities", nargs="*", help="all that are found where not given")
+    parser.add_argument("--params", default=PARAMS, help="of kedro run")
     parser.add_argument("--fetch", action="store_true", help="download the material first")
     parser.add_argument("--skip-render", action="store_true", help="keep the pieces as they are")
     parser.add_argument("--skip-stages", action="store_true", help="keep the tokens as they are")
@@ -102,23 +105,29 @@ def _options() -> argparse.Namespace:
 
 
 def make_corpus(data: Path, material: Path, clips: Path, count: int, workers: int) -> None:
-    """Render and measure pieces, and write ``metadata.json`` and ``pieces.parquet``."""
+    """Render and measure pieces, and write ``metadata.json`` and ``pieces.parquet``.
+
+    Pieces of an earlier run are kept; delete ``pieces.parquet`` to make them anew.
+    """
     sources = find_sources(material, clips, SEED)
     for name in missing(material):
         print(f"Not there, and left out: {name} (--fetch downloads it)", file=sys.stderr)
     if not sources:
         raise SystemExit(f"Nothing to cut pieces from in {material} and {clips}; try --fetch.")
     videos = data / "01_raw/videos"
-    shutil.rmtree(videos, ignore_errors=True)
-    videos.mkdir(parents=True)
+    videos.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    planned = plan_pieces(sources, count, SEED)
+    rows = _made_before(data, planned)
     with ProcessPoolExecutor(workers, get_context("spawn")) as workshop:
-        work = partial(_make, folder=videos)
-        rows = list(workshop.map(work, plan_pieces(sources, count, SEED)))
+        rows += workshop.map(partial(_make, folder=videos), planned[len(rows) :])
+    for path in videos.glob("*.mp4"):
+        if path.stem not in {row["piece"] for row in rows}:
+            path.unlink()
     pd.DataFrame(rows).to_parquet(data / "pieces.parquet")
     views = np.random.default_rng(SEED).lognormal(10, 1.5, len(rows)).astype(int)
     posts = [
-        {"id": row["piece"], "views": int(seen), "creator": row["source"].replace(" ", "_")}
+        {"id": row["piece"], "views": int(seen), "creator": str(row["source"]).replace(" ", "_")}
         | {"url": f"https://example.com/{row['piece']}", "posted_at": f"2024-01-{1 + n % 28:02d}"}
         for n, (row, seen) in enumerate(zip(rows, views, strict=True))
     ]
@@ -127,22 +136,37 @@ def make_corpus(data: Path, material: Path, clips: Path, count: int, workers: in
     print(f"{count} pieces of {len(sources)} sources in {minutes:.1f} min", file=sys.stderr)
 
 
+def _made_before(data: Path, planned: Sequence[Piece]) -> list[dict[str, object]]:
+    """Return the first rows of an earlier run, as long as they are of the same pieces."""
+    if not (data / "pieces.parquet").is_file():
+        return []
+    before = pd.read_parquet(data / "pieces.parquet").to_dict("records")
+    kept: list[dict[str, object]] = []
+    for row, piece in zip(before, planned, strict=False):
+        there = (data / "01_raw/videos" / f"{piece.name}.mp4").is_file()
+        if (row["piece"], row["source"]) != (piece.name, piece.source.name) or not there:
+            break
+        kept.append({str(name): value for name, value in row.items()})
+    return kept
+
+
 def _make(piece: Piece, folder: Path) -> dict[str, object]:
     known = render(piece, folder)
     found = measure(folder / f"{piece.name}.mp4", known["words"])
     return {"piece": piece.name, "source": piece.source.name, **found}
 
 
-def run_stages(data: Path, modalities: Sequence[str] | None) -> None:
+def run_stages(data: Path, modalities: Sequence[str] | None, params: str) -> None:
     """Run ingestion and the pipelines of the modalities, with the demo's small settings."""
     settings = data / "conf"
     shutil.copytree(ROOT / "conf", settings, dirs_exist_ok=True)
     small = yaml.safe_load((settings / "demo/globals.yml").read_text())
     (settings / "demo/globals.yml").write_text(yaml.safe_dump(small | {"data": str(data)}))
     kedro = [sys.executable, "-m", "kedro", "run", "--env", "demo", "--conf-source", str(settings)]
+    kedro += ["--params", params] if params else []
     for name in ("ingestion", *(modalities or _pipelines())):
         started = time.monotonic()
-        subprocess.run([*kedro, "--pipeline", name], cwd=ROOT, check=True, stdout=sys.stderr)
+        subprocess.run([*kedro, "--pipelines", name], cwd=ROOT, check=True, stdout=sys.stderr)
         print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 

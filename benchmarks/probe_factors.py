@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def _movement(frames: np.ndarray, fps: float) -> dict[str, float]:
     scale = HEIGHT_OF_FLOW / max(frames.shape[1:3])
     small = [cv2.resize(f, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for f in frames]
     colours = [_histogram(picture) for picture in small]
-    far = np.array([np.abs(b - a).sum() / 2 for a, b in zip(colours, colours[1:], strict=False)])
+    far = np.array([np.abs(b - a).sum() / 2 for a, b in pairwise(colours)])
     cut = np.flatnonzero((far > 0.3) & (far > 3 * np.median(far)))
     greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in small]
     speeds, whole = [], []

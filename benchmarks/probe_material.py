@@ -1,4 +1,4 @@
-"""Real films, photographs and sounds that come in packages: what `probe.py` cuts its pieces from."""
+"""Real films, photographs and sounds that come in packages, dealt to sources for `probe.py`."""
 
 from __future__ import annotations
 

@@ -97,7 +97,11 @@ def _shots(piece: Piece, seconds: float, rng: np.random.Generator) -> list[tuple
         return _film_shots(_read_film(film), begins, seconds, rng)
     order = rng.permutation(len(piece.source.photographs))
     pictures = [_read_photograph(piece.source.photographs[i]) for i in order]
-    return [(t, lambda _, p=pictures[n % len(pictures)]: p) for n, t in enumerate(begins)]
+    return [(t, _still(pictures[n % len(pictures)])) for n, t in enumerate(begins)]
+
+
+def _still(picture: Picture) -> Shot:
+    return lambda _: picture
 
 
 def _film_shots(
