@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
-from tiktok_virality.models.baseline_estimators import FOLDS, RIDGE_ALPHAS
+from tiktok_virality.models.baseline_estimators import FOLDS, RIDGE_ALPHAS, folds_of_creators
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
@@ -38,7 +38,7 @@ def ridge_out_of_fold(
     said = np.empty_like(targets)
     for learn, ask in folds:
         errors = np.zeros((len(RIDGE_ALPHAS), targets.shape[1]))
-        for inner, held in source_folds(sources[learn], 0):
+        for inner, held in folds_of_creators(sources[learn]):
             rows, other = learn[inner], learn[held]
             tried = _predictions(known[rows], targets[rows], known[other])
             errors += ((tried - targets[other]) ** 2).mean(axis=1)
