@@ -120,7 +120,10 @@ def make_corpus(data: Path, material: Path, clips: Path, count: int, workers: in
     planned = plan_pieces(sources, count, SEED)
     rows = _made_before(data, planned)
     with ProcessPoolExecutor(workers, get_context("spawn")) as workshop:
-        rows += workshop.map(partial(_make, folder=videos), planned[len(rows) :])
+        for row in workshop.map(partial(_make, folder=videos), planned[len(rows) :]):
+            rows.append(row)
+            if len(rows) % 20 == 0:  # an interrupt costs little
+                pd.DataFrame(rows).to_parquet(data / "pieces.parquet")
     for path in videos.glob("*.mp4"):
         if path.stem not in {row["piece"] for row in rows}:
             path.unlink()

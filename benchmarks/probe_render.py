@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -304,20 +305,18 @@ def _read_sound(path: Path, seconds: float, rng: np.random.Generator) -> np.ndar
 
 @lru_cache(maxsize=32)
 def _decode(path: Path) -> np.ndarray:
-    """Decode at most two minutes, mono at `RATE_HZ`; empty where there is no sound."""
+    """Decode at most two minutes, mono at `RATE_HZ`; what can be read of a damaged file."""
     chunks: list[np.ndarray] = []
     try:
-        container = av.open(str(path))
-    except av.error.InvalidDataError:  # a link to Git's large files, or an empty one
-        return np.zeros(0, np.float32)
-    with container:
-        if not container.streams.audio:
-            return np.zeros(0, np.float32)
-        resampler = av.AudioResampler("flt", "mono", RATE_HZ)
-        for frame in container.decode(container.streams.audio[0]):
-            chunks += [part.to_ndarray()[0] for part in resampler.resample(frame)]
-            if sum(map(len, chunks)) > 120 * RATE_HZ:
-                break
+        with av.open(str(path)) as container:
+            for track in container.streams.audio[:1]:
+                resampler = av.AudioResampler("flt", "mono", RATE_HZ)
+                for frame in container.decode(track):
+                    chunks += [part.to_ndarray()[0] for part in resampler.resample(frame)]
+                    if sum(map(len, chunks)) > 120 * RATE_HZ:
+                        break
+    except av.error.InvalidDataError as error:
+        print(f"Damaged, and used as far as it goes: {path}: {error}", file=sys.stderr)
     return np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
 
 
