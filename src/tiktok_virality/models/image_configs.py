@@ -30,7 +30,7 @@ class ImageParameters(Config):
     library: Literal["timm", "open_clip"] = "timm"
     model: str = "tf_efficientnet_lite0"
     weights: Path | None = None
-    side: int = Field(default=288, ge=32, le=2048)
+    side: int = Field(default=224, ge=32, le=2048)
     transformer_blocks: int = Field(default=3, ge=1)
     grid_height: int = Field(default=3, ge=1)
     grid_width: int = Field(default=2, ge=1)
