@@ -12,7 +12,6 @@ from tiktok_virality.demo.config import DemoParameters
 from tiktok_virality.demo.planting import plan_clips
 from tiktok_virality.demo.scenes import draw_frames
 from tiktok_virality.media.pace import PACE, clip_pace
-from tiktok_virality.models.configs import PACE_SIZE
 
 DETAIL = 10
 """Pixels of the canvas to one of the sample."""
@@ -39,10 +38,6 @@ def pace_of(plan: ClipPlan, every_nth: int = 5) -> np.ndarray:
     return clip_pace(frames, np.arange(len(frames)) * every_nth / plan.fps)
 
 
-def test_its_columns_are_those_that_models_count_on():
-    assert len(PACE) == PACE_SIZE
-
-
 def test_the_mean_over_frames_is_the_number_of_cuts_per_second(plans):
     measured = [pace_of(plan)[:, 0].mean() for plan in plans]
     np.testing.assert_allclose(measured, [plan.cuts_per_second for plan in plans], rtol=0.2)
@@ -63,7 +58,7 @@ def test_sampling_twice_as_densely_finds_the_same_cuts(plans):
 def test_a_still_picture_has_no_pace_and_a_single_frame_neither():
     still = np.full((5, 3, 8, 6), 90, np.uint8)
     assert not clip_pace(still, np.arange(5.0)).any()
-    assert clip_pace(still[:1], np.zeros(1)).shape == (1, PACE_SIZE)
+    assert clip_pace(still[:1], np.zeros(1)).shape == (1, len(PACE))
 
 
 def test_a_cut_is_no_motion():

@@ -18,6 +18,7 @@ from tiktok_virality.execution import Done, StageItem
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.trained import ModelSpec, TrainedModel
 from tiktok_virality.pipelines.modeling import certainty, unlike
+from tiktok_virality.pipelines.visual import unlike as altering
 from tiktok_virality.schema import SPLITS, DataError
 from tiktok_virality.stages.embedding import ClipEmbedder
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips, ModelInput
@@ -86,9 +87,11 @@ def corpus(autoencoder) -> dict[str, Any]:
             video_id = f"{split}-{index:03d}"
             frames[video_id] = moving_bars(rng)
             visual = embedded(embedder, frames, video_id)
-            audio = None if index % 9 == 0 else rng.normal(size=(3, 2)).astype(np.float32)
+            known = {"visual": visual}
+            if index % 9:
+                known["audio"] = rng.normal(size=(3, 2)).astype(np.float32)
             ids.append(video_id)
-            tokens.append(ClipTokens(visual=visual, audio=audio))
+            tokens.append(ClipTokens(tokens=known))
             centre, apart = rng.normal(9, 1), rng.normal(0, 1)
             truth = centre + (0.2 + abs(apart)) * rng.normal()
             for seed in (SEED, SEED + 1):
@@ -106,12 +109,17 @@ def corpus(autoencoder) -> dict[str, Any]:
             log_views=np.zeros(len(ids)),
         )
     columns = ["video_id", "split", "model", "regime", "seed", "y_true", "y_pred"]
-    sizes = {"visual": tokens[0].visual.shape[1], "audio": 2}
+    sizes = {"visual": visual.shape[1], "audio": 2}
     return {
         "point_predictions": pd.DataFrame(rows, columns=columns),
         "model_input": ModelInput(splits=splits, token_sizes=sizes, fingerprint="test"),
         "frames": frames,
     }
+
+
+def split_table(model_input: ModelInput) -> pd.DataFrame:
+    rows = [(i, split) for split, part in model_input.splits.items() for i in part.ids]
+    return pd.DataFrame(rows, columns=["video_id", "split"])
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +129,8 @@ def result(corpus, autoencoder) -> dict[str, Any]:
     novelty = unlike.flag_unlike_clips(model_input, novelty_model, PARAMETERS)
     intervals = certainty.calibrate_intervals(predictions, model_input, novelty, PARAMETERS, SEED)
     intervals = json.loads(json.dumps(intervals))
-    altered = unlike.embed_unlike_clips(
-        model_input, corpus["frames"], autoencoder, GRID, PARAMETERS, SEED, "cpu"
+    altered = altering.embed_unlike_clips(
+        split_table(model_input), corpus["frames"], autoencoder, GRID, PARAMETERS, SEED, "cpu"
     )
     return {
         "novelty_model": novelty_model,
@@ -258,12 +266,12 @@ def test_unaltered_frames_pushed_the_same_way_give_the_tokens_of_the_clip(
     corpus, autoencoder, monkeypatch
 ):
     """So that what the flag finds is the alteration, and not another way of embedding."""
-    monkeypatch.setattr(unlike, "ALTERATIONS", {"nothing": lambda frames, rng: frames})
+    monkeypatch.setattr(altering, "ALTERATIONS", {"nothing": lambda frames, rng: frames})
     model_input = corpus["model_input"]
-    again = unlike.embed_unlike_clips(
-        model_input, corpus["frames"], autoencoder, GRID, PARAMETERS, SEED, "cpu"
+    again = altering.embed_unlike_clips(
+        split_table(model_input), corpus["frames"], autoencoder, GRID, PARAMETERS, SEED, "cpu"
     )
     test = model_input.splits["test"]
     places = [test.ids.index(video_id) for video_id in again["video_id"]]
-    expected = unlike.pooled(test, model_input.token_sizes).visual[places]
+    expected = unlike.pooled(test, model_input.token_sizes).modalities["visual"][places]
     np.testing.assert_allclose(again["nothing"], expected, atol=2e-3)

@@ -35,13 +35,10 @@ def clips(split: str, count: int) -> LabelledClips:
     for i in range(count):
         visual, audio = rng.normal(size=(4, SIZES["visual"])), rng.normal(size=(3, SIZES["audio"]))
         visual[:, 0], audio[:, 0] = visual[:, 0] / 2 + seen[i], audio[:, 0] / 2 + heard[i]
-        silent = i % 10 == 0
-        tokens.append(
-            ClipTokens(
-                visual=visual.astype(np.float32),
-                audio=None if silent else audio.astype(np.float32),
-            )
-        )
+        known = {"visual": visual.astype(np.float32)}
+        if i % 10:
+            known["audio"] = audio.astype(np.float32)
+        tokens.append(ClipTokens(tokens=known))
     return LabelledClips(
         ids=[f"{split}-{i}" for i in range(count)],
         groups=np.array([f"{split}-{i // 3}" for i in range(count)], dtype=object),
@@ -80,14 +77,16 @@ def learn(model_input: ModelInput, folder: Path) -> pd.DataFrame:
 
     where = (SEED, "cpu", folder)
     baselines, rehearsed = nodes.fit_baselines(model_input, SEED)
-    visual = nodes.train_visual_model(model_input, SHAPE, TRAINING, *where)
-    audio = nodes.train_audio_model(model_input, SHAPE, TRAINING, *where)
-    early = nodes.train_early_fusion(model_input, SHAPE, TRAINING, *where)
-    ensemble = nodes.train_ensemble(model_input, visual, audio, SHAPE, TRAINING, *where)
-    fusions = nodes.fit_late_fusions(model_input, visual, audio)
+    alone = {
+        name: nodes.training_alone("modality", name)(model_input, SHAPE, TRAINING, *where)
+        for name in SIZES
+    }
+    early = nodes.training_alone("early_fusion")(model_input, SHAPE, TRAINING, *where)
+    ensemble = nodes.train_ensemble(model_input, SHAPE, TRAINING, *where, **alone)
+    fusions = nodes.fit_late_fusions(model_input, **alone)
     nothing = nodes.repeat_with_other_seeds(model_input, SHAPE, TRAINING, TRAINING, 1, *where)
-    models = (visual, audio, early, ensemble)
-    return nodes.predict(model_input, baselines, rehearsed, *models, fusions, nothing, SEED)
+    models = {**alone, "early_fusion": early, "ensemble": ensemble}
+    return nodes.predict(model_input, baselines, rehearsed, fusions, nothing, SEED, **models)
 
 
 def skill_intervals(predictions: pd.DataFrame, test: LabelledClips) -> dict[str, object]:

@@ -18,7 +18,7 @@ from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines
 from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.limits import SplitParameters
-from tiktok_virality.models.baselines import FEATURES_OF
+from tiktok_virality.models.baselines import baseline_names
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.roles import ROLES
 from tiktok_virality.pipelines.modeling import create_pipeline
@@ -26,16 +26,17 @@ from tiktok_virality.pipelines.modeling.nodes import (
     assemble_clips,
     fit_baselines,
     repeat_with_other_seeds,
-    train_visual_model,
+    training_alone,
 )
 from tiktok_virality.schema import DataError
 from tiktok_virality.tracking import child_runs
-from tiktok_virality.training.corpus import metadata_features, pooled
+from tiktok_virality.training.corpus import ModelInput, metadata_features, pooled
 from tiktok_virality.training.parameters import SplitStudyParameters, TrainingParameters
 
 COUNTS = {"train": 40, "validation": 12, "calibration": 8, "test": 12}
 SEED = 5
 TRAINING = TrainingParameters(epochs=3, batch_size=8, learning_rate=0.003)
+MODALITIES = ("visual", "audio")
 DEEP = ("visual_model", "audio_model", "early_fusion", "ensemble")
 SILENT = {"train-0", "validation-0", "test-0"}
 
@@ -46,6 +47,7 @@ class Tokens:
 
     by_id: dict[str, np.ndarray]
     fingerprint: str
+    columns: tuple[str, ...] = ("tokens",)
     digests: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,6 +96,15 @@ def corpus() -> dict[str, Any]:
     }
 
 
+def assembled(inputs: dict[str, Any], target: TargetParameters | None = None) -> ModelInput:
+    return assemble_clips(
+        inputs["manifest"],
+        inputs["splits"],
+        target or TargetParameters(),
+        **{name: inputs[f"{name}_embeddings"] for name in MODALITIES},
+    )
+
+
 def run(
     inputs: dict[str, Any],
     folder: Path,
@@ -125,7 +136,7 @@ def run(
             "split_sensitivity": MemoryDataset(),
         }
     )
-    wanted = create_pipeline().to_outputs("predictions", "split_sensitivity")
+    wanted = create_pipeline(MODALITIES).to_outputs("predictions", "split_sensitivity")
     SequentialRunner().run(wanted, catalog)
     return {
         name: catalog.load(name)
@@ -147,15 +158,15 @@ def test_every_model_predicts_every_clip_of_every_split(result):
     counts = predictions.pivot_table("video_id", "model", "split", aggfunc="nunique")
     assert (counts[list(COUNTS)] == list(COUNTS.values())).all(axis=None)
     assert not predictions.duplicated(["video_id", "model"]).any()
-    assert set(counts.index) == set(ROLES)
-    assert set(result["baselines"]) == set(FEATURES_OF)
+    assert set(counts.index) == {*ROLES, *baseline_names(MODALITIES), *MODALITIES}
+    assert set(result["baselines"]) == set(baseline_names(MODALITIES))
     assert np.isfinite(predictions["y_pred"]).all()
     with_interval = predictions[["lower", "upper"]].notna().all(axis=1)
     assert set(predictions.loc[with_interval, "model"]) == {"ensemble"}
 
 
 def test_validation_clips_teach_the_baselines_and_no_prediction_of_themselves(result):
-    model_input = assemble_clips(**corpus(), target=TargetParameters())
+    model_input = assembled(corpus())
     validation = model_input.splits["validation"]
     otherwise = dataclasses.replace(validation, log_views=validation.log_views[::-1])
     splits = {**model_input.splits, "validation": otherwise}
@@ -186,8 +197,8 @@ def test_what_a_seed_decides_is_trained_again_and_the_rest_is_not(result):
     predictions = result["predictions"]
     again = predictions[predictions["seed"] == SEED + 1]
     assert set(predictions["seed"]) == {SEED, SEED + 1}
-    variants = {name for name, role in ROLES.items() if role in ("modality", "variant")}
-    assert set(again["model"]) == {"mlp", "ensemble", *variants}
+    variants = {name for name, role in ROLES.items() if role == "variant"}
+    assert set(again["model"]) == {"mlp", "ensemble", *variants, *MODALITIES}
     main = of_main_seed(predictions).set_index(["model", "video_id"])["y_pred"]
     for name, part in again[again["model"] != "late_fusion_mean"].groupby("model"):
         assert not np.allclose(part["y_pred"], main[name].loc[part["video_id"]]), name
@@ -204,13 +215,9 @@ def test_repeats_log_no_history_to_the_runs_of_the_models(tmp_path, monkeypatch)
     inputs = corpus()
     shape = TransformerConfig(width=8, layers=1, heads=2, feedforward=8)
     settings = (SEED, "cpu", tmp_path)
-    repeat_with_other_seeds(
-        assemble_clips(**inputs, target=TargetParameters()), shape, TRAINING, TRAINING, 2, *settings
-    )
+    repeat_with_other_seeds(assembled(inputs), shape, TRAINING, TRAINING, 2, *settings)
     assert heard == []
-    train_visual_model(
-        assemble_clips(**inputs, target=TargetParameters()), shape, TRAINING, *settings
-    )
+    training_alone("modality", "visual")(assembled(inputs), shape, TRAINING, *settings)
     assert heard
 
 
@@ -237,7 +244,7 @@ def test_clips_without_an_age_are_left_out_and_counted(caplog):
     inputs["manifest"] = inputs["manifest"].assign(captured_at=captured)
     inputs["manifest"].loc[[2, 3, 45], "captured_at"] = pd.NaT
     target = TargetParameters(kind="log_views_per_day")
-    clips = assemble_clips(**inputs, target=target)
+    clips = assembled(inputs, target)
     assert {split: len(part) for split, part in clips.splits.items()} == {
         **COUNTS,
         "train": 38,
@@ -249,7 +256,7 @@ def test_clips_without_an_age_are_left_out_and_counted(caplog):
     assert "3 of 72 clips are left out of modelling" in caplog.text
     inputs["manifest"].loc[:, "captured_at"] = pd.NaT
     with pytest.raises(DataError, match=r"None of the 72 clips.*captured_at"):
-        assemble_clips(**inputs, target=target)
+        assembled(inputs, target)
 
 
 def test_when_a_clip_was_captured_moves_no_feature():
@@ -330,7 +337,7 @@ def test_nothing_is_trained_on_splits_that_share_a_creator():
     inputs = corpus()
     inputs["manifest"] = inputs["manifest"].assign(creator_id="the same everywhere")
     with pytest.raises(DataError, match="creator_id is in more than one split"):
-        assemble_clips(**inputs, target=TargetParameters())
+        assembled(inputs)
 
 
 def test_the_study_of_splits_has_rows_for_every_strategy_and_draw(result):
@@ -344,3 +351,26 @@ def test_the_study_of_splits_has_rows_for_every_strategy_and_draw(result):
         "group_chronological": every_draw,
     }
     assert np.isfinite(rows[["r2", "spearman", "mse", "skill"]].to_numpy(float)).all()
+
+
+def test_what_a_clip_says_in_words_is_read_where_a_table_has_it():
+    inputs = corpus()
+
+    class Worded(Tokens):
+        def row(self, video_id: str, columns: list[str] | None = None) -> dict[str, Any]:
+            return {"tokens": self.by_id[video_id], "words": f"word of {video_id}"}
+
+    table = inputs["audio_embeddings"]
+    inputs["audio_embeddings"] = Worded(table.by_id, "audio", ("tokens", "words"))
+    test = assembled(inputs).splits["test"]
+    said = dict(zip(test.ids, (clip.words for clip in test.tokens), strict=True))
+    assert said["test-1"] == "word of test-1"
+    assert said["test-0"] == ""  # it has no sound
+
+
+@pytest.mark.parametrize("alone", MODALITIES)
+def test_a_single_modality_is_enough_and_the_other_is_not_asked(tmp_path, alone):
+    wanted = create_pipeline([alone])
+    others = {f"{name}_{what}" for name in MODALITIES for what in ("embeddings", "model")}
+    others -= {f"{alone}_embeddings", f"{alone}_model"}
+    assert not others & (wanted.inputs() | wanted.all_outputs())

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.modeling.test_pipeline import SEED, TRAINING, corpus
+from tests.modeling.test_pipeline import MODALITIES, SEED, TRAINING, assembled, corpus
 from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.conformal import LEVELS, METHODS
 from tiktok_virality.evaluation.splits import assign_splits
@@ -19,7 +19,6 @@ from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.pipelines.modeling import redivision
-from tiktok_virality.pipelines.modeling.nodes import assemble_clips
 from tiktok_virality.pipelines.modeling.redivision import measure_redivided_coverage
 from tiktok_virality.training import lineup
 
@@ -29,10 +28,8 @@ SHARES = {"train": 0.4, "validation": 0.2, "calibration": 0.2, "test": 0.2}
 def measure(folder: Path, redivisions: int = 2, **division: Any) -> list[dict[str, Any]]:
     inputs = corpus()
     return measure_redivided_coverage(
-        assemble_clips(**inputs, target=TargetParameters()),
+        assembled(inputs),
         inputs["manifest"],
-        inputs["visual_embeddings"],
-        inputs["audio_embeddings"],
         TargetParameters(),
         SplitParameters(**SHARES, **division),
         TransformerConfig(width=16, layers=1, heads=2, feedforward=32),
@@ -42,6 +39,7 @@ def measure(folder: Path, redivisions: int = 2, **division: Any) -> list[dict[st
         SEED,
         "cpu",
         folder,
+        **{name: inputs[f"{name}_embeddings"] for name in MODALITIES},
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.media.encoding import ffmpeg, h264, picture
+from tiktok_virality.demo.senses import BOTH, PICTURE, SOUND
 from tiktok_virality.evaluation.config import ReportingParameters
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.clip import EncodedVideo, VideoFiles
@@ -23,13 +24,13 @@ MODALITIES = {
     "training_mean": "none",
     "training_median": "none",
     "duration": "metadata",
-    "ridge": "visual+audio",
-    "gradient_boosting": "visual+audio",
+    "ridge": "all",
+    "gradient_boosting": "all",
     "visual": "visual",
     "audio": "audio",
-    "early_fusion": "visual+audio",
-    "late_fusion_gate": "visual+audio",
-    "ensemble": "visual+audio",
+    "early_fusion": "all",
+    "late_fusion_gate": "all",
+    "ensemble": "all",
     "creator_history": "none",
 }
 REGIMES = dict.fromkeys(MODALITIES, "content") | {"creator_history": "creator"}
@@ -199,7 +200,7 @@ def novelty_evidence() -> dict[str, Any]:
         "can_flag": True,
         "false_alarms": {"n": 40, "flagged": 0.075, "low": float("nan"), "high": float("nan")},
         "unlike": unlike,
-        "audio": "Not measured.",
+        "untried": ["audio"],
         "error": {
             "flagged": {"n": 3, "mean_absolute_error": 2.5},
             "others": {"n": 37, "mean_absolute_error": 0.9},
@@ -238,12 +239,11 @@ def ground_truth(manifest) -> dict[str, Any]:
     """What was planted: the sound says nothing, picture and sound together say everything."""
     log_views = np.log1p(manifest["views"].to_numpy(float))
     known = [
-        {"visual": (y + log_views.mean()) / 2, "audio": log_views.mean(), "visual+audio": y}
-        for y in log_views
+        {PICTURE: (y + log_views.mean()) / 2, SOUND: log_views.mean(), BOTH: y} for y in log_views
     ]
     return {
         "world": "mixed",
-        "reachable_r2": {"visual": 0.75, "audio": 0.0, "visual+audio": 1.0},
+        "reachable_r2": {PICTURE: 0.75, SOUND: 0.0, BOTH: 1.0},
         "clips": {
             video_id: {"predictable_log_views": views}
             for video_id, views in zip(manifest["video_id"], known, strict=True)
@@ -262,7 +262,7 @@ def rejected_videos() -> pd.DataFrame:
 
 
 @pytest.fixture
-def frames(manifest) -> Stage:
+def visual_embeddings(manifest) -> Stage:
     return Stage(manifest["video_id"].tolist()[1:], failures=(("clip000", "unreadable", "cut"),))
 
 

@@ -16,6 +16,7 @@ from kedro.runner import SequentialRunner
 from tests.conftest import ROOT
 from tests.reporting.conftest import SEED
 from tiktok_virality.datasets.optional_json import OptionalJSON
+from tiktok_virality.demo.senses import BOTH, SOUND
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.pipelines.reporting import create_pipeline, nodes
@@ -72,7 +73,7 @@ def run_report(
     manifest,
     splits,
     rejected_videos,
-    frames,
+    visual_embeddings,
     audio_embeddings,
     transcripts,
     videos,
@@ -107,7 +108,7 @@ def run_report(
             "manifest": manifest,
             "splits": splits,
             "rejected_videos": rejected_videos,
-            "frames": frames,
+            "visual_embeddings": visual_embeddings,
             "audio_embeddings": audio_embeddings,
             "transcripts": transcripts,
             "videos": videos,
@@ -130,7 +131,7 @@ def run_report(
         }
         for name, data in inputs.items():
             catalog[name] = MemoryDataset(data, copy_mode="assign")
-        SequentialRunner().run(create_pipeline(), catalog)
+        SequentialRunner().run(create_pipeline(("visual", "audio")), catalog)
         return Path("data/demo/08_reporting/report.html").read_text("utf-8")
 
     return run
@@ -229,14 +230,14 @@ def test_too_few_calibration_clips_for_a_flag_are_named(run_report, novelty_evid
 
 def test_scores_by_split_are_means_over_redrawings_and_part_the_regimes(html, split_sensitivity):
     text = Page(html).text
-    assert "ridge, both random 3 24 0.54 ± 0.04" in text
-    assert "ridge, both by creator 3 24 0.34" in text
+    assert "ridge, everything random 3 24 0.54 ± 0.04" in text
+    assert "ridge, everything by creator 3 24 0.34" in text
     figure = nodes.plot_split_sensitivity(split_sensitivity)
     panels = {}
     for trace in figure.data:
         panels.setdefault(trace.yaxis, set()).add(trace.name)
     assert panels == {
-        "y": {"ridge, both", "small neural network"},
+        "y": {"ridge, everything", "small neural network"},
         "y2": {"history of the creator"},
     }
 
@@ -378,21 +379,22 @@ def test_film_strips_leave_out_the_padding_and_measure_the_error(reconstructions
 
 
 def test_a_perfect_model_of_a_planted_corpus_is_measured_on_the_test_clips(
-    manifest, rejected_videos, splits, frames, audio_embeddings, ground_truth
+    manifest, rejected_videos, splits, visual_embeddings, ground_truth
 ):
-    tables = (manifest, rejected_videos, splits, frames, audio_embeddings)
-    reachable = nodes.summarise_corpus(*tables, ground_truth)["synthetic"]["reachable_r2"]
-    assert reachable["visual+audio"] == {"expected": 1.0, "on_test": pytest.approx(1.0)}
-    assert reachable["audio"]["on_test"] <= 0
-    assert nodes.summarise_corpus(*tables, None)["synthetic"] is None
+    tables, known = (manifest, rejected_videos, splits), {"visual": visual_embeddings}
+    summary = nodes.summarise_corpus(*tables, ground_truth, **known)
+    reachable = summary["synthetic"]["reachable_r2"]
+    assert reachable[BOTH] == {"expected": 1.0, "on_test": pytest.approx(1.0)}
+    assert reachable[SOUND]["on_test"] <= 0
+    assert nodes.summarise_corpus(*tables, None, **known)["synthetic"] is None
 
 
 def test_ground_truth_of_other_videos_says_nothing_about_these(
-    manifest, rejected_videos, splits, frames, audio_embeddings, ground_truth
+    manifest, rejected_videos, splits, visual_embeddings, ground_truth
 ):
     renamed = {"clips": {f"other {key}": value for key, value in ground_truth["clips"].items()}}
     summary = nodes.summarise_corpus(
-        manifest, rejected_videos, splits, frames, audio_embeddings, ground_truth | renamed
+        manifest, rejected_videos, splits, ground_truth | renamed, visual=visual_embeddings
     )
     assert summary["synthetic"] is None
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tiktok_virality.demo.senses import BOTH, PICTURE, SOUND
+from tiktok_virality.models.baselines import baseline_names, known_to
 from tiktok_virality.models.roles import ROLES, regime_of, role_of
 from tiktok_virality.pipelines.truth.checks import checks_of
 from tiktok_virality.pipelines.truth.findings import Covered, Gain, Leak, WorldFindings
@@ -17,16 +19,21 @@ from tiktok_virality.pipelines.truth.scores import (
 )
 
 SEED = 7
-MODALITIES = {
-    **dict.fromkeys(("training_mean", "training_median", "creator_history"), "none"),
-    **dict.fromkeys(("duration", "metadata_boosting"), "metadata"),
-    **dict.fromkeys(("ridge_visual", "boosting_visual", "nearest_visual"), "visual"),
-    **dict.fromkeys(("visual", "planted_visual"), "visual"),
-    **dict.fromkeys(("ridge_audio", "boosting_audio", "audio", "planted_audio"), "audio"),
+READ = ("visual", "audio")
+"""Modalities that take part."""
+
+MODELS = (*ROLES, *READ, *(f"ridge_{name}" for name in READ))
+KNOWN = {
+    **{name: known_to(name) for name in baseline_names(READ)},
+    **{name: name for name in READ},
+    "planted_picture": PICTURE,
+    "planted_sound": SOUND,
+    "planted_both": BOTH,
+    "planted_boosting": BOTH,
 }
 PLANTED = {
-    "planted_visual": 0.4,
-    "planted_audio": 0.4,
+    "planted_picture": 0.4,
+    "planted_sound": 0.4,
     "planted_both": 0.8,
     "planted_boosting": 0.7,
 }
@@ -35,11 +42,11 @@ REPEATED = {"mlp", "visual", "audio", "early_fusion", "ensemble"}
 
 def leaderboard(reached: dict[str, float], planted: dict[str, float] | None = None) -> list[dict]:
     """Rows of the test split: R² 0 but where said otherwise, 0.1 up and down, three seeds."""
-    values = dict.fromkeys(ROLES, 0.0) | PLANTED | (planted or {}) | reached
+    values = dict.fromkeys(MODELS, 0.0) | PLANTED | (planted or {}) | reached
     return [
         {
             "model": model,
-            "modality": MODALITIES.get(model, "visual+audio"),
+            "modality": KNOWN.get(model, "all"),
             "regime": regime_of(model),
             "role": role_of(model),
             "seed": SEED + repeat,
@@ -60,7 +67,7 @@ def leaderboard(reached: dict[str, float], planted: dict[str, float] | None = No
 
 def comparisons(gains: dict[str, float] | None = None) -> list[dict[str, Any]]:
     """Rows of the ensemble beside every content model: a gain of 1 but where said otherwise."""
-    references = [name for name in ROLES if name != "ensemble" and regime_of(name) == "content"]
+    references = [name for name in MODELS if name != "ensemble" and regime_of(name) == "content"]
     return [
         {
             "reference": name,
@@ -112,3 +119,44 @@ def findings(
 def additive() -> WorldFindings:
     """The ensemble finds nine tenths of what it can."""
     return findings("additive", {"ensemble": 0.76, "visual": 0.35, "audio": 0.3})
+
+
+def drawn_worlds() -> dict[str, Any]:
+    """Findings of a lottery of two worlds."""
+    models = {"ensemble": (0.7, 0.5), "ridge": (0.6, 0.4), "visual": (0.2, -0.9)}
+    worlds = [
+        {
+            "world": f"lottery_{number:02d}",
+            "rule": "zoom (linear, 40 %), pitch (hump, 35 %)",
+            "reachable": 0.75,
+            "shares": {name: shares[number] for name, shares in models.items()},
+            "modalities": {"ensemble": "all", "ridge": "all", "visual": "visual"},
+            "found": [[["zoom"], 0.8], [["pitch"], 0.3]],
+            "cost_of_noise": 0.01,
+        }
+        for number in range(2)
+    ]
+    means = [
+        {
+            "model": name,
+            "role": role_of(name),
+            "modality": worlds[0]["modalities"][name],
+            "mean": sum(shares) / 2,
+            "low": sum(shares) / 2 - 0.1,
+            "high": sum(shares) / 2 + 0.1,
+            "gain": 0.6 - sum(shares) / 2,
+            "gain_low": 0.55 - sum(shares) / 2,
+            "gain_high": 0.65 - sum(shares) / 2,
+        }
+        for name, shares in models.items()
+    ]
+    factors = [
+        {"factor": "zoom", "title": "camera zoom", "sense": "picture", "worlds": 2, "slope": 0.8},
+        {"factor": "pitch", "title": "pitch", "sense": "sound", "worlds": 2, "slope": 0.3},
+    ]
+    return {
+        "worlds": worlds,
+        "models": means,
+        "factors": factors,
+        "cost_of_noise": [0.01, 0.0, 0.02],
+    }

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.truth.conftest import SEED, comparisons, findings, leaderboard
-from tiktok_virality.models.roles import ROLES
+from tests.truth.conftest import MODELS, SEED, comparisons, findings, leaderboard
 from tiktok_virality.pipelines.reporting.evidence import (
     EVERYTHING,
     Coverage,
@@ -95,9 +94,9 @@ def test_where_only_one_modality_matters_the_other_must_find_nothing():
 
 def test_no_interval_of_skill_may_lie_above_zero_in_noise():
     assert no_skill_beyond_chance(findings("noise", {"mlp": 0.08})).passed
-    learned = [name for name in ROLES if not name.startswith("training")]
+    learned = [name for name in MODELS if not name.startswith("training")]
     worse = no_skill_beyond_chance(findings("noise", dict.fromkeys(learned, -0.2)))
-    assert "18 models do; the most skill is -0.19".replace("-", "\N{MINUS SIGN}") in worse.measured
+    assert "16 models do; the most skill is -0.19".replace("-", "\N{MINUS SIGN}") in worse.measured
     check = no_skill_beyond_chance(findings("noise", {"mlp": 0.2, "ridge": -0.5}))
     assert not check.passed
     assert check.failing == ("mlp",)
@@ -128,9 +127,7 @@ def test_the_leak_must_be_larger_than_what_redrawing_moves():
 
 def test_the_model_that_a_random_split_flatters_most_is_asked_and_all_are_told():
     unable = leak((0.0, 0.02, 0.01), (0.0, 0.02, 0.01))
-    able = leak((0.30, 0.34, 0.32), (0.0, 0.04, 0.02)).model_copy(
-        update={"model": "nearest_visual"}
-    )
+    able = leak((0.30, 0.34, 0.32), (0.0, 0.04, 0.02)).model_copy(update={"model": "nearest"})
     check = random_split_leaks(findings("creator", leaks=(unable, able)))
     assert check.passed
     assert check.measured.startswith("clips that look most alike: 0.32 at random")

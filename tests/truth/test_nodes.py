@@ -126,7 +126,7 @@ def test_who_is_shown_the_truth_reaches_what_the_world_allows(demo_clips, manife
         "creator": (0.0, 0.0, 0.0),
         "noise": (0.0, 0.0, 0.0),
     }[world]
-    names = ("planted_visual", "planted_audio", "planted_both")
+    names = ("planted_picture", "planted_sound", "planted_both")
     assert [reached[name] for name in names] == pytest.approx(expected, abs=0.13)
     if world not in ("creator", "noise"):
         assert 0.1 < reached["planted_boosting"] < reached["planted_both"]

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import pytest
-from plotly.graph_objects import Figure
 
-from tests.truth.conftest import findings
+from tests.truth.conftest import drawn_worlds, findings
 from tiktok_virality.pipelines.truth.figures import leak_plot, reached_plot
 from tiktok_virality.pipelines.truth.findings import (
     Covered,
     Leak,
+    LotteryFindings,
     TruthFindings,
     WorldFindings,
     read_findings,
 )
+from tiktok_virality.pipelines.truth.lottery import plot_factors, plot_lottery
 from tiktok_virality.pipelines.truth.nodes import (
     plot_leak,
     plot_reached,
     summarise_truth,
     write_truth_page,
 )
-from tiktok_virality.pipelines.truth.page import headline, sentence
+from tiktok_virality.pipelines.truth.page import headline, of_drawn_worlds, sentence
 from tiktok_virality.schema import DataError
 
 MINUS = "\N{MINUS SIGN}"
@@ -36,6 +37,12 @@ def creator() -> WorldFindings:
         leaks=(REDRAWN,),
         coverage=(0.5, 0.7, 0.9),
     )
+
+
+def write(truth: dict) -> str:
+    drawn = drawn_worlds()
+    plots = (plot_reached(truth), plot_leak(truth), plot_lottery(drawn), plot_factors(drawn))
+    return write_truth_page(truth, drawn, *plots)
 
 
 @pytest.fixture
@@ -60,15 +67,11 @@ def test_the_coverage_of_the_main_division_stands_in_brackets(additive):
             )
         }
     )
-    page = write_truth_page(
-        summarise_truth(additive=divided.model_dump(mode="json")), Figure(), Figure()
-    )
+    page = write(summarise_truth(additive=divided.model_dump(mode="json")))
     assert "77.0%" in page
     assert "[71.0]" in page
     assert "a mean over 2 divisions" in page
-    alone = write_truth_page(
-        summarise_truth(additive=additive.model_dump(mode="json")), Figure(), Figure()
-    )
+    alone = write(summarise_truth(additive=additive.model_dump(mode="json")))
     assert "[50.0]" not in alone
     assert "of one division of the clips" in alone
 
@@ -97,7 +100,7 @@ def test_a_world_that_fails_says_where_and_by_how_much(creator):
 
 
 def test_the_page_holds_every_world_check_and_model(truth):
-    html = write_truth_page(truth, plot_reached(truth), plot_leak(truth))
+    html = write(truth)
     assert "Not run yet: noise." in html
     for world in truth["worlds"]:
         for check in world["checks"]:
@@ -119,7 +122,7 @@ def test_every_model_has_a_mark_and_every_modality_a_line_at_what_is_reachable(a
     assert drawn["ensemble"] == 0.76
     assert drawn["gradient boosting, true factors"] == 0.7
     assert "all that both tell" not in drawn
-    assert len(drawn) == 19
+    assert len(drawn) == 16
 
 
 def test_a_model_far_below_zero_stands_at_the_edge():
@@ -141,3 +144,25 @@ def test_without_a_study_of_splits_the_figure_is_empty(additive):
 def test_broken_findings_are_named():
     with pytest.raises(DataError, match=r"truth\.worlds: Field required"):
         read_findings(TruthFindings, {"missing": [], "coverage": []}, "truth")
+
+
+def test_what_is_found_in_drawn_worlds_is_said_beside_the_best_rival():
+    said = of_drawn_worlds(LotteryFindings.model_validate(drawn_worlds()))
+    assert said.startswith(
+        "In 2 worlds whose rules were drawn, the ensemble finds 60% (50% to 70%)"
+    )
+    assert "more than ridge, everything, with 50%" in said
+
+
+def test_every_drawn_world_is_a_dot_and_a_far_one_stands_at_the_edge():
+    figure = plot_lottery(drawn_worlds())
+    dots = [trace for trace in figure.data if len(trace.x) == 2]
+    assert [list(trace.x) for trace in dots] == [[0.7, 0.5], [0.6, 0.4], [0.2, -0.5]]
+    assert "pitch (hump, 35 %)" in dots[0].text[0]
+
+
+def test_the_page_shows_models_and_factors_of_the_lottery(truth):
+    html = write(truth)
+    assert "Worlds that nobody tuned for" in html
+    assert "camera zoom" in html
+    assert "costs the ensemble 0.010 of R²" in html

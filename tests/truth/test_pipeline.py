@@ -12,15 +12,15 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from tests.modeling.test_pipeline import Tokens
-from tests.truth.conftest import SEED
+from tests.truth.conftest import MODELS, READ, SEED, drawn_worlds
 from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines
 from tiktok_virality.demo.config import DemoParameters
 from tiktok_virality.demo.planting import plan_clips, spoken_score, visual_score
+from tiktok_virality.demo.senses import PICTURE, SOUND
 from tiktok_virality.evaluation.config import CertaintyParameters, ReportingParameters
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.models.configs import TransformerConfig
-from tiktok_virality.models.roles import ROLES
 from tiktok_virality.pipelines.truth import create_pipeline
 from tiktok_virality.pipelines.truth.worlds import TRUTH_WORLDS
 from tiktok_virality.training.parameters import SplitStudyParameters, TrainingParameters
@@ -113,9 +113,10 @@ def catalog(tmp_path_factory) -> DataCatalog:
             f"{WORLD}.model_input": Kept(),
             **{f"{WORLD}.{name}": Kept() for name in kept},
             **{name: Kept() for name in ("truth", "truth_page", "reached_plot", "leak_plot")},
+            "lottery_findings": MemoryDataset(drawn_worlds(), copy_mode="assign"),
         }
     )
-    SequentialRunner().run(create_pipeline().filter(tags=[WORLD]), made)
+    SequentialRunner().run(create_pipeline(READ).filter(tags=[WORLD]), made)
     return made
 
 
@@ -146,11 +147,11 @@ def test_one_world_ends_in_the_page(catalog):
     [found] = truth["worlds"]
     models = {score["model"] for score in found["scores"]}
     assert models == {
-        *ROLES,
-        *("planted_visual", "planted_audio", "planted_both", "planted_boosting"),
+        *MODELS,
+        *("planted_picture", "planted_sound", "planted_both", "planted_boosting"),
     }
-    assert found["reachable"]["visual"] > 0.6
-    assert found["reachable"]["audio"] < 0.1
+    assert found["reachable"][PICTURE] > 0.6
+    assert found["reachable"][SOUND] < 0.1
     assert "Not run yet: spoken" in catalog.load("truth_page")
 
 
@@ -179,7 +180,7 @@ def test_checkpoints_of_a_world_lie_in_its_folder(catalog):
 
 
 def test_worlds_share_nothing_but_clips_splits_and_embeddings():
-    everything = create_pipeline()
+    everything = create_pipeline(READ)
     assert {name for name in everything.inputs() if not name.startswith("params:")} == {
         *("demo_clips", "manifest", "splits"),
         *("visual_embeddings", "audio_embeddings", "checkpoints"),
@@ -193,7 +194,7 @@ def test_worlds_share_nothing_but_clips_splits_and_embeddings():
 
 
 def test_a_world_is_run_by_its_tag():
-    chosen = create_pipeline().filter(tags=["noise"])
+    chosen = create_pipeline(READ).filter(tags=["noise"])
     worlds = {(node.namespace or "").split(".")[0] for node in chosen.nodes} & set(TRUTH_WORLDS)
     assert worlds == {"noise"}
     assert {"truth", "truth_page"} <= chosen.outputs() | {

@@ -22,13 +22,15 @@ from tiktok_virality.datasets import (
 )
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.frames import FrameSampling
-from tiktok_virality.models.configs import PACE_SIZE, ConvLSTMConfig
+from tiktok_virality.media.pace import PACE
+from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.pipelines.visual import create_pipeline
 from tiktok_virality.pipelines.visual.nodes import train_autoencoder
 from tiktok_virality.schema import DataError
 from tiktok_virality.stages.frames import FrameExtractor
 from tiktok_virality.training.parameters import AutoencoderTraining, EmbeddingParameters
 
+MADE = create_pipeline().to_outputs("visual_embeddings", "reconstructions")
 SPLITS = {"a": "train", "b": "train", "c": "validation", "d": "test", "broken": "train"}
 TRAINING = AutoencoderTraining(epochs=1, batch_size=2, learning_rate=0.01)
 
@@ -74,12 +76,12 @@ def frames_of(paths: list[Path], sampling: FrameSampling) -> StagePlan:
 
 
 def test_videos_become_embeddings_and_a_broken_one_is_accounted_for(catalog):
-    SequentialRunner().run(create_pipeline(), catalog)
+    SequentialRunner().run(MADE, catalog)
     embeddings = catalog.load("visual_embeddings")
     assert embeddings.ids == ["a", "b", "c", "d"]
     assert embeddings.absent == {"broken": "no frames: unreadable"}
     row = embeddings.row("d")
-    assert row["tokens"].shape == (6, PACE_SIZE + 2 * 4 * 2 * 1)
+    assert row["tokens"].shape == (6, len(PACE) + 2 * 4 * 2 * 1)
     assert row["tokens"].dtype == np.float16
     np.testing.assert_allclose(row["timestamps_seconds"], np.arange(6) / 3, atol=1e-4)
     (epoch,) = catalog.load("autoencoder").history
@@ -135,7 +137,7 @@ def test_a_real_clip_of_any_shape_is_embedded(real_clips, catalog):
     sparse = FrameSampling(every_nth=30, shrink=64, max_frames=4)
     catalog["frames"].save(frames_of(files, sparse))
     catalog["splits"] = MemoryDataset(pd.DataFrame({"video_id": names, "split": roles}))
-    SequentialRunner().run(create_pipeline(), catalog)
+    SequentialRunner().run(MADE, catalog)
     embeddings = catalog.load("visual_embeddings")
     assert embeddings.ids == names
     assert all(np.isfinite(row["tokens"]).all() for _, row in embeddings.rows())
