@@ -79,7 +79,7 @@ def test_an_ensemble_that_is_better_is_called_better(verdict, leaderboard):
     assert verdict["mse_gain"] == pytest.approx(gain)
     assert verdict["sentence"].startswith(
         "On 40 clips by 10 creators that no model has seen, the ensemble is better than the best "
-        "baseline (ridge, both) by 9"
+        "baseline (ridge, everything) by 9"
     )
     assert "is better than always saying the training median" in verdict["constant_sentence"]
     assert "correction for 9 comparisons" in verdict["test_sentence"]
@@ -110,7 +110,7 @@ def test_what_holms_correction_takes_away_is_not_claimed(leaderboard, comparison
         row["outcome"] = "not distinguishable"
     found = reach_verdict(leaderboard, rows, reporting.confidence)
     assert found["mse_gain_low"] > 0
-    assert "is not distinguishable from the best baseline (ridge, both)" in found["sentence"]
+    assert "is not distinguishable from the best baseline (ridge, everything)" in found["sentence"]
     assert "0.36 after the correction" in found["test_sentence"]
 
 

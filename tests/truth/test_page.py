@@ -122,7 +122,7 @@ def test_every_model_has_a_mark_and_every_modality_a_line_at_what_is_reachable(a
     assert drawn["ensemble"] == 0.76
     assert drawn["gradient boosting, true factors"] == 0.7
     assert "all that both tell" not in drawn
-    assert len(drawn) == 16
+    assert len(drawn) == 18
 
 
 def test_a_model_far_below_zero_stands_at_the_edge():
