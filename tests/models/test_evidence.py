@@ -31,12 +31,13 @@ def test_a_kernel_that_explains_nothing_is_given_next_to_nothing():
     assert 0.1 < noise < 0.4
 
 
-def test_the_slope_is_that_of_the_likelihood():
-    parts = [linear(0, 30), linear(1, 30), np.eye(30)]
+def test_the_slope_is_that_of_the_posterior():
+    parts = np.stack([linear(0, 30), linear(1, 30), np.eye(30)])
     target = drawn_from(parts[0], 0.5, seed=3)
+    expected = np.log([0.5, 0.5, 0.5])
     error = check_grad(
-        lambda x: evidence._surprise(x, parts, target)[0],
-        lambda x: evidence._surprise(x, parts, target)[1],
+        lambda x: evidence._surprise(x, parts, target, expected, 2.0)[0],
+        lambda x: evidence._surprise(x, parts, target, expected, 2.0)[1],
         np.log([0.3, 0.6, 0.4]),
     )
     assert error < 1e-3

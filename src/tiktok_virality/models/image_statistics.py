@@ -42,8 +42,8 @@ def pixel_level(pictures: Tensor) -> Tensor:
     return torch.cat([pictures, torch.stack(derived, 1)], 1)
 
 
-def describe(pictures: Tensor, features: Features, grid: tuple[int, int]) -> Tensor:
-    """Return one vector per picture.
+def describe(pictures: Tensor, features: Features, grid: tuple[int, int]) -> list[Tensor]:
+    """Return what describes each picture, in parts of numbers that belong together.
 
     Args:
         pictures: RGB in [0, 1], [B, 3, H, W].
@@ -51,16 +51,14 @@ def describe(pictures: Tensor, features: Features, grid: tuple[int, int]) -> Ten
         grid: Rows and columns of the layout.
 
     Returns:
-        [B, D]: mean and standard deviation over space of each channel of the pixels and of each
-        level; the final features; then the mean of each cell of the grid, of the pixels and of the
-        last level but one, which knows things and still knows well where.
+        [B, D] each: mean and standard deviation over space of each channel of the pixels and of
+        each level; the final features; then the mean of each cell of the grid, of the pixels and of
+        the last level but one, which knows things and still knows well where.
     """
-    import torch
-
     pixels = pixel_level(pictures)
     styles = [style(level) for level in (pixels, *features.levels)]
     layouts = [layout(level, grid) for level in (pixels, features.levels[-2:][0])]
-    return torch.cat([*styles, features.final.flatten(1), *layouts], 1)
+    return [*styles, features.final.flatten(1), *layouts]
 
 
 def style(level: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import Final
 
@@ -30,15 +30,21 @@ class SecondOrderReadout(nn.Module):
     decision = sum over m of w_m . x_m + sum over m <= n of z_m' W_mn z_n
 
     x_m are the standardised pooled tokens of a modality, z_m their first principal components. It
-    is fitted without gradients, as a Gaussian process with one kernel for each pool of each
-    modality and one for the products of each pair of modalities, a modality with itself among them.
+    is fitted without gradients, as a Gaussian process with one kernel for each pool of each part of
+    a token and one for the products of each pair of modalities, a modality with itself among them.
     How much each kernel counts is decided by the evidence of the data, all at once: what explains
     nothing is given next to nothing. So it is at its best on few clips, where a Transformer is not.
     """
 
-    def __init__(self, token_sizes: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        token_sizes: Mapping[str, int],
+        token_parts: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
         super().__init__()
         self.token_sizes = dict(token_sizes)
+        known = token_parts or {}
+        self.token_parts = {name: tuple(known.get(name, (n,))) for name, n in token_sizes.items()}
         widths = {name: len(POOLS) * size for name, size in token_sizes.items()}
         self.pairs = list(combinations_with_replacement(token_sizes, 2))
         self.scales = nn.ModuleDict({name: Standardise(n) for name, n in widths.items()})
@@ -101,8 +107,10 @@ class SecondOrderReadout(nn.Module):
         """Return what may explain the target; each writes what it finds where it belongs."""
         effects: list[Effect] = []
         for name, x in features.items():
+            ends = np.cumsum(self.token_parts[name])[:-1]
             for pool in np.split(np.arange(x.shape[1]), len(POOLS)):
-                effects.append(LinearEffect(x[:, pool], _Writer(self.weights[name], pool)))
+                for part in np.split(pool, ends):
+                    effects.append(LinearEffect(x[:, part], _Writer(self.weights[name], part)))
         parts = {name: x @ self.bases[name].numpy() for name, x in features.items()}
         for pair in self.pairs:
             both = torch.stack([batch.present(name) for name in pair]).all(dim=0).numpy()
@@ -150,11 +158,13 @@ class Blended(nn.Module):
 
     trust: Tensor
 
-    def __init__(self, deep: nn.Module, rehearsal: SecondOrderReadout) -> None:
+    def __init__(
+        self, deep: nn.Module, rehearsal: SecondOrderReadout, readout: SecondOrderReadout
+    ) -> None:
         super().__init__()
         self.deep = deep
         self.rehearsal = rehearsal
-        self.readout = SecondOrderReadout(rehearsal.token_sizes)
+        self.readout = readout
         self.register_buffer("trust", torch.tensor(0.5))
 
     def forward(self, batch: TokenBatch) -> Tensor:

@@ -31,12 +31,14 @@ class ModelSpec(Config):
         convlstm: Shape of the autoencoder, for that kind.
         transformer: Shape of the Transformers, for the others.
         token_sizes: Size of a token by each modality that it reads, for the others.
+        token_parts: How many numbers of a token belong together, where it is made of parts.
     """
 
     kind: ModelKind
     convlstm: ConvLSTMConfig | None = None
     transformer: TransformerConfig | None = None
     token_sizes: dict[str, int] = Field(default_factory=dict)
+    token_parts: dict[str, tuple[int, ...]] = Field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -59,7 +61,10 @@ class ModelSpec(Config):
         deep = self.build_deep()
         if not self.shape.readout:
             return deep
-        return readout.Blended(deep, readout.SecondOrderReadout(self.token_sizes))
+        return readout.Blended(
+            deep,
+            *(readout.SecondOrderReadout(self.token_sizes, self.token_parts) for _ in range(2)),
+        )
 
     @property
     def shape(self) -> TransformerConfig:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tiktok_virality.execution import Done, Outcome, StageItem
-from tiktok_virality.media.pace import clip_pace
+from tiktok_virality.media.pace import PACE, clip_pace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 class ClipEmbedder:
     """Puts the pace of a clip beside the autoencoder's states, pooled over a grid.
 
-    A token is [PACE_SIZE + 2 * hidden * rows * columns]: cuts and motion at the frame
+    A token is [len(PACE) + 2 * hidden * rows * columns]: cuts and motion at the frame
     (`media.pace`), then the mean state of each cell of the grid, then the mean absolute change of
-    the state since the frame before (zero for the first). What a frame shows is in the states; the
-    pace says in two numbers what few clips cannot teach a model to read off many.
+    the state since the frame before (zero for the first); ``parts`` are these three. What a frame
+    shows is in the states; the pace says in two numbers what few clips cannot teach a model to read
+    off many.
 
     Attributes:
         model: The trained autoencoder.
@@ -41,7 +42,7 @@ class ClipEmbedder:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result: the autoencoder and the grid."""
-        return {"version": 3, "autoencoder": self.model.digest, "grid": list(self.grid)}
+        return {"version": 4, "autoencoder": self.model.digest, "grid": list(self.grid)}
 
     def setup(self) -> None:
         """Put the model on its device."""
@@ -74,6 +75,7 @@ class ClipEmbedder:
                 columns={
                     "tokens": _with_pace(rows[place], tokens[place, : lengths[place]]),
                     "timestamps_seconds": rows[place]["timestamps_seconds"],
+                    "parts": np.array([len(PACE), *[tokens.shape[2] // 2] * 2], np.int32),
                 },
             )
             for place, item in enumerate(items)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ImageEmbedder:
-    """Looks at stills: ``tokens`` float16 [T, D], ``timestamps_seconds`` float32 [T].
+    """Looks at stills: ``tokens`` float16 [T, D], ``timestamps_seconds`` float32 [T], ``parts``.
 
     The stills of a clip have one shape, and go through the network together and with no other
     clip's, so a result depends on no batch. What a token holds is said in `image_statistics`.
@@ -41,7 +41,7 @@ class ImageEmbedder:
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result; where the weights lie and the batch size do not."""
         return {
-            "version": 1,
+            "version": 2,
             "image": self.parameters.model_dump(mode="json", exclude={"weights", "batch_size"}),
             "checkpoint": self.checkpoint.digest,
         }
@@ -71,10 +71,12 @@ class ImageEmbedder:
         grid = (self.parameters.grid_height, self.parameters.grid_width)
         with torch.inference_mode():
             pictures = self._pictures(row["stills"])
-            tokens = describe(pictures, self._network.features(pictures), grid)
+            described = describe(pictures, self._network.features(pictures), grid)
+            tokens = torch.cat(described, 1)
         return {
             "tokens": tokens.float().cpu().numpy().astype(np.float16),
             "timestamps_seconds": row["still_seconds"],
+            "parts": np.array([part.shape[1] for part in described], np.int32),
         }
 
     def _pictures(self, stills: Sequence[bytes]) -> Tensor:

@@ -39,7 +39,7 @@ class SoundReader:
         """Return what decides the result; where the tagger lies and the batch size do not."""
         tagger = self.parameters.tagger
         return {
-            "version": 1,
+            "version": 2,
             "seconds_per_token": self.parameters.seconds_per_token,
             "tagger": tagger and tagger.model_dump(mode="json", exclude={"path"}),
             "checkpoint": self.tagger and self.tagger.digest,
@@ -66,12 +66,14 @@ class SoundReader:
         samples = load_samples(item)
         seconds = self.parameters.seconds_per_token
         speech = self._voice.speech_probability(samples)
-        tokens = describe_sound(samples, speech, seconds).values
+        described = describe_sound(samples, speech, seconds)
+        tokens, parts = described.values, described.parts
         if self._network is not None:
             said = self._network.listen(samples, seconds, len(tokens))
-            tokens = np.concatenate([tokens, said], axis=1)
+            tokens, parts = np.concatenate([tokens, said], axis=1), (*parts, said.shape[1])
         return {
             "tokens": tokens.astype(np.float16),
             "token_seconds": seconds,
             "timestamps_seconds": (np.arange(len(tokens)) * seconds).astype(np.float32),
+            "parts": np.array(parts, np.int32),
         }

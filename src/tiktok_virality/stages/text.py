@@ -47,7 +47,7 @@ class TextReader:
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result; what is on screen has been read already."""
         return {
-            "version": 1,
+            "version": 2,
             "text": self.parameters.model_dump(mode="json", include={"library", "max_characters"}),
             "checkpoint": self.checkpoint.digest,
         }
@@ -64,8 +64,10 @@ class TextReader:
 
     def _embed(self, texts: Mapping[str, str]) -> dict[str, Any]:
         blocks = [self._block(texts[name]) for name in FIELDS]
+        vector = len(blocks[0]) - len(WRITING)
         return {
             "tokens": np.concatenate(blocks)[None].astype(np.float16),
+            "parts": np.array([vector, len(WRITING)] * len(FIELDS), np.int32),
             **texts,
             "words": "\n".join(text for text in texts.values() if text),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -66,12 +66,14 @@ class EnsembleCandidate:
         space: Where the search looks.
         token_sizes: Size of a token by modality.
         device: ``auto``, ``cpu`` or ``cuda``.
+        token_parts: What numbers of a token belong together, by modality.
     """
 
     default: EnsembleSettings
     space: EnsembleSpace
     token_sizes: Mapping[str, int]
     device: str
+    token_parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     name: str = "ensemble"
 
     def suggest(self, trial: Trial) -> EnsembleSettings:

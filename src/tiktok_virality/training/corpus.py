@@ -6,7 +6,7 @@ Loads no torch: the nodes name these types.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Protocol
@@ -44,6 +44,9 @@ logger = logging.getLogger(__name__)
 
 WORDS: Final = "words"
 """The column in which a table of tokens keeps what a clip says in words, if it does."""
+
+PARTS: Final = "parts"
+"""The column in which it says which numbers of a token, in a row, belong together, if it does."""
 
 
 class Rows(Protocol):
@@ -162,6 +165,8 @@ class ModelInput:
         splits: Clips by split.
         token_sizes: Size of a token by modality, of those that take part; 1 where no clip has any.
         fingerprint: Digest of the clips, their splits, their truth and their embeddings.
+        token_parts: How many numbers of a token, in a row, belong together, by modality; one that
+            is not named is whole.
         target: What the models predict.
         label: Name of this corpus where there are several, as in the truth benchmark.
     """
@@ -169,6 +174,7 @@ class ModelInput:
     splits: Mapping[Split, LabelledClips]
     token_sizes: dict[str, int]
     fingerprint: str
+    token_parts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     target: Target = field(default_factory=Target)
     label: str = ""
 
@@ -230,6 +236,7 @@ def assemble(
         splits=by_split,
         token_sizes={name: _token_size(name, every_clip) for name in tables},
         fingerprint=digest([labels, content]),
+        token_parts=dict(_token_parts(tables, rows["video_id"].tolist())),
         target=chosen,
     )
 
@@ -304,6 +311,15 @@ def _labelled(rows: pd.DataFrame, tables: Mapping[str, StoredTokens]) -> Labelle
         log_views=rows[TRUTH].to_numpy(dtype=np.float64),
         metadata=metadata_features(rows),
     )
+
+
+def _token_parts(
+    tables: Mapping[str, StoredTokens], ids: Sequence[str]
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for name, table in tables.items():
+        first = next((video_id for video_id in ids if video_id in table), None)
+        if first is not None and PARTS in table.columns:
+            yield name, tuple(int(size) for size in table.row(first, [PARTS])[PARTS])
 
 
 def _token_size(modality: str, clips: Sequence[ClipTokens]) -> int:

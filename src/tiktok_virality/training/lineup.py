@@ -107,7 +107,8 @@ def train_model(
     """
     sizes = model_input.token_sizes
     read = sizes if modality is None else {modality: sizes[modality]}
-    spec = ModelSpec(kind=kind, transformer=transformer, token_sizes=read)
+    parts = {name: each for name, each in model_input.token_parts.items() if name in read}
+    spec = ModelSpec(kind=kind, transformer=transformer, token_sizes=read, token_parts=parts)
     run = TrainingRun.of(
         model_input.name_of(spec.name),
         [

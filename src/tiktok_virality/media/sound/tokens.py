@@ -31,10 +31,12 @@ class SoundTokens:
         names: Of the columns, [D]. What ends in "within" is a deviation within the token; what
             is of the whole clip is the same in all tokens.
         values: float32 [T, D].
+        parts: How many columns in a row belong together, [P]; they add up to D.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
+    parts: tuple[int, ...]
 
 
 def describe_sound(
@@ -63,21 +65,23 @@ def describe_sound(
     chroma = harmony.frame_chroma(sound, frames["pause"] == 0)
     notes = {f"note {note}": row for note, row in enumerate(chroma)}
     varying = {**level, "onset strength": strength}
+    found = {**spectrum.token_spectrum(power, starts), "crest": _crest(frames, starts)}
     tokens = {
         **_means({**varying, **onsets, **notes}, starts),
         **_deviations(varying, starts),
-        **spectrum.token_spectrum(power, starts),
-        "crest": _crest(frames, starts),
+        **found,
     }
-    clip = {
-        **levels.clip_levels(samples, frames),
-        **spectrum.clip_spectrum(power),
-        **pitch.clip_pitch(frames, frames["speech"]),
-        **harmony.clip_harmony(chroma),
-        **rhythm.clip_tempo(strength),
-        **rhythm.clip_modulation(mel),
-    }
-    return _tabulate(tokens, clip, len(starts))
+    clip = [
+        levels.clip_levels(samples, frames),
+        spectrum.clip_spectrum(power),
+        pitch.clip_pitch(frames, frames["speech"]),
+        harmony.clip_harmony(chroma),
+        rhythm.clip_tempo(strength),
+        rhythm.clip_modulation(mel),
+    ]
+    of_tokens = (len(frames), len(mel), 1 + len(onsets) + len(notes))
+    parts = (*of_tokens, len(frames), len(mel) + 1, len(found), *map(len, clip))
+    return _tabulate(tokens, {k: v for each in clip for k, v in each.items()}, len(starts), parts)
 
 
 def _measure_frames(
@@ -115,7 +119,9 @@ def _crest(frames: dict[str, np.ndarray], starts: np.ndarray) -> np.ndarray:
     return peak - 10 * np.log10(token_means(10 ** (frames["level"] / 10), starts))
 
 
-def _tabulate(tokens: dict[str, np.ndarray], clip: dict[str, float], count: int) -> SoundTokens:
+def _tabulate(
+    tokens: dict[str, np.ndarray], clip: dict[str, float], count: int, parts: tuple[int, ...]
+) -> SoundTokens:
     whole = np.tile(np.array(list(clip.values())), (count, 1))
     values = np.concatenate([np.stack(list(tokens.values()), axis=1), whole], axis=1)
-    return SoundTokens(names=(*tokens, *clip), values=values.astype(np.float32))
+    return SoundTokens(names=(*tokens, *clip), values=values.astype(np.float32), parts=parts)

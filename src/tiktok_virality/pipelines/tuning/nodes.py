@@ -39,6 +39,7 @@ def search_ensemble(
         ),
         space=tuning.ensemble,
         token_sizes=model_input.token_sizes,
+        token_parts=model_input.token_parts,
         device=device,
     )
     return search(candidate, model_input.splits["train"], tuning, seed=seed, folder=searches)
