@@ -10,7 +10,7 @@ import torch
 
 from tiktok_virality.execution import Done, StageItem
 from tiktok_virality.media.pace import PACE
-from tiktok_virality.models.configs import PACE_SIZE, ConvLSTMConfig
+from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.trained import ModelSpec, TrainedModel
 from tiktok_virality.stages.embedding import ClipEmbedder
 
@@ -57,7 +57,7 @@ def tokens(outcome: object) -> np.ndarray:
 
 def test_every_frame_gives_one_token_and_keeps_its_time(embedder):
     (outcome,) = embedder([item("a", noise(5, 0))])
-    assert tokens(outcome).shape == (5, PACE_SIZE + 2 * STATE_SIZE)
+    assert tokens(outcome).shape == (5, len(PACE) + 2 * STATE_SIZE)
     assert tokens(outcome).dtype == np.float16
     np.testing.assert_array_equal(outcome.columns["timestamps_seconds"], np.arange(5))
 
@@ -73,7 +73,7 @@ def test_a_cut_stands_out_in_the_pace_and_in_the_change_of_its_token(embedder):
     pixels = np.zeros((8, 3, 12, 8), np.uint8)
     pixels[5:] = 255
     (outcome,) = embedder([item("cut", pixels)])
-    change = tokens(outcome)[:, PACE_SIZE + STATE_SIZE :].astype(float).mean(axis=1)
+    change = tokens(outcome)[:, len(PACE) + STATE_SIZE :].astype(float).mean(axis=1)
     cuts = tokens(outcome)[:, PACE.index("cuts")].astype(float)
     np.testing.assert_array_equal(np.flatnonzero(cuts[1:]) + 1, [5])
     assert change[0] == 0

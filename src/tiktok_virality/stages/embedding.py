@@ -84,7 +84,7 @@ class ClipEmbedder:
 
 def _with_pace(row: Mapping[str, np.ndarray], states: np.ndarray) -> np.ndarray:
     """Return the tokens of a clip, float16 [T, D]."""
-    pace = clip_pace(row["pixels"], row["timestamps_seconds"])  # [T, PACE_SIZE]
+    pace = clip_pace(row["pixels"], row["timestamps_seconds"])  # [T, len(PACE)]
     return np.concatenate([pace, states], axis=1).astype(np.float16)
 
 
