@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,10 @@ from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.execution import Done, Outcome, StageItem
 from tiktok_virality.schema import SPLITS, digest
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips, ModelInput, assemble
-from tiktok_virality.training.lineup import Recipe
+
+if TYPE_CHECKING:
+    from tiktok_virality.models.trained import TrainedModel
+    from tiktok_virality.training.lineup import Recipe, Setting
 
 FACTORS: Final = "factors"
 """What models know that are shown what was planted: how much can be learned from so few."""
@@ -60,7 +63,7 @@ class WorldTrainer:
         tables = {name: [t.fingerprint, dict(t.digests)] for name, t in self.tables.items()}
         frames = [self.clips, self.manifest, self.splits]
         return {
-            "version": 1,
+            "version": 2,
             "tables": digest(tables),
             "clips": [_digest_of(frame) for frame in frames],
             "recipe": [
@@ -88,59 +91,76 @@ class WorldTrainer:
     def _play(self, world: LotteryWorld) -> dict[str, Any]:
         from sklearn.metrics import r2_score
 
+        from tiktok_virality.training.lineup import train_late_fusion
+
         assert self._input is not None
         planted = plant_lottery(self.clips, world, self.seed).set_index("video_id")
         clips = with_views(self._input, planted["log_views"], world.name)
         test = clips.splits["test"]
         here = planted.loc[list(test.ids)]
         perfect = (here["log_views"] - here["creator_effect"] - here["noise"]).to_numpy()
-        predictions = {**self._models(clips), **self._know_factors(clips, planted)}
-        ensemble = predictions["ensemble"][1]
+        with TemporaryDirectory(prefix="world-") as folder:
+            setting = self._setting(folder)
+            alone, ensemble = train_late_fusion(setting, clips, self.recipe)
+            noisy = self._with_noise(clips, alone, setting)
+        models = self._models(clips, [*alone.values(), ensemble])
+        predictions = {**models, **self._know_factors(clips, planted)}
+        said = predictions["ensemble"][1]
         return {
             "reachable": float(r2_score(test.log_views, perfect)),
             "scores": [
-                {"model": name, "modality": known, "r2": float(r2_score(test.log_views, said))}
-                for name, (known, said) in predictions.items()
+                {"model": name, "modality": known, "r2": float(r2_score(test.log_views, y_pred))}
+                for name, (known, y_pred) in predictions.items()
             ],
             "found": [
                 {
                     "factors": list(cause.factors),
                     "shape": cause.shape,
                     "share": cause.share,
-                    "slope": _slope(here[cause.column].to_numpy(), ensemble),
+                    "slope": _slope(here[cause.column].to_numpy(), said),
                 }
                 for cause in world.causes
             ],
-            "r2_with_noise": float(r2_score(test.log_views, self._with_noise(clips))),
+            "r2_with_noise": float(r2_score(test.log_views, noisy)),
         }
 
-    def _models(self, clips: ModelInput) -> dict[str, tuple[str, np.ndarray]]:
-        """Return what each model knows and says of the test clips, [N]."""
+    def _models(
+        self, clips: ModelInput, models: Sequence[TrainedModel]
+    ) -> dict[str, tuple[str, np.ndarray]]:
+        """Return what each baseline and model knows and says of the test clips, [N]."""
         from tiktok_virality.models.baselines import fit_baselines
         from tiktok_virality.training.corpus import pooled
-        from tiktok_virality.training.lineup import predict_all, train_late_fusion
+        from tiktok_virality.training.lineup import predict_all
 
         taught = clips.open_clips
         baselines = fit_baselines(
             pooled(taught, clips.token_sizes), taught.log_views, taught.groups, self.seed
         )
-        with TemporaryDirectory(prefix="world-") as folder:
-            alone, ensemble = train_late_fusion(self._setting(folder), clips, self.recipe)
         asked = replace(clips, splits={"test": clips.splits["test"]})
-        rows = predict_all(asked, baselines, baselines, [*alone.values(), ensemble], {}, self.seed)
+        rows = predict_all(asked, baselines, baselines, models, {}, self.seed)
         return {
             str(name): (str(part["modality"].iloc[0]), part["y_pred"].to_numpy())
             for name, part in rows.groupby("model", sort=False)
         }
 
-    def _with_noise(self, clips: ModelInput) -> np.ndarray:
-        """Return what the ensemble says of the test clips with a modality of noise, [N]."""
-        from tiktok_virality.training.lineup import train_late_fusion
+    def _with_noise(
+        self, clips: ModelInput, alone: Mapping[str, TrainedModel], setting: Setting
+    ) -> np.ndarray:
+        """Return what the ensemble says of the test clips with a modality of noise, [N].
+
+        The other modality models are those of the world: noise beside them changes none.
+        """
+        from tiktok_virality.training.lineup import train_model
         from tiktok_virality.training.predictors import predict_log_views
 
-        noisy = with_noise(clips, self.seed)
-        with TemporaryDirectory(prefix="world-") as folder:
-            _, ensemble = train_late_fusion(self._setting(folder), noisy, self.recipe)
+        noisy, shape = with_noise(clips, self.seed), self.recipe.transformer
+        of_noise = train_model(
+            "modality", noisy, shape, self.recipe.training, setting, modality=NOISE
+        )
+        start = {**alone, NOISE: of_noise}
+        ensemble = train_model(
+            "late_fusion", noisy, shape, self.recipe.fine_tuning, setting, start=start
+        )
         return predict_log_views(ensemble, noisy.splits["test"].tokens)
 
     def _know_factors(
@@ -162,7 +182,7 @@ class WorldTrainer:
             }
         return {name: (FACTORS, model.predict(ask)) for name, model in fitted.items()}
 
-    def _setting(self, folder: str) -> Any:
+    def _setting(self, folder: str) -> Setting:
         from tiktok_virality.training.lineup import Setting
 
         return Setting(seed=self.seed, device="cpu", checkpoints=Path(folder), quiet=True)
