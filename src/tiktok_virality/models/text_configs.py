@@ -23,7 +23,7 @@ class ScreenParameters(Config):
     enabled: bool = True
     stills: int = Field(default=2, ge=1)
     longest_side: int = Field(default=512, ge=64)
-    min_confidence: float = Field(default=0.6, ge=0, le=1)
+    min_confidence: float = Field(default=0.8, ge=0, le=1)
 
 
 class TextParameters(Config):
