@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tiktok_virality.execution import Done, Outcome, StageItem
+from tiktok_virality.models import text_encoder
 from tiktok_virality.models.text_configs import TextParameters
 from tiktok_virality.models.text_encoder import find_text_checkpoint
 from tiktok_virality.schema import ParameterError, WeightsError
@@ -86,13 +87,21 @@ def test_what_decides_the_result_names_weights_and_cut(reader):
     assert reader.identity()["checkpoint"] == reader.checkpoint.digest
 
 
-def test_sentence_transformers_must_be_told_which_model():
+def test_sentence_transformers_must_be_told_which_model(monkeypatch):
+    monkeypatch.setattr(text_encoder, "find_spec", lambda name: object())
     with pytest.raises(ParameterError, match=r"text\.model"):
         find_text_checkpoint(TextParameters(library="sentence_transformers"))
 
 
+def test_without_the_library_the_error_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(text_encoder, "find_spec", lambda name: None)
+    with pytest.raises(WeightsError, match=r"tiktok_virality\[sentences\]"):
+        find_text_checkpoint(TextParameters(library="sentence_transformers", model="any"))
+
+
 def test_a_model_that_is_nowhere_ends_in_ways_out(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(text_encoder, "find_spec", lambda name: object())
     parameters = TextParameters(library="sentence_transformers", model="nobody/nothing")
     with pytest.raises(WeightsError, match=r"text\.library: use"):
         find_text_checkpoint(parameters)

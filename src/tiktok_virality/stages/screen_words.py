@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from tiktok_virality.models.text_configs import ScreenParameters
 
 SAME_LINE: Final = 0.8
 """Two readings are of one line from this similarity on (`difflib`), 0 to 1."""
+
+
+LARGEST_LINE: Final = 0.6
+"""Of the height of the picture: what is larger is a shape that looks like a letter."""
 
 
 class Line(NamedTuple):
@@ -57,14 +62,17 @@ class ScreenReader:
 
     def setup(self) -> None:
         """Load the models; a worker has one core."""
+        import cv2
         from rapidocr import RapidOCR
 
+        cv2.setNumThreads(1)
         self._engine = RapidOCR(
             params={
                 "Global.log_level": "error",
                 "Global.use_cls": False,  # words on screen stand upright
                 "Det.limit_type": "max",
                 "Det.limit_side_len": self.parameters.longest_side,
+                "Rec.rec_batch_num": 1,  # so that no line depends on its neighbours
                 "EngineConfig.onnxruntime.intra_op_num_threads": 1,
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,
             }
@@ -92,9 +100,10 @@ class ScreenReader:
         if found.txts is None:
             return
         for box, text, confidence in zip(found.boxes, found.txts, found.scores, strict=True):
-            words = " ".join(str(text).split())
-            if words and confidence >= self.parameters.min_confidence:
-                height = float(np.ptp(np.asarray(box)[:, 1])) / picture.shape[1]
+            words = " ".join(normalize("NFKC", str(text)).split())
+            height = float(np.ptp(np.asarray(box)[:, 1])) / picture.shape[1]
+            certain = confidence >= self.parameters.min_confidence
+            if words and certain and height <= LARGEST_LINE:
                 yield Line(words, float(confidence), height, seconds)
 
 

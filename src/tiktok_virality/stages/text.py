@@ -23,7 +23,9 @@ WRITING: Final = (
 """How a text is written, whatever it says: whether it is there, its length, and shares of its
 characters; symbols are neither letters nor digits, spaces nor common punctuation, as emoji are."""
 
-COMMON: Final = frozenset(".,;:!?'\"()-#@&/\n")
+QUESTIONS: Final = frozenset("?\uff1f\u061f\u00bf")
+EXCLAMATIONS: Final = frozenset("!\uff01\u00a1")
+COMMON: Final = frozenset(".,;:'\"()-#@&/\n") | QUESTIONS | EXCLAMATIONS
 
 
 @dataclass
@@ -47,7 +49,7 @@ class TextReader:
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result; what is on screen has been read already."""
         return {
-            "version": 2,
+            "version": 3,
             "text": self.parameters.model_dump(mode="json", include={"library", "max_characters"}),
             "checkpoint": self.checkpoint.digest,
         }
@@ -93,8 +95,8 @@ def writing(text: str) -> np.ndarray:
                 for letter in text
             )
             / count,
-            text.count("?") / count,
-            text.count("!") / count,
+            sum(letter in QUESTIONS for letter in text) / count,
+            sum(letter in EXCLAMATIONS for letter in text) / count,
         ],
         np.float32,
     )

@@ -19,7 +19,8 @@ from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import TrainingParameters
 
 PREDICTION_BATCH = 64
-PRIOR_CLIPS = 8
+PRIOR_CLIPS = 48
+"""By as much evidence as so many clips give, a Transformer is not trusted until it has earned it."""
 
 
 def train_predictor(
@@ -125,8 +126,9 @@ def _fit_trust(
 ) -> None:
     """Weigh the Transformer against the readout by their errors on the validation split.
 
-    Least squares for one number in [0, 1], drawn towards a half by as much evidence as
-    `PRIOR_CLIPS` clips give: a small split decides little.
+    Least squares for one number in [0, 1], drawn towards zero by as much evidence as `PRIOR_CLIPS`
+    clips give: the readout has been weighed by the evidence of all training clips, and on a small
+    split a Transformer that knows nothing would be trusted by chance.
     """
     deep, linear = (
         _decide(part, validation.tokens, token_sizes) for part in (model.deep, model.rehearsal)
@@ -134,7 +136,7 @@ def _fit_trust(
     apart = deep - linear
     prior = PRIOR_CLIPS * np.square(apart).mean() + np.finfo(np.float64).tiny
     agreement = apart @ (_standardised(validation, target) - linear)
-    share = (agreement + 0.5 * prior) / (apart @ apart + prior)
+    share = agreement / (apart @ apart + prior)
     model.trust.fill_(float(np.clip(share, 0, 1)))
 
 
