@@ -17,7 +17,7 @@ class ScreenParameters(Config):
             needed.
         stills: Of a clip that are read, evenly spread.
         longest_side: Stills are scaled down to it before words are looked for, in pixels.
-        most_lines: Of a still that are read, the largest ones; each takes about 0.03 s.
+        most_lines: Of a still that are read, the largest ones; each takes 0.02 to 0.05 s.
         min_confidence: Lines that are less certain are dropped.
     """
 
