@@ -140,7 +140,7 @@ def result(corpus, autoencoder) -> dict[str, Any]:
         "coverage": certainty.measure_coverage(predictions, intervals, model_input, novelty, []),
         "unlike_clips": altered,
         "evidence": unlike.gather_evidence(
-            model_input, novelty_model, novelty, altered, predictions, PARAMETERS, SEED
+            model_input, novelty_model, novelty, predictions, PARAMETERS, SEED, visual=altered
         ),
     }
 

@@ -20,7 +20,7 @@ from tiktok_virality.training.parameters import TrainingParameters
 
 PREDICTION_BATCH = 64
 PRIOR_CLIPS = 48
-"""By as much evidence as so many clips give, a Transformer is not trusted until it has earned it."""
+"""A Transformer is not trusted until it has earned it, by more evidence than so many clips give."""
 
 
 def train_predictor(
