@@ -92,6 +92,36 @@ def test_a_clip_without_any_word_is_absent(catalog):
     assert run(catalog).absent == {"b": "no words"}
 
 
+def test_people_read_the_words_in_a_table_with_gaps(catalog):
+    run(catalog)
+    texts = catalog.load("texts").set_index("video_id")
+    assert texts.loc["a", ["transcript", "screen"]].tolist() == ["add s", "HOT P"]
+    assert texts.loc["c", "caption"] == "xxxxx"
+    assert texts.isna().to_numpy().tolist() == [
+        [True, True, False, False],
+        [False, False, True, True],
+    ]
+
+
+def test_without_any_words_the_table_is_empty(catalog):
+    manifest = catalog.load("manifest").iloc[1:2]
+    catalog.save("manifest", manifest)
+    run(catalog)
+    texts = catalog.load("texts")
+    assert texts.empty
+    assert list(texts) == ["video_id", "caption", "hashtags", "transcript", "screen"]
+
+
+def test_other_speech_on_the_same_clip_costs_one_clip(catalog):
+    run(catalog)
+    said = {"a": {"text": "oil first"}, "b": {"text": ""}, "c": None}
+    items = [StageItem(video_id=k, digest=f"{k} anew", payload=v) for k, v in said.items()]
+    spoken = StagePlan(items=items, transform=AsTheyAre(), resources=Resources(in_process=True))
+    catalog.save("audio_embeddings", spoken)
+    assert run(catalog).row("a", ["transcript"])["transcript"] == "oil f"
+    assert catalog.get("text_embeddings").last_report.done == 1
+
+
 def test_a_second_run_computes_nothing(catalog):
     run(catalog)
     run(catalog)

@@ -11,7 +11,13 @@ from tiktok_virality.execution import Done, Outcome
 from tiktok_virality.models import text_encoder
 from tiktok_virality.models.text_configs import ScreenParameters
 from tiktok_virality.schema import WeightsError
-from tiktok_virality.stages.screen_words import Line, ScreenReader, evenly_spread, merge_lines
+from tiktok_virality.stages.screen_words import (
+    Line,
+    ScreenReader,
+    evenly_spread,
+    largest_lines,
+    merge_lines,
+)
 
 pytest.importorskip("rapidocr", reason="extra `ocr` is not installed")
 
@@ -77,6 +83,48 @@ def test_readings_that_nearly_agree_are_one_line_as_it_was_read_best():
     (merged,) = merge_lines(lines)
     assert merged["text"] == "synthetic demo clip"
     assert (merged["first_seconds"], merged["last_seconds"]) == (1.0, 2.0)
+
+
+def readings(*told: tuple[str, float]) -> list[str]:
+    merged = merge_lines(Line(text, 0.9, 0.05, seconds) for text, seconds in told)
+    return [line["text"] for line in merged]
+
+
+def test_lines_that_differ_by_a_number_are_two():
+    assert readings(("DAY 1 OF 30", 1.0), ("DAY 2 OF 30", 2.0)) == ["DAY 1 OF 30", "DAY 2 OF 30"]
+
+
+def test_lines_of_one_still_that_are_alike_are_two_and_stay_two():
+    lists = [("add the sugar now", "add the sugar too")] * 2
+    told = [(text, float(at)) for at, pair in enumerate(lists) for text in pair]
+    assert readings(*told) == ["add the sugar now", "add the sugar too"]
+
+
+def test_spaces_and_capitals_make_no_other_line():
+    assert len(readings(("DARK NIGHT", 1.0), ("darknight", 2.0))) == 1
+
+
+def test_the_largest_lines_are_read_in_their_order_and_shapes_are_none():
+    assert largest_lines(np.array([0.02, 0.05, 0.9, 0.03, 0.04]), 3) == [1, 3, 4]
+    assert largest_lines(np.array([0.9]), 3) == []
+
+
+def test_a_screen_full_of_print_costs_the_largest_lines_only():
+    reader = ScreenReader(ScreenParameters(most_lines=2))
+    reader.setup()
+    picture = Image.new("RGB", (288, 512), (30, 60, 110))
+    draw = ImageDraw.Draw(picture)
+    for index, (line, size) in enumerate([("small", 14), ("LARGE", 36), ("tiny", 14), ("BIG", 36)]):
+        draw.text((20, 60 + 80 * index), line, fill="white", font=ImageFont.load_default(size))
+    (outcome,) = reader([still_item("a", np.asarray(picture).transpose(2, 0, 1).copy())])
+    assert columns(outcome)["text"] == "LARGE\nBIG"
+
+
+def test_a_shape_as_large_as_the_picture_is_no_letter(reader):
+    picture = Image.new("RGB", (360, 640), (30, 60, 110))
+    ImageDraw.Draw(picture).text((40, 0), "O", fill="white", font=ImageFont.load_default(560))
+    (outcome,) = reader([still_item("a", np.asarray(picture).transpose(2, 0, 1).copy())])
+    assert columns(outcome)["text"] == ""
 
 
 def test_without_the_package_the_error_names_both_ways_out(monkeypatch):

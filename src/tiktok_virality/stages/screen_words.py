@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import chain
 from typing import Any, Final, NamedTuple
 from unicodedata import normalize
 
@@ -14,9 +15,8 @@ from tiktok_virality.execution import Outcome, StageItem, outcome_of
 from tiktok_virality.media.stills import decode_still
 from tiktok_virality.models.text_configs import ScreenParameters
 
-SAME_LINE: Final = 0.8
-"""Two readings are of one line from this similarity on (`difflib`), 0 to 1."""
-
+SAME_LINE: Final = 0.85
+"""Two readings are of one line from this similarity of their letters on (`difflib`), 0 to 1."""
 
 LARGEST_LINE: Final = 0.6
 """Of the height of the picture: what is larger is a shape that looks like a letter."""
@@ -55,7 +55,7 @@ class ScreenReader:
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result; the version of the package decides the models."""
         return {
-            "version": 1,
+            "version": 2,
             "screen": self.parameters.model_dump(mode="json"),
             "rapidocr": version("rapidocr") if self.parameters.enabled else None,
         }
@@ -96,15 +96,32 @@ class ScreenReader:
 
     def _lines(self, picture: np.ndarray, seconds: float) -> Iterator[Line]:
         """Yield what is read in one still, uint8 [3, H, W], from top to bottom."""
-        found = self._engine(np.ascontiguousarray(picture.transpose(1, 2, 0)[:, :, ::-1]))
-        if found.txts is None:
+        pixels = np.ascontiguousarray(picture[::-1].transpose(1, 2, 0))  # BGR, [H, W, 3]
+        found = self._engine(pixels, use_rec=False)
+        if found.boxes is None:
             return
-        for box, text, confidence in zip(found.boxes, found.txts, found.scores, strict=True):
+        places = np.asarray(found.boxes, np.float32)  # [lines, corners, (x, y)]
+        heights = np.ptp(places[:, :, 1], axis=1) / picture.shape[1]
+        chosen = largest_lines(heights, self.parameters.most_lines)
+        if not chosen:
+            return
+        read = self._engine.recognize_txt(self._engine.crop_text_regions(pixels, places[chosen]))
+        for place, text, confidence in zip(chosen, read.txts, read.scores, strict=True):
             words = " ".join(normalize("NFKC", str(text)).split())
-            height = float(np.ptp(np.asarray(box)[:, 1])) / picture.shape[1]
-            certain = confidence >= self.parameters.min_confidence
-            if words and certain and height <= LARGEST_LINE:
-                yield Line(words, float(confidence), height, seconds)
+            if words and confidence >= self.parameters.min_confidence:
+                yield Line(words, float(confidence), float(heights[place]), seconds)
+
+
+def largest_lines(heights: np.ndarray, most: int) -> list[int]:
+    """Return which lines to read, in their order: the ``most`` highest that are no shapes.
+
+    Args:
+        heights: Of the lines, as shares of the picture, [lines].
+        most: Reading takes its time by the line; small print is left out first.
+    """
+    usable = np.flatnonzero(heights <= LARGEST_LINE)
+    by_height = usable[np.argsort(-heights[usable], kind="stable")]
+    return sorted(by_height[:most].tolist())
 
 
 def evenly_spread(count: int, wanted: int) -> list[int]:
@@ -114,18 +131,18 @@ def evenly_spread(count: int, wanted: int) -> list[int]:
 
 
 def merge_lines(read: Iterable[Line]) -> Iterator[dict[str, Any]]:
-    """Yield every line once, as it was read with most confidence, with when it was seen."""
-    from difflib import SequenceMatcher
+    """Yield every line once, as it was read with most confidence, with when it was seen.
 
+    Lines of different stills that are nearly the same are one, but for numbers: "DAY 1" and "DAY 2"
+    are two. Of lines of the same still, those that say the same are one.
+    """
     groups: list[list[Line]] = []
     for line in read:
-        for group in groups:
-            one, other = group[0].text.casefold(), line.text.casefold()
-            if SequenceMatcher(None, one, other).ratio() >= SAME_LINE:
-                group.append(line)
-                break
-        else:
+        group = _group_of(line, groups)
+        if group is None:
             groups.append([line])
+        else:
+            group.append(line)
     for group in groups:
         best = max(group, key=lambda line: line.confidence)
         yield {
@@ -135,3 +152,27 @@ def merge_lines(read: Iterable[Line]) -> Iterator[dict[str, Any]]:
             "first_seconds": group[0].seconds,
             "last_seconds": group[-1].seconds,
         }
+
+
+def _group_of(line: Line, groups: Sequence[list[Line]]) -> list[Line] | None:
+    letters = _letters(line)
+    equal = (group for group in groups if _letters(group[0]) == letters)
+    alike = (
+        group
+        for group in groups
+        if group[-1].seconds != line.seconds and _are_alike(_letters(group[0]), letters)
+    )
+    return next(chain(equal, alike), None)
+
+
+def _letters(line: Line) -> str:
+    return "".join(line.text.casefold().split())
+
+
+def _are_alike(one: str, other: str) -> bool:
+    from difflib import SequenceMatcher
+
+    digits = [[letter for letter in text if letter.isdigit()] for text in (one, other)]
+    return digits[0] == digits[1] and (
+        SequenceMatcher(None, one, other, autojunk=False).ratio() >= SAME_LINE
+    )

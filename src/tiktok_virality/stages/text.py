@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from unicodedata import category
 
 import numpy as np
 
@@ -21,11 +22,10 @@ WRITING: Final = (
     *("questions", "exclamations"),
 )
 """How a text is written, whatever it says: whether it is there, its length, and shares of its
-characters; symbols are neither letters nor digits, spaces nor common punctuation, as emoji are."""
+characters; symbols are what Unicode calls so, emoji above all."""
 
 QUESTIONS: Final = frozenset("?\uff1f\u061f\u00bf")
 EXCLAMATIONS: Final = frozenset("!\uff01\u00a1")
-COMMON: Final = frozenset(".,;:'\"()-#@&/\n") | QUESTIONS | EXCLAMATIONS
 
 
 @dataclass
@@ -49,7 +49,7 @@ class TextReader:
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result; what is on screen has been read already."""
         return {
-            "version": 3,
+            "version": 4,
             "text": self.parameters.model_dump(mode="json", include={"library", "max_characters"}),
             "checkpoint": self.checkpoint.digest,
         }
@@ -90,11 +90,7 @@ def writing(text: str) -> np.ndarray:
             np.log1p(len(text.split())),
             sum(letter.isupper() for letter in text) / count,
             sum(letter.isdigit() for letter in text) / count,
-            sum(
-                not letter.isalnum() and letter not in COMMON and not letter.isspace()
-                for letter in text
-            )
-            / count,
+            sum(category(letter).startswith("S") for letter in text) / count,
             sum(letter in QUESTIONS for letter in text) / count,
             sum(letter in EXCLAMATIONS for letter in text) / count,
         ],

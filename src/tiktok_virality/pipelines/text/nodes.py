@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
-from tiktok_virality.execution import StageItem, StagePlan
+from tiktok_virality.execution import Resources, StageItem, StagePlan
 from tiktok_virality.models.text_configs import ScreenParameters, TextParameters
 from tiktok_virality.schema import digest
 
@@ -59,7 +59,16 @@ def read_words(
         transform=TextReader(parameters, find_text_checkpoint(parameters)),
         absent={video_id: NO_WORDS for video_id in texts if video_id not in said},
         batch_size=parameters.batch_size,
+        resources=Resources(in_process=parameters.library == "sentence_transformers"),
     )
+
+
+def tabulate_texts(text_embeddings: StageTable) -> pd.DataFrame:
+    """Return what each clip says, a row per clip that says anything; missing where it does not."""
+    from tiktok_virality.stages.text import FIELDS
+
+    texts = text_embeddings.to_frame(FIELDS).astype("str")
+    return texts.mask(texts == "")
 
 
 def gather_texts(

@@ -6,11 +6,11 @@ from typing import Any
 
 from kedro.pipeline import Pipeline, node, pipeline
 
-from tiktok_virality.pipelines.text.nodes import read_screens, read_words
+from tiktok_virality.pipelines.text.nodes import read_screens, read_words, tabulate_texts
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``screen_words`` and ``text_embeddings``."""
+    """Make ``screen_words``, ``text_embeddings`` and ``texts``."""
     return pipeline(
         [
             node(
@@ -25,6 +25,13 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 inputs=["manifest", "audio_embeddings", "screen_words", "params:text"],
                 outputs="text_embeddings",
                 name="read_words",
+                tags="cpu",
+            ),
+            node(
+                tabulate_texts,
+                inputs="text_embeddings",
+                outputs="texts",
+                name="tabulate_texts",
                 tags="cpu",
             ),
         ],
