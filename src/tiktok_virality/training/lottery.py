@@ -63,7 +63,7 @@ class WorldTrainer:
         tables = {name: [t.fingerprint, dict(t.digests)] for name, t in self.tables.items()}
         frames = [self.clips, self.manifest, self.splits]
         return {
-            "version": 2,
+            "version": 3,
             "tables": digest(tables),
             "clips": [_digest_of(frame) for frame in frames],
             "recipe": [
