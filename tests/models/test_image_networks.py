@@ -102,7 +102,7 @@ def test_any_network_of_timm_is_loaded_from_a_checkpoint(model, levels, size, tm
     pictures = torch.rand(2, 3, *size)
     with torch.inference_mode():
         features = network.features(pictures)
-        tokens = describe(pictures, features, (3, 2))
+        tokens = torch.cat(describe(pictures, features, (3, 2)), 1)
         normal = network.input.normalise(pictures)
         theirs = saved.forward_head(saved.forward_features(normal), pre_logits=True)
     torch.testing.assert_close(features.final, theirs)

@@ -131,7 +131,7 @@ def test_the_model_that_a_random_split_flatters_most_is_asked_and_all_are_told()
     check = random_split_leaks(findings("creator", leaks=(unable, able)))
     assert check.passed
     assert check.measured.startswith("clips that are most alike: 0.32 at random")
-    assert "ridge, both: 0.01 at random" in check.measured
+    assert "ridge, everything: 0.01 at random" in check.measured
 
 
 def test_a_leak_of_models_that_know_the_creator_shows_nothing():
