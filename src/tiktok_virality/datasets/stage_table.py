@@ -77,6 +77,19 @@ class StageTable:
         ]
         return pd.DataFrame(rows, columns=["video_id", "reason", "detail"], dtype="str")
 
+    def missing(self, what: str) -> dict[str, str]:
+        """Return why each id without a row has none: what the next stage passes on as absent.
+
+        Args:
+            what: Is lacking where it failed here, such as ``"frames"``.
+        """
+        failed = {
+            key: f"no {what}: {entry.reason}"
+            for key, entry in self.entries.items()
+            if entry.status == "failed"
+        }
+        return {**self.absent, **failed}
+
     @cached_property
     def columns(self) -> list[str]:
         """Names of the result columns."""

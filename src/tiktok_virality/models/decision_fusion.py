@@ -47,7 +47,7 @@ class DecisionFusion(Config):
         name: As the leaderboard calls it.
         mean: Of the training truth.
         deviation: Of the training truth.
-        weights: Shares of the decisions, for mean and stacking.
+        weights: Of the decisions, for stacking.
         gate: Bias of every decision, and one slope s, for the gate: shares are the softmax of
             bias + s * confidence over the modalities that a clip has. The confidence of a decision
             is how far it dares from the mean, in deviations.

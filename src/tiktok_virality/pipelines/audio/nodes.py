@@ -56,17 +56,10 @@ def read_speech(
 
     seconds = dict(zip(manifest["video_id"], manifest["duration_seconds"], strict=True))
     checkpoint = find_whisper_checkpoint(parameters.model, parameters.weights)
-    failed = waveforms.failed
     return StagePlan(
         items=sorted(waveforms.items(["samples"]), key=lambda item: seconds[item.video_id]),
         transform=SpeechReader(parameters, checkpoint, device, seed),
-        absent={
-            **waveforms.absent,
-            **{
-                video_id: f"no waveform: {reason}"
-                for video_id, reason in zip(failed["video_id"], failed["reason"], strict=True)
-            },
-        },
+        absent=waveforms.missing("waveform"),
         batch_size=parameters.batch_size,
         resources=Resources(in_process=True),
     )

@@ -17,14 +17,10 @@ def embed_stills(frames: StageTable, parameters: ImageParameters, device: str) -
     from tiktok_virality.models.image_weights import find_image_checkpoint
     from tiktok_virality.stages.image import ImageEmbedder
 
-    failed = frames.failed
     return StagePlan(
         items=frames.items(["stills", "still_seconds"]),
         transform=ImageEmbedder(parameters, find_image_checkpoint(parameters), device),
-        absent={
-            **frames.absent,
-            **{key: f"no frames: {why}" for key, why in failed[["video_id", "reason"]].to_numpy()},
-        },
+        absent=frames.missing("frames"),
         batch_size=parameters.batch_size,
         resources=Resources(in_process=True),
     )

@@ -155,7 +155,6 @@ def fingerprint_videos(
     """
     from tiktok_virality.stages.fingerprints import ClipFingerprinter, FingerprintSource
 
-    failed = frames.failed
     return StagePlan(
         items=[
             StageItem(
@@ -166,10 +165,7 @@ def fingerprint_videos(
             for item in frames.items(["picture_hashes"])
         ],
         transform=ClipFingerprinter(duplicates.frames),
-        absent={
-            **frames.absent,
-            **{key: f"no frames: {why}" for key, why in failed[["video_id", "reason"]].to_numpy()},
-        },
+        absent=frames.missing("frames"),
     )
 
 

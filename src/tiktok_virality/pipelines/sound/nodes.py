@@ -21,15 +21,9 @@ def measure_sound(waveforms: StageTable, parameters: SoundParameters) -> StagePl
         from tiktok_virality.models.sound_tagger import find_tagger
 
         tagger = find_tagger(parameters.tagger)
-    failed = waveforms.failed
     return StagePlan(
         items=waveforms.items(["samples"]),
         transform=SoundReader(parameters, tagger),
-        absent={
-            **waveforms.absent,
-            **{
-                key: f"no waveform: {why}" for key, why in failed[["video_id", "reason"]].to_numpy()
-            },
-        },
+        absent=waveforms.missing("waveform"),
         batch_size=parameters.batch_size,
     )

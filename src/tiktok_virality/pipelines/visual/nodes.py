@@ -71,14 +71,10 @@ def embed_clips(
     """Plan the embedding of every clip that has frames."""
     from tiktok_virality.stages.embedding import ClipEmbedder
 
-    failed = frames.failed
     return StagePlan(
         items=frames.items(["pixels", "timestamps_seconds"]),
         transform=ClipEmbedder(autoencoder, (embedding.grid_height, embedding.grid_width), device),
-        absent={
-            **frames.absent,
-            **{key: f"no frames: {why}" for key, why in failed[["video_id", "reason"]].to_numpy()},
-        },
+        absent=frames.missing("frames"),
         batch_size=embedding.batch_size,
         resources=Resources(in_process=True),
     )
