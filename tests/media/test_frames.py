@@ -46,11 +46,11 @@ def decode_everything(path: Path) -> list[tuple[float, np.ndarray]]:
 
 def assert_same_as_decoding_everything(path: Path, every_nth: int) -> None:
     everything = sample_frames(path, EVERY)
-    sampled = sample_frames(path, FrameSampling(every_nth=every_nth, max_frames=None))
-    np.testing.assert_array_equal(sampled.pixels, everything.pixels[::every_nth])
-    np.testing.assert_array_equal(
-        sampled.timestamps_seconds, everything.timestamps_seconds[::every_nth]
-    )
+    sampling = FrameSampling(every_nth=every_nth, max_frames=None)
+    wanted = sampling.indices(everything.timestamps_seconds)
+    sampled = sample_frames(path, sampling)
+    np.testing.assert_array_equal(sampled.pixels, everything.pixels[wanted])
+    np.testing.assert_array_equal(sampled.timestamps_seconds, everything.timestamps_seconds[wanted])
 
 
 @pytest.mark.parametrize("every_nth", [7, 10, 23, 50])
@@ -112,10 +112,26 @@ def test_no_more_than_max_frames_are_kept_and_they_spread_over_the_clip(clip):
 
 
 def test_indices_follow_every_nth_and_max_frames():
-    assert FrameSampling(every_nth=10, max_frames=None).indices(35) == [0, 10, 20, 30]
-    assert FrameSampling(every_nth=10, max_frames=2).indices(35) == [0, 30]
-    assert FrameSampling(every_nth=10, max_frames=1).indices(35) == [0]
-    assert FrameSampling(every_nth=10).indices(1) == [0]
+    seconds = np.arange(35) / 30
+    assert FrameSampling(every_nth=10, max_frames=None).indices(seconds) == [0, 10, 20, 30]
+    assert FrameSampling(every_nth=10, max_frames=2).indices(seconds) == [0, 30]
+    assert FrameSampling(every_nth=10, max_frames=1).indices(seconds) == [0]
+    assert FrameSampling(every_nth=10).indices(seconds[:1]) == [0]
+
+
+@pytest.mark.parametrize("rate", [60, 30, 25, 24, 16])
+def test_at_usual_rates_frames_are_counted(rate):
+    seconds = np.arange(200) / rate
+    assert FrameSampling(every_nth=7, max_frames=None).indices(seconds) == list(range(0, 200, 7))
+
+
+def test_frames_that_are_rare_are_counted_by_time():
+    """A slide show has a frame for each picture: every tenth would be one in twenty seconds."""
+    every_tenth = FrameSampling(every_nth=10, max_frames=None)
+    assert every_tenth.indices(np.arange(5) * 2.0) == [0, 1, 2, 3, 4]
+    assert every_tenth.indices(np.arange(20) / 5) == [0, 4, 8, 12, 16]
+    fast_then_slow = np.concatenate([np.arange(30) / 30, 1 + np.arange(4) * 1.5])
+    assert every_tenth.indices(fast_then_slow) == [0, 10, 20, 30, 31, 32, 33]
 
 
 def test_every_clip_gives_the_same_shape(clip):

@@ -26,10 +26,10 @@ def test_a_still_is_never_enlarged(clip):
 
 
 def test_stills_are_the_middles_of_equal_stretches():
-    assert StillSampling(count=4).indices(40) == [5, 15, 25, 35]
-    assert StillSampling(count=4).indices(3) == [0, 1, 2]
-    assert StillSampling(count=1).indices(7) == [3]
-    assert StillSampling().indices(0) == []
+    assert StillSampling(count=4).indices(np.arange(40) / 30) == [5, 15, 25, 35]
+    assert StillSampling(count=4).indices(np.arange(3) / 30) == [0, 1, 2]
+    assert StillSampling(count=1).indices(np.arange(7) / 30) == [3]
+    assert StillSampling().indices(np.arange(0) / 30) == []
 
 
 @pytest.mark.parametrize("name", ["h264_open_gop.mp4", "h264_gradual_refresh.mp4", "vp9.webm"])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,31 +12,11 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from tests.sound.sounds import noise, sine, sound_item
+from tests.stages.items import AsTheyAre
 from tiktok_virality.datasets import StageStore
-from tiktok_virality.execution import Absent, Outcome, Resources, StageItem, StagePlan, outcome_of
+from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.models.sound_configs import SoundParameters
 from tiktok_virality.pipelines.sound import create_pipeline
-from tiktok_virality.schema import MediaError
-
-
-class AsTheyAre:
-    """Stores waveforms as they are given; one clip has none, and one is broken."""
-
-    def identity(self) -> Mapping[str, Any]:
-        return {}
-
-    def setup(self) -> None:
-        pass
-
-    def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
-        return [outcome_of(item, self._pass_on) for item in items]
-
-    def _pass_on(self, item: StageItem) -> Mapping[str, Any] | Outcome:
-        if item.video_id == "broken":
-            raise MediaError("unreadable", "no video")
-        if item.video_id == "mute":
-            return Absent(video_id=item.video_id, reason="no audio track")
-        return item.payload.load()
 
 
 @pytest.fixture
@@ -55,7 +33,13 @@ def catalog(tmp_path: Path) -> DataCatalog:
     sounds = {"tone": sine(220, 2), "noise": noise(1), "broken": silence, "mute": silence}
     items = [sound_item(name, samples) for name, samples in sounds.items()]
     in_process = Resources(in_process=True)
-    waveforms.save(StagePlan(items=items, transform=AsTheyAre(), resources=in_process))
+    waveforms.save(
+        StagePlan(
+            items=items,
+            transform=AsTheyAre(absent={"mute": "no audio track"}, broken={"broken": "unreadable"}),
+            resources=in_process,
+        )
+    )
     return DataCatalog(
         {
             "waveforms": waveforms,

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from tiktok_virality.execution import Done, StageItem
-from tiktok_virality.media.pace import PACE
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.trained import ModelSpec, TrainedModel
 from tiktok_virality.stages.embedding import ClipEmbedder
@@ -57,7 +56,7 @@ def tokens(outcome: object) -> np.ndarray:
 
 def test_every_frame_gives_one_token_and_keeps_its_time(embedder):
     (outcome,) = embedder([item("a", noise(5, 0))])
-    assert tokens(outcome).shape == (5, len(PACE) + 2 * STATE_SIZE)
+    assert tokens(outcome).shape == (5, 2 * STATE_SIZE)
     assert tokens(outcome).dtype == np.float16
     np.testing.assert_array_equal(outcome.columns["timestamps_seconds"], np.arange(5))
 
@@ -69,13 +68,11 @@ def test_a_clip_has_the_same_embedding_alone_and_padded_in_a_batch(embedder):
         np.testing.assert_allclose(tokens(together), tokens(expected), atol=1e-3)
 
 
-def test_a_cut_stands_out_in_the_pace_and_in_the_change_of_its_token(embedder):
+def test_a_cut_stands_out_in_the_change_of_its_token(embedder):
     pixels = np.zeros((8, 3, 12, 8), np.uint8)
     pixels[5:] = 255
     (outcome,) = embedder([item("cut", pixels)])
-    change = tokens(outcome)[:, len(PACE) + STATE_SIZE :].astype(float).mean(axis=1)
-    cuts = tokens(outcome)[:, PACE.index("cuts")].astype(float)
-    np.testing.assert_array_equal(np.flatnonzero(cuts[1:]) + 1, [5])
+    change = tokens(outcome)[:, STATE_SIZE:].astype(float).mean(axis=1)
     assert change[0] == 0
     assert change[5] > 5 * change[4]
 

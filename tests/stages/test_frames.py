@@ -9,6 +9,7 @@ from tests.stages.items import item_of
 from tiktok_virality.execution import Done, Failed
 from tiktok_virality.media.fingerprint import hash_frames, hash_sampling
 from tiktok_virality.media.frames import FrameSampling, sample_frames
+from tiktok_virality.media.motion import MotionSampling, measure_steps
 from tiktok_virality.media.stills import StillSampling, decode_still
 from tiktok_virality.stages.frames import ClipDecoder, FrameExtractor
 
@@ -32,10 +33,11 @@ def test_the_sampling_decides_the_identity_and_the_extractor_travels_to_workers(
     assert pickle.loads(pickle.dumps(extractor)) == extractor
 
 
-def test_one_decoding_gives_small_frames_stills_and_hashes_as_each_alone_would(tmp_path):
+def test_one_decoding_gives_small_frames_stills_motion_and_hashes_as_each_alone_would(tmp_path):
     ffmpeg(*picture(3, "320x180"), *h264(), tmp_path / "a.mp4")
     sampling, stills = FrameSampling(shrink=16), StillSampling(count=4, longest_side=160)
-    (done,) = ClipDecoder(sampling, stills, hashed=6)([item_of(tmp_path / "a.mp4")])
+    motion = MotionSampling(longest_side=64)
+    (done,) = ClipDecoder(sampling, stills, motion, hashed=6)([item_of(tmp_path / "a.mp4")])
     assert isinstance(done, Done)
     alone = sample_frames(tmp_path / "a.mp4", sampling)
     np.testing.assert_array_equal(done.columns["pixels"], alone.pixels)
@@ -44,18 +46,22 @@ def test_one_decoding_gives_small_frames_stills_and_hashes_as_each_alone_would(t
     np.testing.assert_array_equal(done.columns["picture_hashes"], hash_frames(hashed))
     large = sample_frames(tmp_path / "a.mp4", stills)
     np.testing.assert_array_equal(done.columns["still_seconds"], large.timestamps_seconds)
+    moving = sample_frames(tmp_path / "a.mp4", motion)
+    np.testing.assert_array_equal(done.columns["step_seconds"], moving.timestamps_seconds)
+    np.testing.assert_array_equal(done.columns["steps"], measure_steps(moving))
     for content, pixels in zip(done.columns["stills"], large.pixels, strict=True):
         assert pixels.shape == (3, 90, 160)
         error = np.abs(decode_still(content).astype(int) - pixels)
         assert error.mean() < 5  # of 255: JPEG
 
 
-def test_each_of_the_three_samplings_decides_the_identity_of_a_decoding():
+def test_each_sampling_decides_the_identity_of_a_decoding():
     decoders = [
-        ClipDecoder(FrameSampling(), StillSampling(), 8),
-        ClipDecoder(FrameSampling(shrink=4), StillSampling(), 8),
-        ClipDecoder(FrameSampling(), StillSampling(count=2), 8),
-        ClipDecoder(FrameSampling(), StillSampling(), 9),
+        ClipDecoder(FrameSampling(), StillSampling(), MotionSampling(), 8),
+        ClipDecoder(FrameSampling(shrink=4), StillSampling(), MotionSampling(), 8),
+        ClipDecoder(FrameSampling(), StillSampling(count=2), MotionSampling(), 8),
+        ClipDecoder(FrameSampling(), StillSampling(), MotionSampling(longest_side=64), 8),
+        ClipDecoder(FrameSampling(), StillSampling(), MotionSampling(), 9),
     ]
     identities = [decoder.identity() for decoder in decoders]
     assert all(identities.count(each) == 1 for each in identities)

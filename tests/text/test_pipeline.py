@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
+from tests.stages.items import AsTheyAre
 from tests.stages.stills import still_item
 from tests.text.test_screen_words import written
 from tiktok_virality.datasets import StageStore
 from tiktok_virality.datasets.stage_table import StageTable
-from tiktok_virality.execution import Absent, Outcome, Resources, StageItem, StagePlan, outcome_of
+from tiktok_virality.execution import Resources, StageItem, StagePlan
 from tiktok_virality.models.text_configs import ScreenParameters, TextParameters
 from tiktok_virality.pipelines.text import create_pipeline
 
 pytest.importorskip("rapidocr", reason="extra `ocr` is not installed")
-
-
-class AsTheyAre:
-    """Stores what it is given."""
-
-    def identity(self) -> Mapping[str, Any]:
-        return {}
-
-    def setup(self) -> None:
-        pass
-
-    def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
-        return [outcome_of(item, self._pass_on) for item in items]
-
-    def _pass_on(self, item: StageItem) -> Mapping[str, Any] | Outcome:
-        if item.payload is None:
-            return Absent(video_id=item.video_id, reason="silent")
-        return item.payload if isinstance(item.payload, dict) else item.payload.load()
 
 
 def store(folder: Path, name: str) -> StageStore:
@@ -57,7 +38,9 @@ def catalog(tmp_path: Path) -> DataCatalog:
     stores["frames"].save(StagePlan(items=stills, transform=AsTheyAre(), resources=here))
     said = {"a": {"text": "add some salt"}, "b": {"text": ""}, "c": None}
     spoken = [StageItem(video_id=k, digest=k, payload=v) for k, v in said.items()]
-    stores["audio_embeddings"].save(StagePlan(items=spoken, transform=AsTheyAre(), resources=here))
+    stores["audio_embeddings"].save(
+        StagePlan(items=spoken, transform=AsTheyAre(absent={"c": "silent"}), resources=here)
+    )
     manifest = pd.DataFrame(
         {"video_id": list("abc"), "caption": [None, None, "x" * 9], "hashtags": ["", "", "#fun"]}
     )
@@ -116,7 +99,11 @@ def test_other_speech_on_the_same_clip_costs_one_clip(catalog):
     run(catalog)
     said = {"a": {"text": "oil first"}, "b": {"text": ""}, "c": None}
     items = [StageItem(video_id=k, digest=f"{k} anew", payload=v) for k, v in said.items()]
-    spoken = StagePlan(items=items, transform=AsTheyAre(), resources=Resources(in_process=True))
+    spoken = StagePlan(
+        items=items,
+        transform=AsTheyAre(absent={"c": "silent"}),
+        resources=Resources(in_process=True),
+    )
     catalog.save("audio_embeddings", spoken)
     assert run(catalog).row("a", ["transcript"])["transcript"] == "oil f"
     assert catalog.get("text_embeddings").last_report.done == 1

@@ -22,7 +22,6 @@ from tiktok_virality.datasets import (
 )
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.frames import FrameSampling
-from tiktok_virality.media.pace import PACE
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.pipelines.visual import create_pipeline
 from tiktok_virality.pipelines.visual.nodes import train_autoencoder
@@ -81,7 +80,7 @@ def test_videos_become_embeddings_and_a_broken_one_is_accounted_for(catalog):
     assert embeddings.ids == ["a", "b", "c", "d"]
     assert embeddings.absent == {"broken": "no frames: unreadable"}
     row = embeddings.row("d")
-    assert row["tokens"].shape == (6, len(PACE) + 2 * 4 * 2 * 1)
+    assert row["tokens"].shape == (6, 2 * 4 * 2 * 1)
     assert row["tokens"].dtype == np.float16
     np.testing.assert_allclose(row["timestamps_seconds"], np.arange(6) / 3, atol=1e-4)
     (epoch,) = catalog.load("autoencoder").history

@@ -14,6 +14,7 @@ BOTH: Final = "picture and sound"
 SENSES: Final[Mapping[str, str]] = {
     "visual": PICTURE,
     "image": PICTURE,
+    "motion": PICTURE,
     "audio": SOUND,
     "sound": SOUND,
     "text": SOUND,  # of what the fixed worlds plant, it knows what is spoken

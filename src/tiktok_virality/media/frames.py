@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     VideoPacket = Packet[VideoStream]
 
 MICROSECONDS = 1_000_000
+RARE_FRAMES_HZ = 15.0
+"""Where frames are shown more slowly than this, they are counted by time, as if at this rate."""
+NOMINAL_FRAMES_HZ = 25.0
+"""Of a stream that does not say when its frames are shown."""
+ROUNDING_SECONDS = 1e-3
 
 
 class FrameSampling(Config):
@@ -35,7 +40,9 @@ class FrameSampling(Config):
     Every clip is scaled, keeping its shape, into the same canvas and centred there on black.
 
     Attributes:
-        every_nth: Keep frames 0, n, 2n, ... in the order in which they are shown.
+        every_nth: Keep frames 0, n, 2n, ... in the order in which they are shown. A frame that
+            follows the last one kept by n / `RARE_FRAMES_HZ` seconds is kept, too: a slide show of
+            a picture every two seconds has few frames, and each is a picture of its own.
         shrink: Divide the reference size by this factor.
         max_frames: Keep at most this many of them, evenly spread; ``None`` keeps all.
         reference_height: Height of the canvas before shrinking, in pixels.
@@ -58,13 +65,22 @@ class FrameSampling(Config):
         """Width of a sampled frame, in pixels."""
         return self.reference_width // self.shrink
 
-    def indices(self, count: int) -> list[int]:
-        """Return which of ``count`` frames to keep, ascending."""
-        wanted = np.arange(0, count, self.every_nth)
+    def indices(self, seconds: np.ndarray) -> list[int]:
+        """Return which frames to keep, ascending, of those that are shown at these times."""
+        wanted = np.array(self._every_nth(seconds), dtype=int)
         if self.max_frames is not None and len(wanted) > self.max_frames:
             spread = np.linspace(0, len(wanted) - 1, self.max_frames)
             wanted = wanted[spread.round().astype(int)]
         return wanted.tolist()
+
+    def _every_nth(self, seconds: np.ndarray) -> list[int]:
+        longest = self.every_nth / RARE_FRAMES_HZ - ROUNDING_SECONDS
+        wanted = [0] if len(seconds) else []
+        for place in range(1, len(seconds)):
+            apart = place - wanted[-1]
+            if apart >= self.every_nth or seconds[place] - seconds[wanted[-1]] >= longest:
+                wanted.append(place)
+        return wanted
 
     def layout(self, width: float, height: float) -> Layout:
         """Return where on the canvas a frame lies that is shown at this size."""
@@ -91,8 +107,8 @@ class FrameTensor:
 class Sampling(Protocol):
     """Which frames of a clip are wanted, and how each is laid out."""
 
-    def indices(self, count: int) -> list[int]:
-        """Return which of ``count`` frames to keep, ascending."""
+    def indices(self, seconds: np.ndarray) -> list[int]:
+        """Return which frames to keep, ascending, of those that are shown at these times."""
         ...
 
     def layout(self, width: float, height: float) -> Layout:
@@ -130,11 +146,11 @@ def sample_together(path: Path, samplings: Sequence[Sampling]) -> list[FrameTens
         packets = [packet for packet in container.demux(stream) if packet.size]
         aspect = float(stream.sample_aspect_ratio or 1)
         takers = [_Taker(sampling=each, pixel_aspect=aspect) for each in samplings]
-        if not _sparsely(stream.codec_context, packets, takers):
-            _by_decoding_everything(stream.codec_context, packets, takers)
+        tick_seconds = stream.time_base or Fraction(1)
+        if not _sparsely(stream.codec_context, packets, tick_seconds, takers):
+            _by_decoding_everything(stream.codec_context, packets, tick_seconds, takers)
         if not all(taker.taken for taker in takers):
             raise MediaError("unreadable", f"{path.name}: no frame can be decoded")
-        tick_seconds = stream.time_base or Fraction(1)
         start_seconds = Fraction(container.start_time or 0, MICROSECONDS)
     return [taker.frames(tick_seconds, start_seconds) for taker in takers]
 
@@ -164,9 +180,9 @@ class _Taker:
     taken: dict[int, _Picture] = field(default_factory=dict)
     _canvas: tuple[int, int] | None = None
 
-    def start(self, count: int) -> None:
-        """Choose among ``count`` frames, and forget what was taken before."""
-        self.wanted = frozenset(self.sampling.indices(count))
+    def start(self, seconds: np.ndarray) -> None:
+        """Choose among frames shown at these times, and forget what was taken before."""
+        self.wanted = frozenset(self.sampling.indices(seconds))
         self.taken, self._canvas = {}, None
 
     def offer(self, place: int, frame: VideoFrame) -> None:
@@ -211,7 +227,10 @@ class _Taker:
 
 
 def _sparsely(
-    decoder: VideoCodecContext, packets: Sequence[VideoPacket], takers: Sequence[_Taker]
+    decoder: VideoCodecContext,
+    packets: Sequence[VideoPacket],
+    tick_seconds: Fraction,
+    takers: Sequence[_Taker],
 ) -> bool:
     """Decode only what the wanted frames need; ``False`` where the packets do not tell what it is.
 
@@ -222,8 +241,9 @@ def _sparsely(
     order = _presentation_order(packets, times)
     if order is None:
         return False
+    seconds = np.array([times[position] for position in order]) * float(tick_seconds)
     for taker in takers:
-        taker.start(len(order))
+        taker.start(seconds)
     places = sorted(frozenset().union(*(taker.wanted for taker in takers)))
     waiting = {times[order[place]]: place for place in places}
     depth = decoder.reorder_depth
@@ -239,12 +259,19 @@ def _sparsely(
 
 
 def _by_decoding_everything(
-    decoder: VideoCodecContext, packets: Sequence[VideoPacket], takers: Sequence[_Taker]
+    decoder: VideoCodecContext,
+    packets: Sequence[VideoPacket],
+    tick_seconds: Fraction,
+    takers: Sequence[_Taker],
 ) -> None:
-    """Decode every frame twice: to know how many there are, and to take those that are wanted."""
-    count = sum(1 for _ in _decode(decoder, packets))
+    """Decode every frame twice: to know when each is shown, and to take those that are wanted."""
+    times = [frame.pts for frame in _decode(decoder, packets)]
+    known = [pts * float(tick_seconds) for pts in times if pts is not None]
+    seconds = np.array(known if len(known) == len(times) else np.arange(len(times)), float)
+    if len(known) < len(times):
+        seconds /= NOMINAL_FRAMES_HZ
     for taker in takers:
-        taker.start(count)
+        taker.start(seconds)
     for place, frame in enumerate(_decode(decoder, packets)):
         for taker in takers:
             taker.offer(place, frame)

@@ -83,3 +83,10 @@ def fit_within(width: float, height: float, canvas: tuple[int, int]) -> tuple[in
         max(1, min(canvas[0], round(width * scale))),
         max(1, min(canvas[1], round(height * scale))),
     )
+
+
+def shrink_to(width: float, height: float, longest_side: int) -> Layout:
+    """Return a size of the same shape that is no larger, and has no bars."""
+    scale = min(1.0, longest_side / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return Layout(canvas=size, fitted=size)

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.schema import SPLITS, Config, Split
 
@@ -111,6 +112,7 @@ class IngestionParameters(Config):
     Attributes:
         limits: How long a clip may be.
         stills: Which frames are kept large; which are kept small is ``visual.sampling``.
+        motion: Between which frames motion is measured.
         duplicates: How much alike copies are.
         horizons: For how long after posting views are counted.
         splits: How the videos are divided.
@@ -118,6 +120,7 @@ class IngestionParameters(Config):
 
     limits: ClipLimits = ClipLimits()
     stills: StillSampling = StillSampling()
+    motion: MotionSampling = MotionSampling()
     duplicates: DuplicateParameters = DuplicateParameters()
     horizons: HorizonParameters = HorizonParameters()
     splits: SplitParameters = SplitParameters()

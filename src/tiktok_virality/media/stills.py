@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from pydantic import Field
 
-from tiktok_virality.media.geometry import Layout
+from tiktok_virality.media.geometry import Layout, shrink_to
 from tiktok_virality.schema import Config, MediaError
 
 JPEG_QUALITY: Final = 90
@@ -29,16 +29,15 @@ class StillSampling(Config):
     count: int = Field(default=8, ge=1, le=256)
     longest_side: int = Field(default=640, ge=64, le=4096)
 
-    def indices(self, count: int) -> list[int]:
-        """Return which of ``count`` frames to keep, ascending: the middles of equal stretches."""
+    def indices(self, seconds: np.ndarray) -> list[int]:
+        """Return which frames to keep, ascending: the middles of equal stretches."""
+        count = len(seconds)
         kept = min(self.count, count)
         return ((np.arange(kept) + 0.5) * count / kept).astype(int).tolist()
 
     def layout(self, width: float, height: float) -> Layout:
         """Return the size of a still of a picture that is shown at this size; it has no bars."""
-        scale = min(1.0, self.longest_side / max(width, height))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        return Layout(canvas=size, fitted=size)
+        return shrink_to(width, height, self.longest_side)
 
 
 def encode_still(pixels: np.ndarray) -> bytes:

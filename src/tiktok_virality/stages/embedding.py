@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tiktok_virality.execution import Done, Outcome, StageItem
-from tiktok_virality.media.pace import PACE, clip_pace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,13 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class ClipEmbedder:
-    """Puts the pace of a clip beside the autoencoder's states, pooled over a grid.
+    """Pools the autoencoder's states over a grid.
 
-    A token is [len(PACE) + 2 * hidden * rows * columns]: cuts and motion at the frame
-    (`media.pace`), then the mean state of each cell of the grid, then the mean absolute change of
-    the state since the frame before (zero for the first); ``parts`` are these three. What a frame
-    shows is in the states; the pace says in two numbers what few clips cannot teach a model to read
-    off many.
+    A token is [2 * hidden * rows * columns]: the mean state of each cell of the grid, then the mean
+    absolute change of the state since the frame before (zero for the first); ``parts`` are these.
 
     Attributes:
         model: The trained autoencoder.
@@ -42,7 +38,7 @@ class ClipEmbedder:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result: the autoencoder and the grid."""
-        return {"version": 4, "autoencoder": self.model.digest, "grid": list(self.grid)}
+        return {"version": 5, "autoencoder": self.model.digest, "grid": list(self.grid)}
 
     def setup(self) -> None:
         """Put the model on its device."""
@@ -73,19 +69,13 @@ class ClipEmbedder:
             Done(
                 video_id=item.video_id,
                 columns={
-                    "tokens": _with_pace(rows[place], tokens[place, : lengths[place]]),
+                    "tokens": tokens[place, : lengths[place]].astype(np.float16),
                     "timestamps_seconds": rows[place]["timestamps_seconds"],
-                    "parts": np.array([len(PACE), *[tokens.shape[2] // 2] * 2], np.int32),
+                    "parts": np.array([tokens.shape[2] // 2] * 2, np.int32),
                 },
             )
             for place, item in enumerate(items)
         ]
-
-
-def _with_pace(row: Mapping[str, np.ndarray], states: np.ndarray) -> np.ndarray:
-    """Return the tokens of a clip, float16 [T, D]."""
-    pace = clip_pace(row["pixels"], row["timestamps_seconds"])  # [T, len(PACE)]
-    return np.concatenate([pace, states], axis=1).astype(np.float16)
 
 
 def pool_states(states: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -24,6 +24,7 @@ from tiktok_virality.media.limits import (
     HorizonParameters,
     SplitParameters,
 )
+from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.pipelines.ingestion.horizons import horizon_views
 from tiktok_virality.pipelines.ingestion.manifest import (
@@ -123,6 +124,7 @@ def decode_videos(
     limits: ClipLimits,
     sampling: FrameSampling,
     stills: StillSampling,
+    motion: MotionSampling,
     duplicates: DuplicateParameters,
 ) -> StagePlan:
     """Plan the one decoding of every video that is neither too short nor too long.
@@ -138,7 +140,7 @@ def decode_videos(
     hashes = dict(zip(usable["video_id"], usable["content_hash"], strict=True))
     return StagePlan(
         items=video_items(videos, usable["video_id"], hashes),
-        transform=ClipDecoder(sampling, stills, duplicates.frames),
+        transform=ClipDecoder(sampling, stills, motion, duplicates.frames),
     )
 
 

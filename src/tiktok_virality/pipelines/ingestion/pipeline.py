@@ -53,6 +53,7 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                     "params:ingestion.limits",
                     "params:visual.sampling",
                     "params:ingestion.stills",
+                    "params:ingestion.motion",
                     "params:ingestion.duplicates",
                 ],
                 outputs="frames",
