@@ -147,10 +147,40 @@ def test_too_many_failures_stop_the_run_and_show_examples(tmp_path, square):
 
 
 def test_failed_items_are_tried_again_only_on_request(tmp_path, square):
-    store = StageStore(filepath=str(tmp_path / "stage"), retry_failed=True)
+    store = StageStore(filepath=str(tmp_path / "stage"))
+    for _ in range(2):
+        store.save(plan(square, items(a=1, b=2, c="damaged")))
+    assert square.seen() == ["a", "b", "c"]
+    assert store.retry() == 1
     for _ in range(2):
         store.save(plan(square, items(a=1, b=2, c="damaged")))
     assert square.seen() == ["a", "b", "c", "c"]
+
+
+def test_a_kept_failure_is_told_with_what_to_do(tmp_path, square, caplog):
+    store = StageStore(filepath=str(tmp_path / "stage"))
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level("WARNING"):
+            store.save(plan(square, items(a=1, b="damaged")))
+    assert "1 clips failed in an earlier run" in caplog.text
+    assert "1 unreadable" in caplog.text
+    assert "tiktok-virality retry" in caplog.text
+
+
+def test_a_fault_of_the_machine_is_tried_again_by_the_next_run(tmp_path, square):
+    store = StageStore(filepath=str(tmp_path / "stage"))
+    faulty = items(a=1, b="surprise", c=3)
+    store.save(plan(square, faulty))
+    assert not store.exists()
+    assert list(store.load().failed["reason"]) == ["ZeroDivisionError"]
+    mended = [
+        StageItem(video_id=i.video_id, digest=i.digest, payload=n) for n, i in enumerate(faulty)
+    ]
+    store.save(plan(square, mended))
+    assert store.last_report.skipped == 2
+    assert store.exists()
+    assert store.load().ids == ["a", "b", "c"]
 
 
 def test_an_empty_plan_is_a_finished_stage(store, square):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,8 @@ class Recorder:
     def __call__(self, batch, outcomes) -> None:
         for outcome in outcomes:
             status = outcome.reason if not isinstance(outcome, Done) else "done"
+            if isinstance(outcome, Failed) and not outcome.is_verdict:
+                status += ", no verdict"
             (self.folder / outcome.video_id).write_text(status)
 
     def read(self) -> dict[str, str]:
@@ -68,7 +73,7 @@ def test_every_item_is_accounted_for_as_done_absent_or_failed(square, recorder, 
         "b": "silent",
         "c": "unreadable",
         "d": "done",
-        "e": "ZeroDivisionError",
+        "e": "ZeroDivisionError, no verdict",
     }
 
 
@@ -76,7 +81,8 @@ def test_a_worker_that_dies_costs_only_the_item_that_killed_it(square, recorder)
     batches = batches_of(items(a=1, b=2, c="crash", d=4, e=5, f="crash", g=7, h=8), 2)
     total = run(LocalEngine(workers=2), batches, square, recorder)
     assert total == BatchReport(done=6, failed=2)
-    assert {key for key, status in recorder.read().items() if status == "worker died"} == {"c", "f"}
+    died = [key for key, status in recorder.read().items() if status == "worker died, no verdict"]
+    assert sorted(died) == ["c", "f"]
 
 
 @pytest.mark.parametrize("in_process", [True, False])
@@ -115,3 +121,28 @@ def test_a_transform_that_forgets_an_item_is_refused(recorder, square, monkeypat
     work = StageWork(transform=square, write=recorder)
     with pytest.raises(StageError, match="exactly one outcome per item"):
         work(items(a=1, b=2))
+
+
+def test_a_script_without_a_guard_is_told_so_and_holds_nothing_against_a_clip(tmp_path):
+    """Each spawned worker imports the script, which starts a stage of its own."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from tests.execution.transforms import Square, items\n"
+        "from tiktok_virality.datasets import StageStore\n"
+        "from tiktok_virality.execution import StagePlan\n"
+        "from pathlib import Path\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "(folder / 'trace').mkdir(exist_ok=True)\n"
+        "store = StageStore(filepath=str(folder / 'stage'))\n"
+        "store.save(StagePlan(items=items(a=1), transform=Square(folder / 'trace')))\n"
+    )
+    paths = f"{Path.cwd()}:{os.environ.get('PYTHONPATH', '')}"
+    result = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert result.returncode
+    assert '__name__ == "__main__"' in result.stderr.splitlines()[-1]
+    assert not list((tmp_path / "stage").rglob("*.arrow"))

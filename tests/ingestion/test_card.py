@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.pipelines.ingestion.card import DatasetSummary, concentration, gini, summarise
 from tiktok_virality.pipelines.ingestion.card_page import render_card
 from tiktok_virality.pipelines.ingestion.card_warnings import selection_warnings
@@ -164,7 +165,10 @@ def test_the_smallest_corpus_of_which_nothing_is_known_has_a_card(count):
         },
     }
     manifest = make_manifest(count, **nothing)
-    summary, page = describe_dataset(posts_of(manifest), manifest, NO_REJECTS, None, None)
+    fingerprints = StageTable(fingerprint="", digests={}, entries={}, absent={})
+    summary, page = describe_dataset(
+        posts_of(manifest), manifest, NO_REJECTS, fingerprints, None, None
+    )
     assert DatasetSummary.model_validate(json.loads(json.dumps(summary))).clips == count
     assert f"{count} usable clip" in page
     assert "The source names no creators." in page

@@ -3,10 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.media.encoding import ffmpeg, h264, picture, tone
-from tiktok_virality.media.audio import decode_audio, peak_dbfs
+from tests.media.encoding import ffmpeg, h264, picture, tone, with_codec_renamed
+from tiktok_virality.media import audio
+from tiktok_virality.media.audio import (
+    can_fingerprint,
+    decode_audio,
+    fingerprint_audio,
+    peak_dbfs,
+)
 from tiktok_virality.media.waveform import encode_wav, read_wav, write_wav
-from tiktok_virality.schema import SAMPLE_RATE_HZ, MediaError
+from tiktok_virality.schema import SAMPLE_RATE_HZ, MediaError, StageError
 
 
 def test_a_tone_is_decoded_at_16_khz(clip):
@@ -77,3 +83,75 @@ def test_a_wav_file_of_another_form_is_refused(tmp_path):
 def test_a_waveform_with_channels_is_refused():
     with pytest.raises(ValueError, match="mono"):
         encode_wav(np.zeros((2, 10), np.float32))
+
+
+def test_a_track_that_begins_late_has_the_times_of_the_clip(tmp_path):
+    path = tmp_path / "late.mp4"
+    late = ["-itsoffset", "1.5", *tone(2)]
+    ffmpeg(*picture(4), *late, "-map", "0:v", "-map", "1:a", *h264(), "-c:a", "aac", path)
+    samples = decode_audio(path)
+    assert peak_dbfs(samples[: int(1.4 * SAMPLE_RATE_HZ)]) < -60
+    assert peak_dbfs(samples[int(1.7 * SAMPLE_RATE_HZ) :]) > -12
+    assert len(samples) / SAMPLE_RATE_HZ == pytest.approx(3.5, abs=0.1)
+
+
+def test_opposite_channels_do_not_cancel_each_other(tmp_path):
+    path = tmp_path / "opposite.mp4"
+    inverted = ["-af", "pan=stereo|c0=c0|c1=-1*c0"]
+    ffmpeg(*picture(1), *tone(1), *h264(), *inverted, "-c:a", "aac", "-ar", "48000", path)
+    assert peak_dbfs(decode_audio(path)) > -12
+
+
+def test_left_and_right_are_averaged(tmp_path):
+    path = tmp_path / "left.mkv"
+    left = ["-af", "pan=stereo|c0=c0|c1=0*c0", "-c:a", "pcm_s16le"]
+    ffmpeg(*picture(1), *tone(1, volume=0.5), *h264(), *left, path)
+    both = tmp_path / "both.mkv"
+    ffmpeg(*picture(1), *tone(1, volume=0.5), *h264(), "-ac", "2", "-c:a", "pcm_s16le", both)
+    halved = peak_dbfs(decode_audio(both)) - peak_dbfs(decode_audio(path))
+    assert abs(halved) == pytest.approx(3, abs=0.5) or abs(halved) == pytest.approx(6, abs=0.5)
+
+
+def test_a_track_that_nobody_can_decode_is_told_from_none(clip, tmp_path):
+    path = with_codec_renamed(clip("with_sound.mp4"), tmp_path / "x.mp4", "mp4a", "unka")
+    with pytest.raises(MediaError) as caught:
+        decode_audio(path)
+    assert caught.value.reason == "unknown audio codec"
+
+
+def test_a_track_that_can_be_decoded_goes_before_one_that_cannot(tmp_path):
+    two = tmp_path / "two.mp4"
+    tracks = ["-map", "0:v", "-map", "1:a", "-map", "1:a", "-c:a:0", "ac3", "-c:a:1", "aac"]
+    ffmpeg(*picture(1), *tone(1), *tracks, *h264(), two)
+    path = with_codec_renamed(two, tmp_path / "x.mp4", "ac-3", "unka")
+    assert peak_dbfs(decode_audio(path)) > -12
+
+
+@pytest.fixture
+def another_ffmpeg(monkeypatch):
+    def use(path):
+        monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(path))
+        audio.can_fingerprint.cache_clear()
+
+    yield use
+    audio.can_fingerprint.cache_clear()
+
+
+def test_an_ffmpeg_out_of_reach_is_no_verdict_on_a_clip(clip, another_ffmpeg):
+    path = clip("with_sound.mp4")
+    another_ffmpeg("/nonexistent/ffmpeg")
+    for use in (decode_audio, fingerprint_audio, lambda _: can_fingerprint()):
+        with pytest.raises(StageError, match="IMAGEIO_FFMPEG_EXE"):
+            use(path)
+
+
+def test_an_ffmpeg_without_chromaprint_is_found_out(tmp_path, another_ffmpeg):
+    import imageio_ffmpeg
+
+    assert can_fingerprint()
+    script = tmp_path / "ffmpeg"
+    refuse = 'case " $* " in *" chromaprint "*) echo "not known" >&2; exit 234;; esac'
+    script.write_text(f'#!/bin/sh\n{refuse}\nexec {imageio_ffmpeg.get_ffmpeg_exe()} "$@"\n')
+    script.chmod(0o755)
+    another_ffmpeg(script)
+    assert not can_fingerprint()

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from tests.media.encoding import ffmpeg, h264, picture
+from tests.media.encoding import ffmpeg, h264, picture, with_codec_renamed
 from tiktok_virality.media.probe import probe_video
 from tiktok_virality.schema import MediaError
 
@@ -107,3 +107,32 @@ def test_real_clips_are_probed_rightly(real_clips):
     assert (portrait.video_codec, portrait.width, portrait.height) == ("hevc", 720, 1280)
     assert (av1.video_codec, av1.width, av1.height, av1.frame_count) == ("av1", 960, 540, 375)
     assert not probe_video(real_clips / "no_audio_track.mp4").has_audio
+
+
+def test_pixels_that_are_wider_than_tall_count_as_shown(tmp_path):
+    path = tmp_path / "wide.mp4"
+    ffmpeg(*picture(1, "144x256"), *h264(), "-vf", "setsar=4", path)
+    assert (probe_video(path).width, probe_video(path).height) == (576, 256)
+
+
+def test_a_sound_that_nobody_can_decode_leaves_the_clip_usable(clip, tmp_path):
+    path = with_codec_renamed(clip("with_sound.mp4"), tmp_path / "x.mp4", "mp4a", "apac")
+    probe = probe_video(path)
+    assert (probe.has_audio, probe.audio_codec) == (False, "apac")
+
+
+def test_a_picture_that_nobody_can_decode_is_named(clip, tmp_path):
+    path = with_codec_renamed(clip("with_sound.mp4"), tmp_path / "x.mp4", "avc1", "bvc2")
+    with pytest.raises(MediaError, match=r"bvc2.*another format") as caught:
+        probe_video(path)
+    assert caught.value.reason == "unknown codec"
+
+
+def test_a_file_that_may_not_be_read_is_no_verdict_on_the_clip(clip, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = clip("with_sound.mp4")
+    monkeypatch.setattr("av.open", refuse)
+    with pytest.raises(PermissionError):
+        probe_video(path)

@@ -17,6 +17,30 @@ def main() -> None:
 
 
 @main.command()
+@click.option("--stage", default=None, metavar="DATASET", help="One stage; all where not given.")
+@click.option("--env", default=None, help="The Kedro environment whose data are meant.")
+def retry(stage: str | None, env: str | None) -> None:
+    """Have the next run try again the clips that failed."""
+    from tiktok_virality.app.project import open_catalog, project_folder
+    from tiktok_virality.app.retry import retry as retry_stages
+
+    try:
+        project = project_folder(Path.cwd())
+        with contextlib.chdir(project), warnings.catch_warnings(record=True):
+            asked = retry_stages(open_catalog(project, env), stage)
+    except ProjectError as error:
+        raise click.ClickException(str(error)) from error
+    for name, clips in asked.items():
+        click.echo(f"{name}: {clips}")
+    total = sum(asked.values())
+    click.echo(
+        f"{total} failures will be tried again by the next `kedro run`."
+        if total
+        else "No clip has failed."
+    )
+
+
+@main.command()
 @click.option("--video", "videos", multiple=True, metavar="ID", help="A video; repeatable.")
 @click.option(
     "--creator",

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PART_SUFFIX = ".arrow"
+FAILED, FAULT = "failed", "fault"
+"""What the clip decides, and what it does not: a fault of the machine is tried again."""
 LEDGER_COLUMNS = ("video_id", "digest", "status", "reason", "detail")
 SHAPE_SUFFIX = ":shape"
 LONGEST_FILE_NAME_BYTES = 200
@@ -147,7 +149,9 @@ def encode_outcomes(
 
 
 def _status(outcome: Outcome) -> str:
-    return {Done: "done", Absent: "absent", Failed: "failed"}[type(outcome)]
+    if isinstance(outcome, Failed) and not outcome.is_verdict:
+        return FAULT
+    return {Done: "done", Absent: "absent", Failed: FAILED}[type(outcome)]
 
 
 def _encode_column(name: str, values: list[Any]) -> dict[str, tuple[pa.Array, dict[str, str]]]:

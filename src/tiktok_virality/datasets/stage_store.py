@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -15,7 +16,14 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from tiktok_virality.datasets.forgetting import Forgotten
-from tiktok_virality.datasets.part_files import PART_SUFFIX, FileColumn, PartWriter
+from tiktok_virality.datasets.part_files import (
+    FAILED,
+    FAULT,
+    PART_SUFFIX,
+    FileColumn,
+    PartWriter,
+    write_bytes_atomically,
+)
 from tiktok_virality.datasets.part_forgetting import forget_in_part
 from tiktok_virality.datasets.stage_ledger import PlanIndex, read_ledger
 from tiktok_virality.datasets.stage_table import StageTable
@@ -27,6 +35,8 @@ from tiktok_virality.schema import StageError
 logger = logging.getLogger(__name__)
 
 VERSIONS_KEPT = 2
+RETRY_NAME = "retry"
+"""A file in the folder of a version: what had failed when it was written is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +82,6 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         file_columns: Columns kept as files of their own: name to ``{"suffix", "path"}``, where
             ``path`` is the folder, by default the one of the part files.
         max_failure_share: A save raises once more than this share of all items has failed.
-        retry_failed: Whether items that failed before are tried again.
         metadata: For Kedro plugins.
     """
 
@@ -83,14 +92,12 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         engine: Mapping[str, Any] | None = None,
         file_columns: Mapping[str, Mapping[str, str]] | None = None,
         max_failure_share: float = 0.5,
-        retry_failed: bool = False,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._folder = Path(filepath)
         self._engine = make_engine(engine or {"type": "local"})
         self._file_columns = {name: dict(how) for name, how in (file_columns or {}).items()}
         self._max_failure_share = max_failure_share
-        self._retry_failed = retry_failed
         self.metadata = metadata
         self.last_report: StageReport | None = None
 
@@ -111,7 +118,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             skipped=len(plan.items) - len(missing),
             seconds=time.monotonic() - started,
         )
-        self._log()
+        self._log(self._kept_failures(plan, missing, folder))
         self._check_failures(plan, folder)
         self._remove_old_versions(folder)
 
@@ -181,10 +188,10 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     def _exists(self) -> bool:
         """Tell whether every planned item is accounted for: half a stage does not exist."""
         try:
-            self.load()
+            table = self.load()
         except DatasetError:
             return False
-        return True
+        return not any(entry.status == FAULT for entry in table.entries.values())
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder), "engine": repr(self._engine)}
@@ -207,9 +214,13 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         """Return the items of a plan that no earlier run has accounted for."""
         ledger = read_ledger(folder, self._columns_in(folder))
 
+        asked_again_ns = _moment_of(folder / RETRY_NAME)
+
         def is_accounted_for(item: StageItem) -> bool:
             entry = ledger.get((item.video_id, item.digest))
-            return entry is not None and not (self._retry_failed and entry.status == "failed")
+            if entry is None or entry.status == FAULT:
+                return False
+            return entry.status != FAILED or entry.part.stat().st_mtime_ns > asked_again_ns
 
         return [item for item in plan.items if not is_accounted_for(item)]
 
@@ -234,7 +245,30 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             raise
         return total
 
-    def _log(self) -> None:
+    def _kept_failures(
+        self, plan: StagePlan, missing: Sequence[StageItem], folder: Path
+    ) -> Counter[str]:
+        """Count the verdicts of earlier runs, by reason."""
+        ledger = read_ledger(folder, self._columns_in(folder))
+        tried = {item.video_id for item in missing}
+        entries = (
+            ledger.get((i.video_id, i.digest)) for i in plan.items if i.video_id not in tried
+        )
+        return Counter(str(each.reason) for each in entries if each and each.has_failed)
+
+    def retry(self) -> int:
+        """Have the next save try again what failed; return how many items that are."""
+        index = PlanIndex.read(self._folder)
+        if index is None:
+            return 0
+        folder = self._version_folder(index.fingerprint)
+        ledger = read_ledger(folder, self._columns_in(folder))
+        failed = sum(item in ledger and ledger[item].has_failed for item in index.items)
+        if failed:
+            write_bytes_atomically(folder / RETRY_NAME, b"")
+        return failed
+
+    def _log(self, kept: Counter[str]) -> None:
         report = self.last_report
         assert report is not None
         logger.info(
@@ -247,20 +281,30 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             report.seconds,
             report.items_per_second,
         )
+        if kept:
+            logger.warning(
+                "%s: %d clips failed in an earlier run, and this is kept: %s. `tiktok-virality "
+                "retry` has the next run try them again.",
+                self._name,
+                len(kept),
+                ", ".join(f"{count} {reason}" for reason, count in kept.most_common(3)),
+            )
 
     def _check_failures(self, plan: StagePlan, folder: Path) -> None:
         ledger = read_ledger(folder, self._columns_in(folder))
         failed = {
             item.video_id: entry
             for item in plan.items
-            if (entry := ledger.get((item.video_id, item.digest))) and entry.status == "failed"
+            if (entry := ledger.get((item.video_id, item.digest))) and entry.has_failed
         }
         if not plan.items or len(failed) / len(plan.items) <= self._max_failure_share:
             return
         examples = "\n".join(f"  {k}: {e.reason}: {e.detail}" for k, e in islice(failed.items(), 5))
         raise StageError(
             f"{len(failed)} of {len(plan.items)} items failed in {self._folder}, more than "
-            f"max_failure_share={self._max_failure_share}. The first:\n{examples}"
+            f"max_failure_share={self._max_failure_share}. The first:\n{examples}\n"
+            "What the clips themselves decide is kept; `tiktok-virality retry` has the next run "
+            "try it again."
         )
 
     def _remove_old_versions(self, current: Path) -> None:
@@ -279,6 +323,11 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             name: FileColumn(suffix=how["suffix"], folder=Path(how.get("path", folder)))
             for name, how in self._file_columns.items()
         }
+
+
+def _moment_of(path: Path) -> int:
+    """Return when a file was written, in nanoseconds since 1970; 0 where there is none."""
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def make_engine(engine: Mapping[str, Any]) -> Engine:

@@ -8,7 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiktok_virality.datasets.part_files import FileColumn, open_part, read_cell, result_columns
+from tiktok_virality.datasets.part_files import (
+    FAILED,
+    FAULT,
+    FileColumn,
+    open_part,
+    read_cell,
+    result_columns,
+)
 from tiktok_virality.execution import StageItem
 from tiktok_virality.schema import digest
 
@@ -42,6 +49,11 @@ class LedgerEntry:
     part: Path
     row: int
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether there is no row for it, and should be."""
+        return self.status in (FAILED, FAULT)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageTable:
@@ -73,7 +85,7 @@ class StageTable:
         rows = [
             (key, entry.reason, entry.detail)
             for key, entry in self.entries.items()
-            if entry.status == "failed"
+            if entry.has_failed
         ]
         return pd.DataFrame(rows, columns=["video_id", "reason", "detail"], dtype="str")
 
@@ -86,7 +98,7 @@ class StageTable:
         failed = {
             key: f"no {what}: {entry.reason}"
             for key, entry in self.entries.items()
-            if entry.status == "failed"
+            if entry.has_failed
         }
         return {**self.absent, **failed}
 
@@ -161,5 +173,5 @@ class StageTable:
         return f"{video_id!r} was not part of this stage."
 
     def __repr__(self) -> str:
-        failed = sum(entry.status == "failed" for entry in self.entries.values())
+        failed = sum(entry.has_failed for entry in self.entries.values())
         return f"StageTable({len(self)} rows, {len(self.absent)} absent, {failed} failed)"

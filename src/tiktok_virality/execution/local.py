@@ -14,6 +14,7 @@ from typing import Protocol
 
 from tiktok_virality.execution.plan import Failed, Resources, StageItem
 from tiktok_virality.execution.work import BatchReport, StageWork
+from tiktok_virality.schema import StageError
 
 Batch = Sequence[StageItem]
 
@@ -46,6 +47,9 @@ class LocalEngine:
         A worker that dies (a decoder may crash on a hostile file) costs only the item that killed
         it: the batches under way are taken again one item at a time, and the culprit is recorded
         as failed.
+
+        Raises:
+            StageError: No worker process can start.
         """
         if resources.in_process:
             yield from map(work, batches)
@@ -54,6 +58,7 @@ class LocalEngine:
         waiting = iter(batches)
         suspects: list[Batch] = []
         while (first := next(waiting, None)) is not None:
+            _check_workers_start(work)
             yield from _run_pool(first, waiting, work, workers, suspects)
             yield from _run_suspects(suspects, work)
             suspects.clear()
@@ -81,6 +86,28 @@ def _run_pool(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _check_workers_start(work: StageWork) -> None:
+    """Start one worker and let it say that it is there; a clip is not to blame if it cannot.
+
+    Raises:
+        StageError: It ended before it had anything to do.
+    """
+    with _pool(work, workers=1) as pool:
+        try:
+            pool.submit(_is_there).result()
+        except BrokenProcessPool as error:
+            raise StageError(
+                "Worker processes end as soon as they are started, so nothing was done and nothing "
+                "is kept. If you run a script of your own, put what it does under `if __name__ == "
+                '"__main__":` (each worker imports the script, and must not run it again). '
+                "Otherwise there may be too little memory: the lines above say more."
+            ) from error
+
+
+def _is_there() -> None:
+    """Answer."""
 
 
 def _submit(
@@ -114,6 +141,7 @@ def _killer(item: StageItem) -> Failed:
         video_id=item.video_id,
         reason="worker died",
         detail="the worker process ended without an error message (a crash, or out of memory)",
+        is_verdict=False,
     )
 
 

@@ -42,11 +42,16 @@ class Absent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failed:
-    """The video could not be processed; ``reason`` is a phrase that tables count by."""
+    """The video could not be processed; ``reason`` is a phrase that tables count by.
+
+    A verdict on the clip is kept. What is no verdict, a fault of the machine or of the program, is
+    tried again by the next run.
+    """
 
     video_id: str
     reason: str
     detail: str
+    is_verdict: bool = True
 
 
 Outcome = Done | Absent | Failed

@@ -55,6 +55,7 @@ class StageWork:
 
         Raises:
             ProjectError: What is wrong concerns every item, such as missing weights.
+            ImportError: A package is missing.
             StageError: The disk is full.
         """
         if not self._ready:
@@ -95,13 +96,20 @@ class StageWork:
 def _concerns_every_item(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, ImportError):
+        return True
     return isinstance(error, ProjectError) and not isinstance(error, MediaError)
 
 
 def _failure(item: StageItem, error: Exception) -> Failed:
     if isinstance(error, MediaError):
         return Failed(video_id=item.video_id, reason=error.reason, detail=error.detail)
-    return Failed(video_id=item.video_id, reason=type(error).__name__, detail=str(error))
+    return Failed(
+        video_id=item.video_id,
+        reason=type(error).__name__,
+        detail=str(error) or "no message",
+        is_verdict=False,
+    )
 
 
 def _in_order(items: Sequence[StageItem], outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 
-from tiktok_virality.media.container import open_container
-from tiktok_virality.media.waveform import from_pcm16
-from tiktok_virality.schema import SAMPLE_RATE_HZ, MediaError
+from tiktok_virality.media.container import choose_audio_stream, open_container
+from tiktok_virality.media.waveform import encode_pcm16, from_pcm16
+from tiktok_virality.schema import SAMPLE_RATE_HZ, MediaError, StageError
 
-NO_AUDIO_TRACK = "no audio track"
+NO_AUDIO_TRACK: Final = "no audio track"
+UNKNOWN_SOUND: Final = "unknown audio codec"
+NO_SOUND: Final = (NO_AUDIO_TRACK, UNKNOWN_SOUND)
+"""Why a clip is without sound, and no worse for it."""
+OPPOSITE: Final = 0.1
+"""Channels are opposite where their sum is so much quieter than their difference."""
 
 
 def decode_audio(path: Path) -> np.ndarray:
-    """Decode the audio track of a clip, mixed down and resampled.
+    """Decode the sound of a clip, mixed down and resampled, from the moment the clip begins.
 
-    The ffmpeg program comes with the imageio-ffmpeg package; nothing else has to be installed.
+    A track that begins late is preceded by silence, and gaps in it are silent, so that times are
+    those of the clip. Where left and right are opposite, as where a plug was wired wrongly, their
+    sum would be silence: then it is their difference. The ffmpeg program comes with the
+    imageio-ffmpeg package; nothing else has to be installed.
 
     Args:
         path: Any media file.
@@ -25,14 +35,28 @@ def decode_audio(path: Path) -> np.ndarray:
         float32 [samples] in [-1, 1), mono at ``SAMPLE_RATE_HZ``; empty where the track is.
 
     Raises:
-        MediaError: ``"no audio track"``, or ``"unreadable"`` with the last words of ffmpeg.
+        MediaError: One of `NO_SOUND`, or ``"unreadable"`` with the last words of ffmpeg.
+        StageError: The ffmpeg program cannot be started.
     """
-    content = _run_ffmpeg(path, format="s16le", acodec="pcm_s16le", ac=1, ar=SAMPLE_RATE_HZ)
-    return from_pcm16(content)
+    import ffmpeg
+
+    index, channels = _choose_track(path)
+    kept = min(channels, 2)
+    track = ffmpeg.input(f"file:{path.absolute()}", vn=None)[str(index)]
+    content = _run_ffmpeg(
+        track,
+        path.name,
+        format="s16le",
+        acodec="pcm_s16le",
+        af="aresample=async=1:first_pts=0",
+        ac=kept,
+        ar=SAMPLE_RATE_HZ,
+    )
+    return _mix(from_pcm16(content).reshape(-1, kept))
 
 
 def fingerprint_audio(path: Path) -> np.ndarray:
-    """Return Chromaprint's raw fingerprint of the audio track of a clip.
+    """Return Chromaprint's raw fingerprint of the sound of a clip.
 
     Each number says how the energies of the twelve pitch classes rise and fall over 2.6 seconds,
     and there is one every eighth of a second; silence and steady tones repeat one number. See L.
@@ -45,43 +69,93 @@ def fingerprint_audio(path: Path) -> np.ndarray:
         uint32 [N]; empty where the track is shorter than about 3 seconds.
 
     Raises:
-        MediaError: ``"no audio track"``, or ``"unreadable"`` with the last words of ffmpeg.
+        MediaError: One of `NO_SOUND`, or ``"unreadable"`` with the last words of ffmpeg.
+        StageError: The ffmpeg program cannot be started.
     """
-    content = _run_ffmpeg(path, format="chromaprint", fp_format="raw", ac=1, ar=SAMPLE_RATE_HZ)
+    content = _chromaprint(encode_pcm16(decode_audio(path)), path.name)
     return np.frombuffer(content, dtype="<u4").astype(np.uint32)
 
 
-def _run_ffmpeg(path: Path, **options: str | int) -> bytes:
-    """Return what ffmpeg makes of the audio track of a clip.
+@cache
+def can_fingerprint() -> bool:
+    """Say whether ffmpeg was built with Chromaprint.
 
     Raises:
-        MediaError: ``"no audio track"``, or ``"unreadable"`` with the last words of ffmpeg.
+        StageError: The ffmpeg program cannot be started.
+    """
+    try:
+        _chromaprint(bytes(2 * SAMPLE_RATE_HZ), "silence")
+    except MediaError:
+        return False
+    return True
+
+
+def _mix(channels: np.ndarray) -> np.ndarray:
+    """Return one channel, [samples], of float32 [samples, 1 or 2]."""
+    if channels.shape[1] == 1 or not len(channels):
+        return channels[:, 0]
+    left, right = channels.T
+    together, apart = (left + right) / 2, (left - right) / 2
+    loud, other = (float(np.square(each).mean()) for each in (together, apart))
+    return apart if loud < OPPOSITE**2 * other else together
+
+
+def _chromaprint(pcm16: bytes, name: str) -> bytes:
+    import ffmpeg
+
+    sound = ffmpeg.input("pipe:", format="s16le", ac=1, ar=SAMPLE_RATE_HZ)
+    return _run_ffmpeg(sound, name, pcm16, format="chromaprint", fp_format="raw")
+
+
+def _run_ffmpeg(source: Any, name: str, given: bytes | None = None, **options: str | int) -> bytes:
+    """Return what ffmpeg makes of a source.
+
+    Args:
+        source: A stream of ffmpeg-python.
+        name: Of the clip, for messages.
+        given: What ffmpeg reads from its standard input.
+        **options: Of the output.
+
+    Raises:
+        MediaError: ``"unreadable"`` with the last words of ffmpeg.
+        StageError: The program cannot be started: no fault of the clip.
     """
     import ffmpeg
     import imageio_ffmpeg
 
-    command = ffmpeg.input(f"file:{path.absolute()}", vn=None).output("pipe:", **options)
-    quiet = command.global_args("-hide_banner", "-loglevel", "error", "-nostdin")
+    quiet = ("-hide_banner", "-loglevel", "error", *(("-nostdin",) if given is None else ()))
+    command = source.output("pipe:", **options).global_args(*quiet)
     try:
-        content: bytes = quiet.run(
-            cmd=imageio_ffmpeg.get_ffmpeg_exe(), capture_stdout=True, capture_stderr=True
+        content: bytes = command.run(
+            cmd=imageio_ffmpeg.get_ffmpeg_exe(),
+            input=given,
+            capture_stdout=True,
+            capture_stderr=True,
         )[0]
     except ffmpeg.Error as error:
-        _check_has_audio(path)
         words = error.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise MediaError("unreadable", f"{path.name}: ffmpeg says: {words[-1]}") from error
+        raise MediaError("unreadable", f"{name}: ffmpeg says: {words[-1]}") from error
+    except (OSError, RuntimeError) as error:
+        raise StageError(
+            f"The ffmpeg program cannot be started: {error}. It comes with the package "
+            "imageio-ffmpeg; where IMAGEIO_FFMPEG_EXE is set, it must name a program."
+        ) from error
     return content
 
 
-def _check_has_audio(path: Path) -> None:
-    """Tell a clip without a track from a broken one.
+def _choose_track(path: Path) -> tuple[int, int]:
+    """Return the place of the audio stream to take, and how many channels it has.
 
     Raises:
-        MediaError: ``"no audio track"``, or ``"unreadable"``: the file cannot be opened at all.
+        MediaError: One of `NO_SOUND`, or ``"unreadable"``: the file cannot be opened at all.
     """
     with open_container(path) as container:
-        if not container.streams.audio:
-            raise MediaError(NO_AUDIO_TRACK, f"{path.name} holds no audio track")
+        track = choose_audio_stream(container)
+        if track is not None:
+            return track.index, track.codec_context.layout.nb_channels
+        if container.streams.audio:
+            raise MediaError(UNKNOWN_SOUND, f"{path.name}: nothing here can decode its audio track")
+    raise MediaError(NO_AUDIO_TRACK, f"{path.name} holds no audio track")
 
 
 def peak_dbfs(samples: np.ndarray) -> float:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tiktok_virality.media.audio import NO_AUDIO_TRACK, fingerprint_audio
+from tiktok_virality.media.audio import NO_SOUND, can_fingerprint, fingerprint_audio
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.schema import MediaError
 
@@ -46,13 +46,18 @@ def hash_sampling(frames: int) -> FrameSampling:
 def fingerprint_sound(path: Path) -> NDArray[np.uint32]:
     """Return Chromaprint's raw fingerprint of the sound of a clip, uint32 [N]; empty without one.
 
+    It is empty, too, where this ffmpeg cannot take any (`can_fingerprint`).
+
     Raises:
         MediaError: The file cannot be read, or its sound cannot be decoded.
+        StageError: The ffmpeg program cannot be started.
     """
+    if not can_fingerprint():
+        return np.empty(0, np.uint32)
     try:
         return fingerprint_audio(path)
     except MediaError as error:
-        if error.reason != NO_AUDIO_TRACK:
+        if error.reason not in NO_SOUND:
             raise
         return np.empty(0, np.uint32)
 

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiktok_virality.media.container import choose_video_stream, open_container
+from tiktok_virality.media.container import (
+    choose_audio_stream,
+    choose_video_stream,
+    codec_name,
+    open_container,
+)
 from tiktok_virality.media.geometry import Orientation
 from tiktok_virality.schema import MediaError
 
@@ -28,13 +33,14 @@ class VideoProbe:
 
     Attributes:
         duration_seconds: How long the chosen video stream is shown.
-        width: Width of the picture as shown, after any rotation, in pixels.
+        width: Width of the picture as shown, after any rotation, in square pixels.
         height: Height of the picture as shown, in pixels.
         rotation_degrees: Clockwise turn that a player applies: 0, 90, 180 or 270.
         fps: Frames per second, on average.
         video_codec: Such as ``"h264"`` or ``"hevc"``.
-        has_audio: Whether there is an audio track, silent or not.
-        audio_codec: Such as ``"aac"``; ``None`` without a track.
+        has_audio: Whether there is an audio track that can be decoded, silent or not.
+        audio_codec: Such as ``"aac"``; ``None`` without a track. A track that nothing here can
+            decode has the name that the file gives it.
         frame_count: Frames of the chosen stream, by its packets.
         video_streams: Number of video streams.
         size_bytes: Size of the file.
@@ -65,7 +71,7 @@ def probe_video(path: Path) -> VideoProbe:
 
     Raises:
         MediaError: ``"unreadable"``: not a video, cut short, or without a decodable frame;
-            or ``"no video stream"``.
+            ``"no video stream"``; or ``"unknown codec"``.
     """
     with open_container(path) as container:
         stream = choose_video_stream(container)
@@ -75,8 +81,10 @@ def probe_video(path: Path) -> VideoProbe:
         if frame is None:
             raise MediaError("unreadable", f"{path.name}: no frame can be decoded")
         orientation = Orientation.of(frame)
-        width, height = orientation.size(frame.width, frame.height)
-        audio = container.streams.best("audio")
+        aspect = float(stream.sample_aspect_ratio or 1)
+        width, height = orientation.size(round(frame.width * aspect), frame.height)
+        audio = choose_audio_stream(container)
+        any_audio = next(iter(container.streams.audio), None)
         return VideoProbe(
             duration_seconds=reading.duration_seconds,
             width=width,
@@ -85,7 +93,7 @@ def probe_video(path: Path) -> VideoProbe:
             fps=reading.frame_count / reading.duration_seconds,
             video_codec=stream.codec_context.codec.canonical_name,
             has_audio=audio is not None,
-            audio_codec=audio.codec_context.codec.canonical_name if audio else None,
+            audio_codec=codec_name(container, audio or any_audio) if any_audio else None,
             frame_count=reading.frame_count,
             video_streams=len(container.streams.video),
             size_bytes=path.stat().st_size,

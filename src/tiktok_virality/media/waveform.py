@@ -21,6 +21,12 @@ def from_pcm16(content: bytes) -> np.ndarray:
     return samples
 
 
+def encode_pcm16(samples: np.ndarray) -> bytes:
+    """Return float32 [samples] in [-1, 1] as little-endian PCM16; what lies outside is clipped."""
+    scaled = np.rint(np.asarray(samples, dtype=np.float64) * PCM16_SCALE)
+    return scaled.clip(-PCM16_SCALE, PCM16_SCALE - 1).astype("<i2").tobytes()
+
+
 def encode_wav(samples: np.ndarray) -> bytes:
     """Return float32 [samples] in [-1, 1] as a WAV file; what lies outside is clipped.
 
@@ -29,14 +35,12 @@ def encode_wav(samples: np.ndarray) -> bytes:
     """
     if samples.ndim != 1:
         raise ValueError(f"A waveform is mono, [samples]; this one has shape {samples.shape}.")
-    scaled = np.rint(np.asarray(samples, dtype=np.float64) * PCM16_SCALE)
-    pcm = scaled.clip(-PCM16_SCALE, PCM16_SCALE - 1).astype("<i2")
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(PCM16_BYTES)
         file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes(pcm.tobytes())
+        file.writeframes(encode_pcm16(samples))
     return buffer.getvalue()
 
 

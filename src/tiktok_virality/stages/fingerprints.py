@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tiktok_virality.execution import Outcome, StageItem, outcome_of
+from tiktok_virality.media.audio import can_fingerprint
 from tiktok_virality.media.clip import EncodedVideo
 from tiktok_virality.media.fingerprint import fingerprint_sound
 
@@ -34,7 +35,10 @@ class FingerprintSource:
 
 @dataclass(frozen=True)
 class ClipFingerprinter:
-    """Takes fingerprints: columns ``picture`` uint64 [T] and ``sound`` uint32 [N].
+    """Takes fingerprints: columns ``picture`` uint64 [T], ``sound`` uint32 [N], ``sound_compared``.
+
+    Where ffmpeg cannot take fingerprints of sound, copies are found by their pictures alone, and
+    ``sound_compared`` says so; an ffmpeg that can takes them all anew.
 
     Attributes:
         frames: How many frames of a clip were hashed when it was decoded.
@@ -44,7 +48,7 @@ class ClipFingerprinter:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result, beside the file."""
-        return {"version": 2, "frames": self.frames}
+        return {"version": 3, "frames": self.frames, "sound": can_fingerprint()}
 
     def setup(self) -> None:
         """Need nothing."""
@@ -58,4 +62,5 @@ class ClipFingerprinter:
         return {
             "picture": source.decoded.load()["picture_hashes"],
             "sound": fingerprint_sound(source.video.path),
+            "sound_compared": can_fingerprint(),
         }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiktok_virality.execution import Absent, Outcome, StageItem, outcome_of
-from tiktok_virality.media.audio import NO_AUDIO_TRACK, decode_audio, peak_dbfs
+from tiktok_virality.media.audio import NO_SOUND, decode_audio, peak_dbfs
 from tiktok_virality.media.clip import EncodedVideo
 from tiktok_virality.schema import MediaError
 
@@ -18,7 +18,8 @@ SILENT = "silent"
 class WaveformExtractor:
     """Decodes sound: column ``samples`` float32 [samples] in [-1, 1), mono at 16 kHz.
 
-    A clip without an audio track, or whose track is silent, is absent, which is no failure.
+    A clip without an audio track that can be decoded, or whose track is silent, is absent, which is
+    no failure.
 
     Attributes:
         silence_dbfs: A track that never gets louder than this is silent, in decibels of full
@@ -29,7 +30,7 @@ class WaveformExtractor:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result."""
-        return {"version": 1, "silence_dbfs": self.silence_dbfs}
+        return {"version": 2, "silence_dbfs": self.silence_dbfs}
 
     def setup(self) -> None:
         """Need nothing."""
@@ -43,8 +44,8 @@ class WaveformExtractor:
         try:
             samples = decode_audio(video.path)
         except MediaError as error:
-            if error.reason == NO_AUDIO_TRACK:
-                return Absent(video_id=item.video_id, reason=NO_AUDIO_TRACK)
+            if error.reason in NO_SOUND:
+                return Absent(video_id=item.video_id, reason=error.reason)
             raise
         if peak_dbfs(samples) < self.silence_dbfs:
             return Absent(video_id=item.video_id, reason=SILENT)

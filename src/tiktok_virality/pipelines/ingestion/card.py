@@ -172,7 +172,8 @@ class DatasetSummary(Config):
         sizes: Width x height.
         languages: That are spoken; ``None`` before the audio pipeline has run.
         transcribed: Clips whose sound was listened to.
-        without_audio: Clips without an audio track.
+        without_audio: Clips without an audio track that can be decoded.
+        sound_compared: Whether copies were sought by their sound, too.
         posted: When.
         posted_from_id: Of how many the id tells when they were posted.
         posting_faults: Why a given time of posting was not taken, with counts, over all posts.
@@ -204,6 +205,7 @@ class DatasetSummary(Config):
     languages: list[Group] | None
     transcribed: int
     without_audio: int
+    sound_compared: bool = True
     posted: Dates
     posted_from_id: int
     posting_faults: dict[str, int]

@@ -144,6 +144,11 @@ def _of_time(summary: DatasetSummary) -> Iterator[str]:
 
 
 def _of_clips(summary: DatasetSummary) -> Iterator[str]:
+    if not summary.sound_compared:
+        yield (
+            "The ffmpeg that read the sound has no Chromaprint: copies were found by their "
+            "pictures alone, and one with another picture may stand in another split."
+        )
     silent = summary.without_audio / summary.clips
     if silent > SILENT_SHARE:
         yield (

@@ -13,16 +13,21 @@ from tiktok_virality.schema import SPLITS
 MAX_VIEWS: Final = 100_000_000_000
 """More views than any video has; a larger count is a mistake."""
 
+MACHINE_FAULT: Final = "fault of the machine"
+"""Not of the clip: the next run tries again."""
+
 REJECTION_REASONS: Final = (
     "no file",
     "no metadata",
     "unreadable",
     "no video stream",
+    "unknown codec",
     "too short",
     "too long",
     "bad count",
     "duplicate id",
     "identical content",
+    MACHINE_FAULT,
 )
 
 MOMENT: Final = pd.DatetimeTZDtype("us", "UTC")

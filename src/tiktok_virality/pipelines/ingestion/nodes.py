@@ -29,6 +29,7 @@ from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.pipelines.ingestion.horizons import horizon_views
 from tiktok_virality.pipelines.ingestion.manifest import (
     HORIZON_COLUMNS,
+    MACHINE_FAULT,
     MOMENT,
     REJECTION_REASONS,
     ManifestSchema,
@@ -155,8 +156,15 @@ def fingerprint_videos(
     What was hashed hangs on the file and on ``duplicates.frames`` alone, so a decoding with other
     frames or stills leaves the fingerprints as they are.
     """
+    from tiktok_virality.media.audio import can_fingerprint
     from tiktok_virality.stages.fingerprints import ClipFingerprinter, FingerprintSource
 
+    if not can_fingerprint():
+        logger.warning(
+            "This ffmpeg was built without Chromaprint: copies are found by their pictures alone, "
+            "and the dataset card says so. Unset IMAGEIO_FFMPEG_EXE to use the one that comes with "
+            "the package imageio-ffmpeg, and run this again."
+        )
     return StagePlan(
         items=[
             StageItem(
@@ -212,6 +220,7 @@ def build_manifest(
         ignore_index=True,
     )[["video_id", "stage", "reason", "detail"]]
     logger.info("%d videos are usable; %s", len(kept), _summary(rejects))
+    _log_unknown_sound(video_probes)
     if kept.empty:
         raise DataError(_nothing_left(rejects))
     taken = [_fingerprint(fingerprints, video_id) for video_id in kept["video_id"]]
@@ -249,6 +258,7 @@ def describe_dataset(
     posts: pd.DataFrame,
     manifest: pd.DataFrame,
     rejected_videos: pd.DataFrame,
+    fingerprints: StageTable,
     transcripts: pd.DataFrame | None,
     ground_truth: dict[str, Any] | None,
 ) -> tuple[dict[str, Any], str]:
@@ -260,6 +270,7 @@ def describe_dataset(
         posts: Posts and files brought together.
         manifest: The usable videos.
         rejected_videos: The others.
+        fingerprints: By which copies were found.
         transcripts: What is spoken; ``None`` before the audio pipeline has run.
         ground_truth: Of a planted corpus; ``None`` for real videos.
 
@@ -270,7 +281,9 @@ def describe_dataset(
     from tiktok_virality.pipelines.ingestion.card import summarise
     from tiktok_virality.pipelines.ingestion.card_page import render_card
 
+    first = fingerprints.row(fingerprints.ids[0]) if fingerprints.ids else {"sound_compared": True}
     summary = summarise(posts, manifest, rejected_videos, transcripts, ground_truth)
+    summary = summary.model_copy(update={"sound_compared": bool(first["sound_compared"])})
     return summary.model_dump(mode="json"), render_card(summary)
 
 
@@ -381,11 +394,11 @@ def _rejects_of_posts(posts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rejects_of_probes(video_probes: StageTable) -> pd.DataFrame:
-    """Return the failures; any without a reason of ours counts as unreadable."""
+    """Return the failures; one without a reason of ours is no verdict on the clip."""
     failed = video_probes.failed
     named = failed["reason"].isin(REJECTION_REASONS)
     return failed.assign(
-        reason=failed["reason"].where(named, "unreadable"),
+        reason=failed["reason"].where(named, MACHINE_FAULT),
         detail=failed["detail"].where(named, failed["reason"] + ": " + failed["detail"]),
     )
 
@@ -423,6 +436,19 @@ def _fingerprint(fingerprints: StageTable, video_id: str) -> ClipFingerprint:
     if video_id not in fingerprints:
         return ClipFingerprint(picture=np.empty(0, np.uint64), sound=np.empty(0, np.uint32))
     return ClipFingerprint(**fingerprints.row(video_id, ["picture", "sound"]))
+
+
+def _log_unknown_sound(video_probes: StageTable) -> None:
+    known = video_probes.to_frame(["has_audio", "audio_codec"])
+    mute = known[~known["has_audio"].astype(bool) & known["audio_codec"].notna()]
+    for codec, clips in mute.groupby("audio_codec"):
+        logger.warning(
+            "%d clips have an audio track that nothing here can decode (%s), %s among them: they "
+            "are used without sound. Another format of the download may be readable.",
+            len(clips),
+            codec,
+            clips["video_id"].iloc[0],
+        )
 
 
 def _log_copies(groups: pd.Series) -> None:

@@ -95,7 +95,14 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
         [
             node(
                 describe_dataset,
-                inputs=["posts", "manifest", "rejected_videos", "transcripts", "ground_truth"],
+                inputs=[
+                    "posts",
+                    "manifest",
+                    "rejected_videos",
+                    "fingerprints",
+                    "transcripts",
+                    "ground_truth",
+                ],
                 outputs=["dataset_summary", "dataset_card"],
                 name="describe_dataset",
             ),
