@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NO_FILES = ("", ":memory:")  # what SQLite calls a database in memory
 STORE_KEYS = ("mlflow_tracking_uri", "mlflow_registry_uri")
 SERVED_MODEL_CODE = Path(__file__).parent / "training" / "served_model.py"
 
@@ -264,9 +265,9 @@ def database_in(project: Path, uri: str | None) -> str | None:
         uri: Such as ``sqlite:///mlflow.db``; a full path has one slash more.
     """
     scheme, separator, path = (uri or "").partition(":///")
-    if not separator or scheme.partition("+")[0] != "sqlite" or path in ("", ":memory:"):
+    if not separator or scheme.partition("+")[0] != "sqlite" or path in NO_FILES:
         return uri
-    return f"{scheme}:///{project / path}"
+    return f"{scheme}:///{(project / path).as_posix()}"
 
 
 def _kind(dataset_name: str) -> str:

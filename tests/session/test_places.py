@@ -38,6 +38,12 @@ def python(folder: Path, packages: Path, *arguments: str) -> subprocess.Complete
     )
 
 
+@pytest.fixture
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder that is not below the project's."""
+    return tmp_path_factory.mktemp("elsewhere")
+
+
 def artifact_folders(project: Path) -> set[Path]:
     """Return where the project's store puts the files of its experiments."""
     store = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
@@ -71,9 +77,7 @@ def test_a_run_from_a_folder_of_the_project_uses_the_store_and_the_data_of_the_p
     assert artifact_folders(project.path) == {project.path / "mlruns"}
 
 
-def test_a_session_started_elsewhere_uses_the_store_of_the_project(project: Project, tmp_path):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
+def test_a_session_started_elsewhere_uses_the_store_of_the_project(project: Project, elsewhere):
     (elsewhere / "script.py").write_text(SCRIPT)
     finished = python(elsewhere, project.path / "src", "script.py", str(project.path))
     assert "no_such_node" in finished.stdout
@@ -88,9 +92,7 @@ def test_a_session_started_elsewhere_uses_the_store_of_the_project(project: Proj
         ([], "--conf-source"),
     ],
 )
-def test_the_package_alone_says_what_it_lacks(project: Project, tmp_path, arguments, complaint):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
+def test_the_package_alone_says_what_it_lacks(project: Project, elsewhere, arguments, complaint):
     if arguments:
         (elsewhere / "conf").symlink_to(project.path / "conf")
     finished = python(elsewhere, project.path / "src", "-m", "tiktok_virality", *arguments)
@@ -101,11 +103,10 @@ def test_the_package_alone_says_what_it_lacks(project: Project, tmp_path, argume
 
 @pytest.mark.slow
 def test_the_wheel_and_the_settings_of_kedro_package_run_in_another_folder(
-    project: Project, tmp_path
+    project: Project, elsewhere: Path, tmp_path: Path
 ):
     pytest.importorskip("espeakng_loader", reason="extra `demo` is not installed")
-    wheels, site, elsewhere = (tmp_path / name for name in ("wheels", "site", "elsewhere"))
-    elsewhere.mkdir()
+    wheels, site = (tmp_path / name for name in ("wheels", "site"))
     build = ["-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels)]
     for name in ("README.md", "LICENSE"):
         (project.path / name).write_text((ROOT / name).read_text())
