@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kedro.config import MissingConfigException
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline
@@ -21,6 +23,7 @@ from tiktok_virality.tracking.child_runs import child_run, flatten
 
 if TYPE_CHECKING:
     import pandas as pd
+    from kedro.config import AbstractConfigLoader
     from kedro.framework.context import KedroContext
     from kedro.io import DataCatalog
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NO_FILES = ("", ":memory:")  # what SQLite calls a database in memory
+STORE_KEYS = ("mlflow_tracking_uri", "mlflow_registry_uri")
 SERVED_MODEL_CODE = Path(__file__).parent / "training" / "served_model.py"
 
 
@@ -96,6 +101,17 @@ class TrackingHooks(MlflowHook):
     """
 
     _monitor: SystemMetricsMonitor | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Set MLflow up for the project's own store, wherever the command was started.
+
+        kedro-mlflow leaves a relative path of a database to the working directory, and MLflow
+        puts the files of a new experiment into a folder beside it.
+        """
+        _let_database_lie_in(context.project_path, context.config_loader)
+        with contextlib.chdir(context.project_path):
+            super().after_context_created(context)
 
     @hook_impl
     def before_pipeline_run(
@@ -228,6 +244,30 @@ class TrackingHooks(MlflowHook):
         dataset = self._catalog.get(name)
         path = getattr(dataset, "_filepath", None) or getattr(dataset, "_folder", None)
         return None if path is None else Path(str(path))
+
+
+def _let_database_lie_in(project: Path, config_loader: AbstractConfigLoader) -> None:
+    """Make the relative path of an SQLite database in `mlflow.yml` one of the project."""
+    try:
+        config = config_loader["mlflow"]
+    except MissingConfigException:
+        return  # kedro-mlflow says so
+    server = config.get("server") or {}
+    uris = {key: database_in(project, uri) for key, uri in server.items() if key in STORE_KEYS}
+    config_loader["mlflow"] = {**config, "server": {**server, **uris}}
+
+
+def database_in(project: Path, uri: str | None) -> str | None:
+    """Return the address of a store, an SQLite file with its full path; others as they are.
+
+    Args:
+        project: What a relative path is meant from.
+        uri: Such as ``sqlite:///mlflow.db``; a full path has one slash more.
+    """
+    scheme, separator, path = (uri or "").partition(":///")
+    if not separator or scheme.partition("+")[0] != "sqlite" or path in NO_FILES:
+        return uri
+    return f"{scheme}:///{(project / path).as_posix()}"
 
 
 def _kind(dataset_name: str) -> str:

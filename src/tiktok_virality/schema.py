@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any, Final, Literal
 
+from click import ClickException
 from pydantic import BaseModel, ConfigDict
 
 SAMPLE_RATE_HZ: Final = 16_000
@@ -50,6 +51,10 @@ class MediaError(ProjectError):
 
 class ParameterError(ProjectError):
     """A parameter is unknown, missing or out of range."""
+
+
+class ConfigurationError(ProjectError, ClickException):
+    """The settings cannot be read; a command ends with the message alone."""
 
 
 class DataError(ProjectError):

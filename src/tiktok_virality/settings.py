@@ -4,9 +4,9 @@ import logging
 import os
 import warnings
 
-from kedro.config import OmegaConfigLoader
 from mlflow.telemetry import set_telemetry_client
 
+from tiktok_virality.configuration import ProjectConfigLoader
 from tiktok_virality.hooks import ParameterHooks, PipelineHooks, TrackingHooks
 
 # A user who wants to send usage data sets the variable to "false". Kedro's plugins have imported
@@ -25,9 +25,12 @@ logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")
 HOOKS = (ParameterHooks(), PipelineHooks(), TrackingHooks())
 
-CONFIG_LOADER_CLASS = OmegaConfigLoader
+CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
-    "merge_strategy": {"parameters": "soft"},  # an environment says only what differs
+    "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
+    # An environment says only what differs. Entries of the catalog are replaced as a whole: a
+    # dataset of another type has other options.
+    "merge_strategy": dict.fromkeys(("parameters", "globals", "credentials", "mlflow"), "soft"),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mlflow
 import pytest
 from kedro.framework.project import pipelines
@@ -73,3 +75,20 @@ def test_a_run_of_one_pipeline_is_left_alone(registry):
     hooks._replace_default(["demo"])
     assert "__default__" not in registry
     assert pipelines is not registry
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("sqlite:///mlflow.db", "sqlite:////projects/mine/mlflow.db"),
+        ("sqlite:///runs/mlflow.db", "sqlite:////projects/mine/runs/mlflow.db"),
+        ("sqlite+pysqlite:///mlflow.db", "sqlite+pysqlite:////projects/mine/mlflow.db"),
+        ("sqlite:////elsewhere/mlflow.db", "sqlite:////elsewhere/mlflow.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("http://host:5000", "http://host:5000"),
+        ("mlruns", "mlruns"),
+        (None, None),
+    ],
+)
+def test_the_path_of_a_database_is_meant_from_the_project(given, meant):
+    assert hooks.database_in(Path("/projects/mine"), given) == meant

@@ -34,13 +34,10 @@ def open_catalog(project: Path, env: str | None) -> DataCatalog:
         env: Such as ``demo``; ``None`` is the usual one.
 
     Raises:
-        ProjectError: There is no such environment.
+        ConfigurationError: There is no such environment.
     """
     bootstrap_project(project)
     conf = project / settings.CONF_SOURCE
-    if env is not None and not (conf / env).is_dir():
-        there = sorted(path.name for path in conf.iterdir() if path.is_dir())
-        raise ProjectError(f"There is no environment {env!r}; there are {', '.join(there)}.")
     loader = settings.CONFIG_LOADER_CLASS(
         conf_source=str(conf), env=env, **settings.CONFIG_LOADER_ARGS
     )

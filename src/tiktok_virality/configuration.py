@@ -1,0 +1,63 @@
+"""Reading the folder `conf`: what is wrong with it is said before anything is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+
+from tiktok_virality.schema import ConfigurationError
+
+
+class ProjectConfigLoader(OmegaConfigLoader):
+    """Kedro's loader, which knows the environments that there are.
+
+    Without an environment it takes the default one, or base alone where its folder is missing.
+
+    Args:
+        conf_source: The folder ``conf``; archives and addresses are left to Kedro to judge.
+        env: The environment.
+        default_run_env: The environment where none is named.
+        options: Of Kedro's loader.
+
+    Raises:
+        ConfigurationError: There is no such folder, or no such environment in it.
+    """
+
+    def __init__(
+        self,
+        conf_source: str | Path,
+        env: str | None = None,
+        *args: Any,
+        default_run_env: str | None = None,
+        **options: Any,
+    ) -> None:
+        if not _is_elsewhere(str(conf_source)):
+            conf_source = Path(conf_source).resolve()  # the working directory may change
+            _check_environment(conf_source, env)
+            if not (conf_source / (default_run_env or "")).is_dir():
+                default_run_env = options.get("base_env")
+        super().__init__(conf_source, env, *args, default_run_env=default_run_env, **options)
+
+
+def environments(conf: Path) -> list[str]:
+    """Return the names of the environments of a folder ``conf``."""
+    return sorted(each.name for each in conf.iterdir() if each.is_dir() and each.name[0] != ".")
+
+
+def _is_elsewhere(conf_source: str) -> bool:
+    return "://" in conf_source or Path(conf_source).is_file()
+
+
+def _check_environment(conf: Path, env: str | None) -> None:
+    if not conf.is_dir():
+        raise ConfigurationError(
+            f"There is no folder {conf} with the settings. Run this in the project's folder, or "
+            "name the folder with --conf-source."
+        )
+    if env and not (conf / env).is_dir():
+        raise ConfigurationError(
+            f"There is no environment {env!r}; there are {', '.join(environments(conf))}. Name one "
+            f"of them with --env (or KEDRO_ENV), or make the folder {conf / env}."
+        )
