@@ -7,6 +7,7 @@ joined by dots, in lower case: ``authorMeta: {name: ann}`` is ``authormeta.name`
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -149,15 +150,29 @@ def read_csv(path: Path) -> list[Post]:
         DataError: It is not UTF-8, or no such table.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-        return list(csv.DictReader(lines, delimiter=delimiter_of(lines), restkey=SURPLUS))
+        text = read_table(path)
+        return list(csv.DictReader(rows_of(text), delimiter=delimiter_of(text), restkey=SURPLUS))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}. Save it as CSV in UTF-8.") from error
 
 
-def delimiter_of(lines: Sequence[str]) -> str:
+def read_table(path: Path) -> str:
+    """Return the text of a table with its line ends as they are: some are in quoted values."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return file.read()
+
+
+def rows_of(text: str) -> io.StringIO:
+    """Return a table's text for the csv module, which alone decides where a row ends.
+
+    A caption may hold U+2028, U+0085, or a form feed: `str.splitlines` would cut its row there.
+    """
+    return io.StringIO(text, newline="")
+
+
+def delimiter_of(text: str) -> str:
     """Return what divides the values of a table, by its header."""
-    return max(DELIMITERS, key=(lines[0] if lines else "").count)
+    return max(DELIMITERS, key=rows_of(text).readline().count)
 
 
 def read_parquet(path: Path) -> list[Post]:
