@@ -186,13 +186,13 @@ def _to_table(
     """Bring the posts under the names of `ROWS`, every value as text or missing.
 
     Raises:
-        DataError: No post has a name for its views, or neither an id nor a file, or a name that
+        DataError: No post has a name for its views, or none for an id, a file or an address, or a name that
             the user mapped is nowhere.
     """
     texts = [post_formats.texts_of(post) for post in posts]
     found = {name for post in texts for name in post}
     seen = found | {post_formats.tidy(name) for post in posts for name in post}
-    needed = [*((column,) for column in mapped), ("views",), ("id", "file")]
+    needed = [*((column,) for column in mapped), ("views",), ("id", "file", "url")]
     for alternatives in needed:
         sought = [name for column in alternatives for name in names[column]]
         if posts and not seen.intersection(sought):
