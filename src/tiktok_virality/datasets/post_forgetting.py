@@ -66,7 +66,10 @@ def speaks_of(post: Mapping[str, Any], columns: Iterable[str], names: Forgotten)
     """Tell whether a post is of one of the videos or creators."""
     texts = texts_of(post)
     values = (first_text(texts, (column,)) for column in columns)
-    return any(value and (value in names or names.mentioned_in(value)) for value in values)
+    return any(
+        value and (value in names or names.creator_is(value) or names.mentioned_in(value))
+        for value in values
+    )
 
 
 Rewritten = tuple[bytes | None, int]

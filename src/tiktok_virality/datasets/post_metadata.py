@@ -186,8 +186,8 @@ def _to_table(
     """Bring the posts under the names of `ROWS`, every value as text or missing.
 
     Raises:
-        DataError: No post has a name for its views, or none for an id, a file or an address, or a name that
-            the user mapped is nowhere.
+        DataError: No post has a name for its views, or none for an id, a file or an address, or a
+            name that the user mapped is nowhere.
     """
     texts = [post_formats.texts_of(post) for post in posts]
     found = {name for post in texts for name in post}
