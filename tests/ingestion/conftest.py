@@ -19,6 +19,7 @@ from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, HorizonParameters
+from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.pipelines.ingestion.nodes import (
     build_manifest,
@@ -75,7 +76,9 @@ class Corpus:
         limits, duplicates = limits or ClipLimits(), DuplicateParameters()
         probes = self.run(probe_videos(posts, videos), "probes")
         small, stills = FrameSampling(shrink=32), StillSampling(count=2)
-        decoding = decode_videos(probes, videos, limits, small, stills, duplicates)
+        decoding = decode_videos(
+            probes, videos, limits, small, stills, MotionSampling(), duplicates
+        )
         frames = self.run(decoding, "frames")
         fingerprints = self.run(
             fingerprint_videos(frames, probes, videos, duplicates), "fingerprints"

@@ -8,6 +8,7 @@ import pytest
 from tests.media.encoding import ffmpeg, h264, picture
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, SplitParameters
+from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling, decode_still
 from tiktok_virality.pipelines.ingestion.manifest import (
     ManifestSchema,
@@ -263,7 +264,9 @@ def test_decoding_with_other_frames_takes_no_fingerprint_anew(corpus):
     duplicates, small = DuplicateParameters(), FrameSampling(shrink=64)
     probes = corpus.run(probe_videos(posts, videos), "probes")
     before = corpus.table("fingerprints")
-    decoding = decode_videos(probes, videos, ClipLimits(), small, StillSampling(), duplicates)
+    decoding = decode_videos(
+        probes, videos, ClipLimits(), small, StillSampling(), MotionSampling(), duplicates
+    )
     frames = corpus.run(decoding, "frames")
     after = corpus.run(fingerprint_videos(frames, probes, videos, duplicates), "fingerprints")
     assert frames.row("a", ["pixels"])["pixels"].shape[2:] == (16, 9)

@@ -27,6 +27,7 @@ from tiktok_virality.media.limits import (
     HorizonParameters,
     SplitParameters,
 )
+from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.pipelines.ingestion import create_pipeline
 from tiktok_virality.schema import DataError
@@ -61,6 +62,7 @@ def make_catalog(corpus: Corpus) -> DataCatalog:
             "params:ingestion.horizons": MemoryDataset(HorizonParameters()),
             "params:ingestion.duplicates": MemoryDataset(DuplicateParameters()),
             "params:ingestion.stills": MemoryDataset(StillSampling(count=2)),
+            "params:ingestion.motion": MemoryDataset(MotionSampling()),
             "params:visual.sampling": MemoryDataset(FrameSampling(shrink=32)),
             "params:ingestion.limits": MemoryDataset(ClipLimits()),
             "params:ingestion.splits": MemoryDataset(SplitParameters()),
@@ -104,6 +106,7 @@ def test_parameters_reach_the_nodes_as_typed_groups():
         "ingestion.duplicates": DuplicateParameters,
         "ingestion.horizons": HorizonParameters,
         "ingestion.limits": ClipLimits,
+        "ingestion.motion": MotionSampling,
         "ingestion.splits": SplitParameters,
         "ingestion.stills": StillSampling,
         "visual.sampling": FrameSampling,

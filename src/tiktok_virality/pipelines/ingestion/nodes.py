@@ -64,7 +64,8 @@ def match_posts(
     """Bring posts and files together.
 
     Args:
-        video_metadata: Raw posts, every value as text or missing.
+        video_metadata: Raw posts, every value as text or missing; its ``attrs`` tell what of the
+            source was not read.
         videos: The files.
         forget_list: Videos and creators that are left out as if they were not there.
 
@@ -88,7 +89,9 @@ def match_posts(
         raise DataError(_nothing_matches(raw, videos))
     orphans = [_without_post(video_id) for video_id in videos if video_id not in meant]
     kept = _left_after_forgetting([*_marking_duplicates(rows), *orphans], forget_list)
-    return _with_types(pd.DataFrame(kept, columns=list(COLUMNS_OF_POSTS)))
+    posts = _with_types(pd.DataFrame(kept, columns=list(COLUMNS_OF_POSTS)))
+    posts.attrs = dict(video_metadata.attrs)
+    return posts
 
 
 def views_at_horizons(
