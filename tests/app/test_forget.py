@@ -214,8 +214,9 @@ def test_nothing_of_the_others_is_lost(project):
     assert rejects["copy"].startswith("byte for byte the file of 'forgotten-")
 
 
-def test_a_forgotten_creator_takes_all_videos_along_and_is_named_nowhere(project):
-    result = run("--creator", f"@{CREATORS[0]}")
+@pytest.mark.parametrize("name", [f"@{CREATORS[0]}", "Ann.Of.The.SEA "])
+def test_a_forgotten_creator_takes_all_videos_along_and_is_named_nowhere(project, name):
+    result = run("--creator", name)
     assert result.exit_code == 0, result.output
     assert holding(project, *IDS[:2], CREATORS[0]) == []
     assert removed(result.output)["manifest"] == "2"

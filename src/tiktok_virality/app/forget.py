@@ -177,7 +177,8 @@ def known_videos(datasets: Datasets) -> Iterator[KnownVideo]:
 def _rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     kept = [each for each in (KEY, *CREATOR_KEYS, "id", "file", "url") if each in table]
     known = table[kept].astype("object").where(table[kept].notna(), None)
-    yield from known.to_dict("records")
+    for row in known.to_dict("records"):
+        yield {str(name): value for name, value in row.items()}
 
 
 def _remove_everywhere(datasets: Datasets, names: Forgotten, *, dry_run: bool) -> list[Removal]:

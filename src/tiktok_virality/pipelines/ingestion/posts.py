@@ -152,11 +152,11 @@ def parse_posts(raw: pd.DataFrame, read_at: pd.Timestamp) -> pd.DataFrame:
 def creators(raw: pd.DataFrame) -> pd.Series:
     """Return who made each post, as names are compared: by its source, else by its address."""
     by_address = raw["url"].map(creator_in_url, na_action="ignore").astype("str")
-    names = [
-        texts.map(plain_creator, na_action="ignore").astype("str").replace("", pd.NA)
+    said, addressed = (
+        texts.map(plain_creator, na_action="ignore").astype("str")
         for texts in (raw["creator"], by_address)
-    ]
-    return names[0].fillna(names[1])
+    )
+    return said.mask(said == "").fillna(addressed.mask(addressed == ""))
 
 
 class FileFinder:
