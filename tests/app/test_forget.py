@@ -100,7 +100,7 @@ def ingest(catalog: DataCatalog) -> None:
 
     raw = OmegaConfigLoader("conf", base_env="base", default_run_env="base")["parameters"]
     parameters = check_parameters(raw)
-    for name in ("limits", "stills", "duplicates", "horizons", "splits"):
+    for name in ("limits", "stills", "motion", "duplicates", "horizons", "splits"):
         catalog[f"params:ingestion.{name}"] = MemoryDataset(getattr(parameters.ingestion, name))
     catalog["params:visual.sampling"] = MemoryDataset(parameters.visual.sampling)
     catalog["params:seed"] = MemoryDataset(1)
@@ -214,8 +214,9 @@ def test_nothing_of_the_others_is_lost(project):
     assert rejects["copy"].startswith("byte for byte the file of 'forgotten-")
 
 
-def test_a_forgotten_creator_takes_all_videos_along_and_is_named_nowhere(project):
-    result = run("--creator", f"@{CREATORS[0]}")
+@pytest.mark.parametrize("name", [f"@{CREATORS[0]}", "Ann.Of.The.SEA "])
+def test_a_forgotten_creator_takes_all_videos_along_and_is_named_nowhere(project, name):
+    result = run("--creator", name)
     assert result.exit_code == 0, result.output
     assert holding(project, *IDS[:2], CREATORS[0]) == []
     assert removed(result.output)["manifest"] == "2"

@@ -76,8 +76,9 @@ class Corpus:
         limits, duplicates = limits or ClipLimits(), DuplicateParameters()
         probes = self.run(probe_videos(posts, videos), "probes")
         small, stills = FrameSampling(shrink=32), StillSampling(count=2)
-        motion = MotionSampling(longest_side=64)
-        decoding = decode_videos(probes, videos, limits, small, stills, motion, duplicates)
+        decoding = decode_videos(
+            probes, videos, limits, small, stills, MotionSampling(), duplicates
+        )
         frames = self.run(decoding, "frames")
         fingerprints = self.run(
             fingerprint_videos(frames, probes, videos, duplicates), "fingerprints"

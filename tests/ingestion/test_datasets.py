@@ -132,7 +132,7 @@ def test_missing_metadata_says_what_to_put_where(folder):
         ('{"id": "1"}', "must hold a list of posts"),
         ("[1, 2]", "must hold a list of posts"),
         ('[{"id": "1", "likes": 5}]', "no views column.*found id, likes"),
-        ('[{"name": "1", "views": 5}]', "no id or file column"),
+        ('[{"name": "1", "views": 5}]', "no id or file or url column"),
     ],
 )
 def test_metadata_that_cannot_be_used_says_why(folder, text, message):

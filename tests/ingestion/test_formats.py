@@ -7,6 +7,7 @@ import pytest
 from kedro.io import DatasetError
 
 from tiktok_virality.datasets import PostMetadata
+from tiktok_virality.datasets.post_formats import form_of
 
 ID = "7106594312292453675"
 
@@ -55,6 +56,28 @@ INFO = {
     "epoch": 1,
     "topic": "Dance",
 }
+ITEM = {
+    "id": ID,
+    "desc": "Confidence went #up",
+    "createTime": 1654646400,
+    "author": {"id": "65", "uniqueId": "ann", "nickname": "Ann B."},
+    "stats": {"diggCount": 3710, "shareCount": 50, "commentCount": 68, "playCount": 44800},
+    "hashtags": ["fyp", "dance"],
+}
+AWEME = {
+    "aweme_id": ID,
+    "desc": "Confidence went #up",
+    "create_time": 1654646400,
+    "author": {"uid": "65", "unique_id": "ann", "nickname": "Ann B."},
+    "statistics": {
+        "digg_count": 3710,
+        "share_count": 50,
+        "comment_count": 68,
+        "play_count": 44800,
+    },
+    "share_url": f"https://www.tiktok.com/@ann/video/{ID}",
+    "hashtags": ["fyp", "dance"],
+}
 
 
 def load(folder, **options) -> pd.DataFrame:
@@ -66,6 +89,11 @@ def load(folder, **options) -> pd.DataFrame:
     [
         ("trending.json", {"collector": [COLLECTOR_POST]}),
         ("metadata.json", {"collector": [COLLECTOR_POST]}),
+        ("metadata.json", [COLLECTOR_POST]),
+        ("metadata.json", [RESEARCH_POST]),
+        ("metadata.json", [INFO]),
+        ("metadata.json", [ITEM]),
+        ("metadata.json", [AWEME]),
         ("metadata.json", {"data": {"videos": [RESEARCH_POST], "cursor": 1}, "error": {}}),
         ("metadata.json", [{"data": {"videos": []}}, {"data": {"videos": [RESEARCH_POST]}}]),
         (f"videos/{ID}.info.json", INFO),
@@ -80,6 +108,38 @@ def test_every_form_gives_the_same_columns(tmp_path, name, content):
     assert (row.likes, row.comments, row.shares) == ("3710", "68", "50")
     assert (row.caption, row.hashtags) == ("Confidence went #up", "fyp dance")
     assert row.posted_at == "1654646400"
+
+
+def test_a_plain_list_of_a_scraper_gives_all_that_it_holds(tmp_path, caplog):
+    (tmp_path / "metadata.json").write_text(json.dumps([COLLECTOR_POST]))
+    row = load(tmp_path).iloc[0]
+    assert (row.creator, row.url) == ("ann", COLLECTOR_POST["webVideoUrl"])
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("join", [".", "/"])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_made_of_nested_posts_keeps_their_names(tmp_path, kind, join):
+    table = pd.json_normalize([COLLECTOR_POST], sep=join).drop(columns="hashtags")
+    if kind == "csv":
+        table.to_csv(tmp_path / "metadata.csv", index=False)
+    else:
+        table.to_parquet(tmp_path / "metadata.parquet")
+    row = load(tmp_path).iloc[0]
+    assert (row.id, row.creator, row.views, row.likes) == (ID, "ann", "44800", "3710")
+    assert row.url == COLLECTOR_POST["webVideoUrl"]
+
+
+@pytest.mark.parametrize(
+    ("post", "form"),
+    [
+        ({"views": 1, "caption": "x"}, "rows"),
+        ({"playCount": 1, "authorMeta": {"name": "ann"}, "webVideoUrl": "x"}, "rows"),
+        ({}, "rows"),
+    ],
+)
+def test_in_doubt_a_list_holds_rows(post, form):
+    assert form_of([post]) == form
 
 
 def test_a_collected_record_says_its_topic_and_when_it_was_captured(tmp_path):

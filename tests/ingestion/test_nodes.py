@@ -174,6 +174,40 @@ def test_posts_that_mean_no_video_at_all_stop_the_run_with_examples(corpus):
         corpus.match()
 
 
+def test_rounded_ids_are_taken_from_the_addresses_and_said_once(corpus, caplog):
+    other = ID[:-1] + "9"
+    corpus.add(f"{ID}.mp4")
+    corpus.add(f"{other}.mp4", "green")
+    address = "https://www.tiktok.com/@a/video/"
+    corpus.describe(
+        {"id": "7.10659E+18", "url": address + ID, "views": 5},
+        {"id": ID[:15] + "0000", "url": address + other, "views": 6},
+    )
+    posts = corpus.match()
+    assert posts["video_id"].tolist() == [ID, other]
+    assert posts["reason"].isna().all()
+    said = [each.message for each in caplog.records if "rounded the ids of 2 posts" in each.message]
+    assert len(said) == 1
+
+
+def test_an_id_that_only_the_address_gives_is_taken_from_it(corpus):
+    corpus.add(f"{ID}.mp4")
+    corpus.describe({"url": f"https://www.tiktok.com/@a/video/{ID}", "views": 5})
+    posts = corpus.match()
+    assert posts["video_id"].tolist() == [ID]
+    assert posts["posted_at_from"].tolist() == ["id"]
+
+
+@pytest.mark.parametrize("post_id", ["7.10659E+18", "7,10659E+18", ID[:15] + "0000"])
+def test_rounded_ids_without_addresses_are_named_as_such(corpus, post_id):
+    corpus.add(f"{ID}.mp4")
+    corpus.describe({"id": post_id, "views": 5})
+    with pytest.raises(DataError, match=r"rounded 1 of the 1 ids.*as text.*`url`"):
+        corpus.match()
+    corpus.describe({"id": post_id, "views": 5}, {"id": ID, "views": 5})
+    assert "rounded the id" in corpus.match()["detail"][0]
+
+
 def test_nothing_usable_stops_the_run_with_the_reasons(corpus):
     (corpus.videos / "a.mp4").write_text("no video")
     corpus.describe({"id": "a", "views": 5})
@@ -230,7 +264,9 @@ def test_decoding_with_other_frames_takes_no_fingerprint_anew(corpus):
     duplicates, small = DuplicateParameters(), FrameSampling(shrink=64)
     probes = corpus.run(probe_videos(posts, videos), "probes")
     before = corpus.table("fingerprints")
-    decoding = decode_videos(probes, videos, ClipLimits(), small, StillSampling(), MotionSampling(), duplicates)
+    decoding = decode_videos(
+        probes, videos, ClipLimits(), small, StillSampling(), MotionSampling(), duplicates
+    )
     frames = corpus.run(decoding, "frames")
     after = corpus.run(fingerprint_videos(frames, probes, videos, duplicates), "fingerprints")
     assert frames.row("a", ["pixels"])["pixels"].shape[2:] == (16, 9)

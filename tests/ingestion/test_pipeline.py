@@ -62,7 +62,7 @@ def make_catalog(corpus: Corpus) -> DataCatalog:
             "params:ingestion.horizons": MemoryDataset(HorizonParameters()),
             "params:ingestion.duplicates": MemoryDataset(DuplicateParameters()),
             "params:ingestion.stills": MemoryDataset(StillSampling(count=2)),
-            "params:ingestion.motion": MemoryDataset(MotionSampling(longest_side=64)),
+            "params:ingestion.motion": MemoryDataset(MotionSampling()),
             "params:visual.sampling": MemoryDataset(FrameSampling(shrink=32)),
             "params:ingestion.limits": MemoryDataset(ClipLimits()),
             "params:ingestion.splits": MemoryDataset(SplitParameters()),

@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from tests.ingestion.published_files import published_rows, write_published
+from tiktok_virality.addresses import creator_in_url, id_in_url
 from tiktok_virality.datasets import PostMetadata
 from tiktok_virality.pipelines.ingestion.posts import (
-    creator_in_url,
+    creators,
     moments_in_ids,
     parse_hashtags,
     parse_moments,
@@ -95,6 +96,26 @@ def test_an_id_of_the_future_tells_no_time():
 def test_the_creator_is_in_the_address():
     assert creator_in_url("https://www.tiktok.com/@some.one/video/7106?x=1") == "some.one"
     assert creator_in_url("https://example.org/7106") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "post_id"),
+    [
+        (f"https://www.tiktok.com/@a/video/{ID}?x=1", ID),
+        (f"https://www.tiktok.com/@a/photo/{ID}", ID),
+        (f"https://m.tiktok.com/v/{ID}.html", ID),
+        ("https://x.example/v/71ab", None),
+        ("https://www.tiktok.com/@a", None),
+    ],
+)
+def test_the_id_is_in_the_address(address, post_id):
+    assert id_in_url(address) == post_id
+
+
+def test_a_creator_is_one_however_the_name_is_written():
+    urls = texts(None, None, None, "https://x/@NAME/video/1", "https://x/@name/video/2")
+    raw = pd.DataFrame({"creator": texts("@Name", "name", "Name ", None, "@"), "url": urls})
+    assert creators(raw).tolist() == ["name"] * 5
 
 
 def test_hashtags_come_from_their_column_or_else_from_the_caption():

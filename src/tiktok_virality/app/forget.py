@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pandas as pd
 from kedro.io import AbstractDataset, DataCatalog
 from kedro_datasets.matplotlib import MatplotlibDataset
 
+from tiktok_virality.addresses import creator_in_url, plain_creator
 from tiktok_virality.app.project import stored_datasets
 from tiktok_virality.collection.creators import creator_hash
 from tiktok_virality.datasets.forget_list import ForgetList, ForgetListFile
 from tiktok_virality.datasets.forgetting import CREATOR_KEYS, KEY, Forgets, Forgotten
 from tiktok_virality.datasets.model_folders import CheckpointFolder, ModelFolder
 from tiktok_virality.media.clip import VideoFiles
-from tiktok_virality.pipelines.ingestion.posts import FileFinder, creator_in_url
+from tiktok_virality.pipelines.ingestion.post_ids import whole_ids
+from tiktok_virality.pipelines.ingestion.posts import FileFinder
 from tiktok_virality.schema import DataError
 from tiktok_virality.training.corpus import DIVISION
 
@@ -96,6 +99,10 @@ class KnownVideo:
     ids: frozenset[str]
     creator: str | None = None
 
+    def is_by(self, names: frozenset[str]) -> bool:
+        """Tell whether one of the names is its creator's."""
+        return self.creator is not None and plain_creator(self.creator) in names
+
 
 def forget(
     catalog: DataCatalog, ids: Iterable[str], creators: Iterable[str], *, dry_run: bool = False
@@ -117,10 +124,11 @@ def forget(
     asked, named = frozenset(ids), frozenset(creators)
     datasets = stored_datasets(catalog)
     known_list: ForgetList = datasets[FORGET_LIST].load()
-    names = frozenset(form for name in named for form in stored_forms(name, datasets))
     corpus = list(known_videos(datasets))
+    forms = frozenset(form for name in named for form in stored_forms(name, datasets))
+    names = forms | {video.creator for video in corpus if video.creator and video.is_by(forms)}
     single = asked.union(*(video.ids for video in corpus if video.ids & asked))
-    of_creators = frozenset().union(*(video.ids for video in corpus if video.creator in names))
+    of_creators = frozenset().union(*(video.ids for video in corpus if video.is_by(forms)))
     forgotten = Forgotten.of(single | of_creators, names, known_list)
     removals = _remove_everywhere(datasets, forgotten, dry_run=True)
     if not removals:
@@ -138,9 +146,9 @@ def forget(
 
 
 def stored_forms(creator: str, datasets: Datasets) -> set[str]:
-    """Return how a creator may be written in the data: without ``@``, in lower case, hashed."""
-    plain = creator.removeprefix("@")
-    forms = {plain, plain.lower()}
+    """Return how a creator may be written in the data: as given, as it is compared, hashed."""
+    plain = plain_creator(creator)
+    forms = {creator.strip().removeprefix("@"), plain}
     if CREDENTIALS in datasets:
         forms.add(creator_hash(plain, datasets[CREDENTIALS].load().creator_key))
     return forms
@@ -152,7 +160,8 @@ def known_videos(datasets: Datasets) -> Iterator[KnownVideo]:
     yield from (KnownVideo(ids=frozenset([video_id])) for video_id in files)
     if datasets[POSTS].exists():
         finder = FileFinder(files)
-        for post in _rows(datasets[POSTS]):
+        posts: pd.DataFrame = datasets[POSTS].load()
+        for post in _rows(posts.assign(id=whole_ids(posts)["id"])):
             found = finder.find(post["id"], post["file"])
             yield KnownVideo(
                 ids=frozenset(each for each in (post["id"], found) if each),
@@ -160,16 +169,16 @@ def known_videos(datasets: Datasets) -> Iterator[KnownVideo]:
             )
     for name in TABLES:
         if name in datasets and datasets[name].exists():
-            for row in _rows(datasets[name]):
+            for row in _rows(datasets[name].load()):
                 creator = next((row[key] for key in CREATOR_KEYS if row.get(key)), None)
                 yield KnownVideo(ids=frozenset([row[KEY]]), creator=creator)
 
 
-def _rows(dataset: AbstractDataset[Any, Any]) -> Iterator[dict[str, Any]]:
-    table = dataset.load()
+def _rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     kept = [each for each in (KEY, *CREATOR_KEYS, "id", "file", "url") if each in table]
     known = table[kept].astype("object").where(table[kept].notna(), None)
-    yield from known.to_dict("records")
+    for row in known.to_dict("records"):
+        yield {str(name): value for name, value in row.items()}
 
 
 def _remove_everywhere(datasets: Datasets, names: Forgotten, *, dry_run: bool) -> list[Removal]:

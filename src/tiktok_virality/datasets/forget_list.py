@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from kedro.io import AbstractDataset
 
+from tiktok_virality.addresses import plain_creator
 from tiktok_virality.datasets.part_files import write_bytes_atomically
 from tiktok_virality.schema import DataError
 
@@ -38,7 +39,10 @@ class ForgetList:
         """Tell whether an id or a creator was forgotten."""
         if not isinstance(name, str):
             return False
-        return name in self.videos or (bool(self.hashes) and self.hash_of(name) in self.hashes)
+        if name in self.videos:
+            return True
+        spellings = {name, plain_creator(name)} if self.hashes else set()
+        return any(self.hash_of(each) in self.hashes for each in spellings)
 
     def __len__(self) -> int:
         return len(self.videos) + len(self.hashes)
@@ -52,7 +56,8 @@ class ForgetList:
         return replace(self, videos=self.videos | set(ids))
 
     def with_creators(self, names: Iterable[str], ids: Iterable[str]) -> ForgetList:
-        """Return the list with creators and their videos as well, hashed."""
+        """Return the list with creators, however written, and their videos as well, hashed."""
+        names = [form for name in names for form in (name, plain_creator(name))]
         return replace(self, hashes=self.hashes | {self.hash_of(each) for each in (*names, *ids)})
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
+from tiktok_virality.addresses import plain_creator
 from tiktok_virality.datasets.forget_list import ForgetList
 from tiktok_virality.datasets.part_files import write_bytes_atomically
 
@@ -21,12 +22,16 @@ TELLING: Final = 8
 """An id of so many characters means the video wherever it stands; a shorter one may be a word, and
 does only in quotes."""
 
+NAMELESS: Final = "forgotten"
+"""Stands for a creator in a spelling that has no alias of its own."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Forgotten:
     """The names to be removed from every dataset.
 
-    A creator may be called as a thing is: in a text, only ``@name`` means the creator.
+    A creator may be called as a thing is: in a text, only ``@name`` means the creator. Names of
+    creators are compared as the site does: ``@Name`` and ``name`` are one.
 
     Attributes:
         videos: What stands instead of each id in the rows of others, by id: ids as posts and as
@@ -42,12 +47,18 @@ class Forgotten:
         """Give each name an alias that says nothing."""
         return cls(
             videos={name: f"forgotten-{known.hash_of(name)[:12]}" for name in videos},
-            creators={name: f"forgotten-{known.hash_of(name)[:12]}" for name in creators},
+            creators={
+                name: f"forgotten-{known.hash_of(plain_creator(name))[:12]}" for name in creators
+            },
         )
 
     def __contains__(self, name: object) -> bool:
         """Tell whether a key is that of a forgotten video or creator."""
         return name in self.videos or name in self.creators
+
+    def creator_is(self, name: object) -> bool:
+        """Tell whether a creator's name, however written, is that of a forgotten one."""
+        return isinstance(name, str) and plain_creator(name) in self._plain
 
     def mentioned_in(self, text: str) -> bool:
         """Tell whether a text is the id of a video, or names a video or a creator."""
@@ -57,16 +68,19 @@ class Forgotten:
         """Return the text with every name replaced."""
         if text in self.videos:
             return self.videos[text]
-        return self._pattern.sub(lambda found: self._aliases[found[0]], text)
+        return self._pattern.sub(lambda found: self._alias_of(found[0]), text)
+
+    def _alias_of(self, found: str) -> str:
+        return self.videos.get(found) or self._plain.get(plain_creator(found), NAMELESS)
 
     @cached_property
-    def _aliases(self) -> dict[str, str]:
-        return {**self.creators, **self.videos}
+    def _plain(self) -> dict[str, str]:
+        return {plain_creator(name): alias for name, alias in self.creators.items()}
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         places = [_place_of_video(name) for name in _longest_first(self.videos)]
-        places += [rf"(?<=@){re.escape(name)}(?!\w)" for name in _longest_first(self.creators)]
+        places += [rf"(?<=@)(?i:{re.escape(name)})(?!\w)" for name in _longest_first(self._plain)]
         return re.compile("|".join(places) if places else r"(?!)")
 
 
@@ -109,7 +123,13 @@ def forget_rows(path: Path, names: Forgotten, *, dry_run: bool = False) -> int:
     table = pq.read_table(path)
     keys = [name for name in (KEY, *CREATOR_KEYS) if name in table.schema.names]
     columns = [table.column(name).to_pylist() for name in keys]
-    gone = [any(value in names for value in row) for row in zip(*columns, strict=True)]
+    gone = [
+        any(
+            value in names or (key in CREATOR_KEYS and names.creator_is(value))
+            for key, value in zip(keys, row, strict=True)
+        )
+        for row in zip(*columns, strict=True)
+    ]
     kept = table.filter(pa.array([not each for each in gone])) if any(gone) else table
     kept = redact_texts(kept, names)
     if kept is not table and not dry_run:

@@ -16,6 +16,8 @@ from tiktok_virality.datasets.post_formats import (
     first_text,
     read_json,
     read_parquet,
+    read_table,
+    rows_of,
     texts_of,
 )
 
@@ -64,7 +66,10 @@ def speaks_of(post: Mapping[str, Any], columns: Iterable[str], names: Forgotten)
     """Tell whether a post is of one of the videos or creators."""
     texts = texts_of(post)
     values = (first_text(texts, (column,)) for column in columns)
-    return any(value and (value in names or names.mentioned_in(value)) for value in values)
+    return any(
+        value and (value in names or names.creator_is(value) or names.mentioned_in(value))
+        for value in values
+    )
 
 
 Rewritten = tuple[bytes | None, int]
@@ -98,9 +103,9 @@ def _without_posts(value: Any, columns: tuple[str, ...], names: Forgotten) -> tu
 
 
 def _rewrite_csv(path: Path, columns: tuple[str, ...], names: Forgotten) -> Rewritten:
-    lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-    delimiter = delimiter_of(lines)
-    header, *rows = list(csv.reader(lines, delimiter=delimiter)) or [[]]
+    table = read_table(path)
+    delimiter = delimiter_of(table)
+    header, *rows = list(csv.reader(rows_of(table), delimiter=delimiter)) or [[]]
     left = [
         row for row in rows if not speaks_of(dict(zip(header, row, strict=False)), columns, names)
     ]
@@ -108,7 +113,8 @@ def _rewrite_csv(path: Path, columns: tuple[str, ...], names: Forgotten) -> Rewr
     if kept == rows:
         return None, 0
     text = io.StringIO(newline="")
-    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows([header, *kept])
+    end = "\r\n" if "\r" in table else "\n"  # values with a part of it are quoted
+    csv.writer(text, delimiter=delimiter, lineterminator=end).writerows([header, *kept])
     return text.getvalue().encode(), len(rows) - len(kept)
 
 

@@ -1,12 +1,14 @@
 """The forms in which people have posts: what they look like, and what their fields are called.
 
 A form is the place of its posts in a file, and the name of each column there. Nested fields are
-joined by dots, in lower case: ``authorMeta: {name: ann}`` is ``authormeta.name``.
+joined by dots, in lower case: ``authorMeta: {name: ann}`` is ``authormeta.name``, and so are the
+headers ``authorMeta.name`` and ``authorMeta/name`` of a table that was made of such posts.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,17 +27,48 @@ SURPLUS: Final = "values beyond the header"
 Names = Mapping[str, tuple[str, ...]]
 
 ROWS: Final[dict[str, tuple[str, ...]]] = {
-    "id": ("id", "video_id", "aweme_id"),
-    "url": ("webpage_url", "url", "link", "video_url"),
-    "views": ("views", "view_count", "play_count", "playcount", "plays"),
-    "likes": ("likes", "like_count", "digg_count", "diggcount"),
-    "comments": ("comments", "comment_count", "commentcount"),
-    "shares": ("shares", "share_count", "sharecount", "repost_count"),
-    "caption": ("caption", "description", "desc", "text", "title"),
-    "creator": ("creator_id", "uploader", "author", "creator", "username", "channel"),
-    "posted_at": ("posted_at", "timestamp", "create_time", "createtime", "upload_date"),
+    "id": ("id", "video_id", "videoid", "aweme_id", "post_id", "postid", "item_id", "itemid"),
+    "url": (
+        *("webpage_url", "webvideourl", "web_video_url", "url", "link", "video_url"),
+        *("share_url", "shareurl", "post_url", "posturl"),
+    ),
+    "views": (
+        *("views", "view_count", "viewcount", "play_count", "playcount", "plays"),
+        *("stats.playcount", "stats.play_count", "statsv2.playcount"),
+        *("statistics.play_count", "statistics.playcount"),
+    ),
+    "likes": (
+        *("likes", "like_count", "likecount", "digg_count", "diggcount"),
+        *("stats.diggcount", "stats.digg_count", "statsv2.diggcount"),
+        *("statistics.digg_count", "statistics.diggcount"),
+    ),
+    "comments": (
+        *("comments", "comment_count", "commentcount"),
+        *("stats.commentcount", "stats.comment_count", "statsv2.commentcount"),
+        *("statistics.comment_count", "statistics.commentcount"),
+    ),
+    "shares": (
+        *("shares", "share_count", "sharecount", "repost_count"),
+        *("stats.sharecount", "stats.share_count", "statsv2.sharecount"),
+        *("statistics.share_count", "statistics.sharecount"),
+    ),
+    "caption": ("caption", "description", "desc", "text", "video_description", "title"),
+    "creator": (
+        *("creator_id", "uploader", "author", "creator", "username", "channel"),
+        *("author.uniqueid", "author.unique_id", "author.username", "author.name"),
+        *("authormeta.name", "authormeta.username", "author_meta.name"),
+        *("channel.username", "channel.name", "creator.username", "creator.uniqueid"),
+        *("user.uniqueid", "user.unique_id", "user.username"),
+        *("author_username", "authorusername", "author_unique_id", "authoruniqueid"),
+        *("author_name", "authorname", "user_name", "uploader_id"),
+    ),
+    "posted_at": (
+        *("posted_at", "postedat", "timestamp", "create_time", "createtime", "upload_date"),
+        *("create_time_iso", "createtimeiso", "created_at", "createdat"),
+        *("published_at", "publishedat", "uploaded_at", "uploadedat"),
+    ),
     "captured_at": ("captured_at", "capture_time", "collected_at", "scraped_at", "epoch"),
-    "hashtags": ("hashtags", "tags"),
+    "hashtags": ("hashtags", "tags", "hashtag_names"),
     "topic": ("topic", "category"),
     "file": ("file", "file_name", "filename", "path"),
 }
@@ -101,11 +134,22 @@ def recognise(content: Any, source: Path) -> tuple[Format, list[Post]]:
         if content and all(_is_response(part) for part in content):
             videos = [video for part in content for video in part["data"]["videos"]]
             return "research_api", _objects(videos, source)
-        return "rows", _objects(content, source)
+        posts = _objects(content, source)
+        return form_of(posts), posts
     raise DataError(
         f'{source} must hold a list of posts, such as [{{"id": "7106", "views": "21.1M"}}], an '
         'object with a list "collector", or responses of the Research API with "data.videos".'
     )
+
+
+def form_of(posts: Posts) -> Format:
+    """Return the form whose names are those of the most columns of some posts; in doubt, rows."""
+    found = {name for post in posts for name in texts_of(post)}
+    known = {
+        form: sum(not found.isdisjoint(names[column]) for column in ROWS)
+        for form, names in NAMES.items()
+    }
+    return max(NAMES, key=lambda form: (known[form], form == "rows"))
 
 
 def _is_response(content: Any) -> bool:
@@ -149,15 +193,29 @@ def read_csv(path: Path) -> list[Post]:
         DataError: It is not UTF-8, or no such table.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-        return list(csv.DictReader(lines, delimiter=delimiter_of(lines), restkey=SURPLUS))
+        text = read_table(path)
+        return list(csv.DictReader(rows_of(text), delimiter=delimiter_of(text), restkey=SURPLUS))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}. Save it as CSV in UTF-8.") from error
 
 
-def delimiter_of(lines: Sequence[str]) -> str:
+def read_table(path: Path) -> str:
+    """Return the text of a table with its line ends as they are: some are in quoted values."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return file.read()
+
+
+def rows_of(text: str) -> io.StringIO:
+    """Return a table's text for the csv module, which alone decides where a row ends.
+
+    A caption may hold U+2028, U+0085, or a form feed: `str.splitlines` would cut its row there.
+    """
+    return io.StringIO(text, newline="")
+
+
+def delimiter_of(text: str) -> str:
     """Return what divides the values of a table, by its header."""
-    return max(DELIMITERS, key=(lines[0] if lines else "").count)
+    return max(DELIMITERS, key=rows_of(text).readline().count)
 
 
 def read_parquet(path: Path) -> list[Post]:
@@ -191,12 +249,21 @@ READERS: Final[Mapping[str, Callable[[Path], list[Post]]]] = {
 
 def tidy(name: str) -> str:
     """Return the name of a column as it is compared."""
-    return str(name).strip().lower().replace(" ", "_")
+    return str(name).strip().lower().replace(" ", "_").replace("/", ".")
 
 
 def texts_of(post: Mapping[str, Any]) -> dict[str, str]:
     """Return a post's values as text under tidy names; nested fields are joined by dots."""
     return dict(_flat(post, ""))
+
+
+def spellings_of(post: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Return how the source writes each tidy name; nested fields are joined by dots."""
+    names: dict[str, str] = {}
+    for name, value in post.items():
+        full = above + str(name).strip()
+        names |= spellings_of(value, full + ".") if isinstance(value, dict) else {tidy(full): full}
+    return names
 
 
 def _flat(post: Mapping[str, Any], above: str) -> Iterator[tuple[str, str]]:

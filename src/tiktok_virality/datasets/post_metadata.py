@@ -14,6 +14,11 @@ from kedro_datasets._typing import TablePreview
 
 from tiktok_virality.datasets import post_formats
 from tiktok_virality.datasets.forgetting import Forgotten
+from tiktok_virality.datasets.overlooked_columns import (
+    ATTRIBUTE,
+    overlooked_columns,
+    sentences,
+)
 from tiktok_virality.datasets.post_forgetting import forget_info_files, forget_posts
 from tiktok_virality.datasets.post_formats import NAMES, READERS, ROWS, Format, Names, Post
 from tiktok_virality.schema import DataError
@@ -35,8 +40,8 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
     Looks in a folder for ``metadata.json``, ``metadata.csv``, ``metadata.parquet``,
     ``trending.json``, and the ``.info.json`` files that yt-dlp writes beside its videos; the first
     that is there is taken. What a JSON file holds is recognised: a list of posts such as
-    ``{"id": "7106", "url": ..., "views": "21.1M"}``, an object with a list ``collector``, or
-    responses of TikTok's Research API.
+    ``{"id": "7106", "url": ..., "views": "21.1M"}`` or as scrapers export it, an object with a list
+    ``collector``, or responses of TikTok's Research API.
 
     Args:
         filepath: The folder, such as ``data/01_raw``.
@@ -84,6 +89,9 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
     def load(self) -> pd.DataFrame:
         """Return the posts with the columns of `ROWS`; what a source lacks is missing.
 
+        Columns of the source that look like one that is missing are named in the log, and in the
+        ``attrs`` of the table, for the dataset card.
+
         Raises:
             DataError: There is no metadata, or it cannot be read; the message says what to do.
         """
@@ -93,7 +101,11 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         if len(available) > 1:
             logger.info("%s holds %s; taking %s", self._folder, ", ".join(available), available[0])
         found, posts = self._read(available[0])
-        return _to_table(posts, self._names(found), self._folder / available[0], self._columns)
+        source = self._folder / available[0]
+        table = _to_table(posts, self._names(found), source, self._columns)
+        if overlooked := table.attrs[ATTRIBUTE]:
+            logger.warning("%s: %s", source, " ".join(sentences(overlooked)))
+        return table
 
     def save(self, data: pd.DataFrame) -> None:
         """Write ``metadata.json`` in the published form; missing values are left out."""
@@ -186,24 +198,32 @@ def _to_table(
     """Bring the posts under the names of `ROWS`, every value as text or missing.
 
     Raises:
-        DataError: No post has a name for its views, or neither an id nor a file, or a name that
-            the user mapped is nowhere.
+        DataError: No post has a name for its views, or none for an id, a file or an address, or a
+            name that the user mapped is nowhere.
     """
     texts = [post_formats.texts_of(post) for post in posts]
     found = {name for post in texts for name in post}
     seen = found | {post_formats.tidy(name) for post in posts for name in post}
-    needed = [*((column,) for column in mapped), ("views",), ("id", "file")]
+    needed = [*((column,) for column in mapped), ("views",), ("id", "file", "url")]
     for alternatives in needed:
         sought = [name for column in alternatives for name in names[column]]
         if posts and not seen.intersection(sought):
             raise DataError(
                 f"{source} has no {' or '.join(alternatives)} column: looked for "
-                f"{', '.join(sought)}; found {', '.join(sorted(seen)) or 'nothing'}."
+                f"{', '.join(sought)}; found {', '.join(sorted(seen)) or 'nothing'}. If it has "
+                f"another name, write `columns: {{{alternatives[0]}: that name}}` under `posts` in "
+                "conf/base/globals.yml."
             )
     columns = {
         column: [post_formats.first_text(post, names[column]) for post in texts] for column in ROWS
     }
-    return pd.DataFrame(columns, dtype="str")
+    table = pd.DataFrame(columns, dtype="str")
+    read = {name for column in ROWS for name in names[column]}
+    spellings = {
+        name: theirs for post in posts for name, theirs in post_formats.spellings_of(post).items()
+    }
+    table.attrs[ATTRIBUTE] = overlooked_columns(texts, read, spellings, table)
+    return table
 
 
 def _is_missing(value: Any) -> bool:

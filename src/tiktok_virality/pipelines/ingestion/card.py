@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from tiktok_virality.datasets.overlooked_columns import ATTRIBUTE
 from tiktok_virality.pipelines.ingestion.manifest import HORIZON_COLUMNS
 from tiktok_virality.schema import Config
 
@@ -187,6 +188,7 @@ class DatasetSummary(Config):
         known: Share of the clips of which each field is known.
         horizons: Clips with views a fixed number of days after posting, by that number.
         synthetic: Name of the rule of a planted corpus; ``None`` for real videos.
+        overlooked: Columns of the source that were not read, by the column they look like.
     """
 
     clips: int
@@ -219,6 +221,7 @@ class DatasetSummary(Config):
     known: dict[str, float]
     horizons: dict[int, int]
     synthetic: str | None
+    overlooked: dict[str, list[str]] = Field(default_factory=dict)
 
 
 def summarise(
@@ -274,6 +277,7 @@ def summarise(
         known=_known(manifest),
         horizons=_horizons(manifest),
         synthetic=None if ground_truth is None else str(ground_truth["world"]),
+        overlooked=posts.attrs.get(ATTRIBUTE, {}),
     )
 
 

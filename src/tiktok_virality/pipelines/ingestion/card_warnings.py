@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
+from tiktok_virality.datasets.overlooked_columns import sentences
 from tiktok_virality.pipelines.ingestion.card import DatasetSummary
 from tiktok_virality.pipelines.reporting.wording import count, number, percent, plural
 
@@ -36,6 +37,7 @@ SHORT_PERIOD_DAYS: Final = 30
 def selection_warnings(summary: DatasetSummary) -> list[str]:
     """Return what to bear in mind; empty where nothing stands out."""
     return [
+        *sentences(summary.overlooked),
         *_of_size(summary),
         *_of_views(summary),
         *_of_creators(summary),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -34,6 +33,7 @@ from tiktok_virality.pipelines.ingestion.manifest import (
     REJECTION_REASONS,
     ManifestSchema,
 )
+from tiktok_virality.pipelines.ingestion.post_ids import is_rounded, whole_ids
 from tiktok_virality.pipelines.ingestion.posts import FileFinder, parse_posts
 from tiktok_virality.schema import DataError
 
@@ -57,7 +57,6 @@ PROBE_COLUMNS: Final = (
     "size_bytes",
 )
 EXAMPLES: Final = 3
-ROUNDED_ID: Final = re.compile(r"\d(\.\d+)?e\+\d+", re.IGNORECASE)
 
 
 def match_posts(
@@ -66,7 +65,8 @@ def match_posts(
     """Bring posts and files together.
 
     Args:
-        video_metadata: Raw posts, every value as text or missing.
+        video_metadata: Raw posts, every value as text or missing; its ``attrs`` tell what of the
+            source was not read.
         videos: The files.
         forget_list: Videos and creators that are left out as if they were not there.
 
@@ -79,7 +79,7 @@ def match_posts(
     """
     _check_anything_to_match(video_metadata, videos)
     finder = FileFinder(videos)
-    raw = video_metadata.reset_index(drop=True)
+    raw = _with_whole_ids(video_metadata.reset_index(drop=True))
     said = parse_posts(raw, read_at=pd.Timestamp.now("UTC"))
     rows = [
         _match_post(row, finder, fallback_id=f"post {number}")
@@ -87,10 +87,12 @@ def match_posts(
     ]
     meant = {row["video_id"] for row in rows}
     if meant.isdisjoint(videos):
-        raise DataError(_nothing_matches(video_metadata, videos))
+        raise DataError(_nothing_matches(raw, videos))
     orphans = [_without_post(video_id) for video_id in videos if video_id not in meant]
     kept = _left_after_forgetting([*_marking_duplicates(rows), *orphans], forget_list)
-    return _with_types(pd.DataFrame(kept, columns=list(COLUMNS_OF_POSTS)))
+    posts = _with_types(pd.DataFrame(kept, columns=list(COLUMNS_OF_POSTS)))
+    posts.attrs = dict(video_metadata.attrs)
+    return posts
 
 
 def views_at_horizons(
@@ -302,6 +304,23 @@ def _check_anything_to_match(video_metadata: pd.DataFrame, videos: VideoFiles) -
         )
 
 
+def _with_whole_ids(raw: pd.DataFrame) -> pd.DataFrame:
+    """Return raw posts with the ids that their addresses give, where theirs are not whole."""
+    found = whole_ids(raw)
+    counts = found["id_from"].value_counts()
+    if absent := counts.get("address"):
+        logger.info("%d posts have no id of their own: it is taken from the address", absent)
+    if rounded := counts.get("address, rounded"):
+        example = raw.loc[found["id_from"] == "address, rounded", "id"].iloc[0]
+        logger.warning(
+            "A spreadsheet has rounded the ids of %d posts, such as %s: they are taken from the "
+            "addresses, which are whole.",
+            rounded,
+            example,
+        )
+    return raw.assign(id=found["id"])
+
+
 def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield the rows, with ``None`` for what is missing."""
     known = table.astype("object").where(table.notna(), None)
@@ -344,7 +363,7 @@ def _what_was_sought(raw: Mapping[str, Any]) -> str:
     if raw["file"]:
         return f"the post names the file {raw['file']!r}, which is not there"
     if raw["id"]:
-        cut = " (a spreadsheet has rounded the id)" if ROUNDED_ID.fullmatch(raw["id"]) else ""
+        cut = " (a spreadsheet has rounded the id)" if is_rounded(raw["id"]) else ""
         return f"no video file is named {raw['id']!r}{cut}"
     return "the post gives neither an id nor a file"
 
@@ -480,12 +499,23 @@ def _nothing_left(rejects: pd.DataFrame) -> str:
     )
 
 
-def _nothing_matches(video_metadata: pd.DataFrame, videos: VideoFiles) -> str:
-    ids = [repr(text) for text in video_metadata["id"].dropna().head(EXAMPLES)]
+def _nothing_matches(raw: pd.DataFrame, videos: VideoFiles) -> str:
+    given = raw["id"].dropna()
+    ids = [repr(text) for text in given.head(EXAMPLES)]
     names = [repr(str(video.path.relative_to(videos.folder))) for video in videos.values()]
     return (
-        f"None of the {len(video_metadata)} posts means any of the {len(videos)} videos in "
+        f"None of the {len(raw)} posts means any of the {len(videos)} videos in "
         f"{videos.folder.absolute()}. Posts have ids such as {', '.join(ids) or '(none)'}; files "
-        f"are {', '.join(names[:EXAMPLES])}. Name each file after the id of its post, or add a "
-        "`file` to each post."
+        f"are {', '.join(names[:EXAMPLES])}. {_what_helps(given)}"
+    )
+
+
+def _what_helps(ids: pd.Series) -> str:
+    rounded = ids[ids.map(is_rounded).astype(bool)]
+    if rounded.empty:
+        return "Name each file after the id of its post, or add a `file` to each post."
+    return (
+        f"A spreadsheet has rounded {len(rounded)} of the {len(ids)} ids, such as "
+        f"{rounded.iloc[0]!r}: their last digits are lost. Export the table again with the ids as "
+        "text, or add a `url` with the whole id, or a `file`, to each post."
     )

@@ -11,11 +11,11 @@ from urllib.parse import unquote
 
 import pandas as pd
 
+from tiktok_virality.addresses import creator_in_url, plain_creator
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.pipelines.ingestion.counts import parse_counts
 from tiktok_virality.pipelines.ingestion.manifest import MOMENT
 
-CREATOR_IN_URL: Final = re.compile(r"/@([^/?#]+)")
 HASHTAG: Final = re.compile(r"#(\w+)")
 TIKTOK_ID_DIGITS: Final = 19
 SECONDS_SHIFT: Final = 32
@@ -110,12 +110,6 @@ def posting_times(raw: pd.DataFrame, captured_at: pd.Series, read_at: pd.Timesta
     return found
 
 
-def creator_in_url(url: str | None) -> str | None:
-    """Return the creator's name from an address such as ``https://.../@name/video/7106``."""
-    match = CREATOR_IN_URL.search(url) if url else None
-    return unquote(match[1]) if match else None
-
-
 def parse_hashtags(hashtags: str | None, caption: str | None) -> str:
     """Return hashtags, lower case, without ``#``, separated by spaces; from the caption if need be.
 
@@ -139,7 +133,6 @@ def parse_posts(raw: pd.DataFrame, read_at: pd.Timestamp) -> pd.DataFrame:
     """
     counted = parse_counts(raw["views"])
     captured_at = parse_moments(raw["captured_at"])
-    by_address = raw["url"].map(creator_in_url, na_action="ignore").astype("str")
     texts = raw[["hashtags", "caption"]].astype("object").where(raw.notna(), None)
     hashtags = [parse_hashtags(*pair) for pair in texts.itertuples(index=False, name=None)]
     return pd.DataFrame(
@@ -148,12 +141,22 @@ def parse_posts(raw: pd.DataFrame, read_at: pd.Timestamp) -> pd.DataFrame:
             "fault": counted["fault"],
             **{name: parse_counts(raw[name])["count"] for name in REACTIONS},
             **{name: raw[name] for name in ("url", "topic", "caption")},
-            "creator_id": raw["creator"].fillna(by_address),
+            "creator_id": creators(raw),
             "hashtags": pd.Series(hashtags, index=raw.index, dtype="str"),
             "captured_at": captured_at,
             **posting_times(raw, captured_at, read_at),
         }
     )
+
+
+def creators(raw: pd.DataFrame) -> pd.Series:
+    """Return who made each post, as names are compared: by its source, else by its address."""
+    by_address = raw["url"].map(creator_in_url, na_action="ignore").astype("str")
+    said, addressed = (
+        texts.map(plain_creator, na_action="ignore").astype("str")
+        for texts in (raw["creator"], by_address)
+    )
+    return said.mask(said == "").fillna(addressed.mask(addressed == ""))
 
 
 class FileFinder:
