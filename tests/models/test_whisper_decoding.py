@@ -13,6 +13,7 @@ from tiktok_virality.models.whisper_decoding import (
     TokenRules,
     is_loop,
     is_over,
+    is_said_again,
     split_segments,
 )
 
@@ -85,6 +86,18 @@ def test_a_text_that_repeats_itself_is_a_loop(tokenizer, tokens):
     assert len(loop) == len(speech) == 48
     assert is_loop(loop, tokenizer)
     assert not is_loop(speech, tokenizer)
+
+
+def test_a_sentence_that_takes_its_time_again_is_no_loop(tokenizer, tokens):
+    text = " ask not what your country can do for you"
+    said = [part for n in range(8) for part in (3.0 * n, text, 3.0 * n + 2.6)]
+    hurried = [part for n in range(8) for part in (0.2 * n, text, 0.2 * n + 0.1)]
+    murmured = [part for n in range(20) for part in (1.0 * n, " 1.5%", 1.0 * n + 0.8)]
+    assert is_said_again(tokens(*said), tokenizer)
+    assert not is_loop(tokens(*said)[:72], tokenizer)
+    assert not is_said_again(tokens(*hurried), tokenizer)
+    assert is_loop(tokens(*hurried)[:72], tokenizer)
+    assert not is_said_again(tokens(*murmured), tokenizer)
 
 
 def written_rows(tokenizer, tokens) -> list[list[int]]:

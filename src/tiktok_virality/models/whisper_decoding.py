@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,10 @@ LATEST_START_SECONDS: Final = 1.0
 
 LOOP_CHECK_TOKENS: Final = 24
 LOOP_COMPRESSION_RATIO: Final = 3.0
+SPOKEN_CHARACTERS_PER_SECOND: Final = (4.0, 30.0)
+LEAST_WORDS_REPEATED: Final = 3
+"""A sentence may be said again and again; a word or two, over and over, is what Whisper makes of
+music."""
 
 SHRINK_SHARE: Final = 0.75
 """Finished rows leave the batch once no more than this share goes on: leaving costs a copy."""
@@ -285,7 +290,37 @@ def is_loop(written: Sequence[int], tokenizer: Tokenizer) -> bool:
     if len(written) % LOOP_CHECK_TOKENS:
         return False
     text = tokenizer.decode([token for token in written if token < tokenizer.eot])
-    return bool(text) and compression_ratio(text) > LOOP_COMPRESSION_RATIO
+    repeats = bool(text) and compression_ratio(text) > LOOP_COMPRESSION_RATIO
+    return repeats and not is_said_again(written, tokenizer)
+
+
+def is_said_again(written: Sequence[int], tokenizer: Tokenizer) -> bool:
+    """Return whether a text that repeats itself takes its time, as somebody who says it again does.
+
+    A loop is written without times, or faster than anybody speaks; and over music Whisper likes to
+    repeat a word or two.
+    """
+    first = tokenizer.timestamp_begin
+    times = [token - first for token in written if token >= first]
+    if len(times) < 2:
+        return False
+    seconds = (times[-1] - times[0]) * SECONDS_PER_STATE
+    lines = _lines(written, tokenizer)
+    characters = sum(len(line) for line in lines)
+    least, most = SPOKEN_CHARACTERS_PER_SECOND
+    words = statistics.median(len(line.split()) for line in lines) if lines else 0
+    return words >= LEAST_WORDS_REPEATED and least * seconds <= characters <= most * seconds
+
+
+def _lines(written: Sequence[int], tokenizer: Tokenizer) -> list[str]:
+    """Return the texts between times."""
+    lines: list[list[int]] = [[]]
+    for token in written:
+        if token >= tokenizer.timestamp_begin:
+            lines.append([])
+        elif token < tokenizer.eot:
+            lines[-1].append(token)
+    return [tokenizer.decode(line).strip() for line in lines if line]
 
 
 def split_segments(

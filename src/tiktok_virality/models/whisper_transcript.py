@@ -19,6 +19,7 @@ from tiktok_virality.models.whisper_decoding import (
     Hint,
     Segment,
     WindowWriter,
+    is_said_again,
     split_segments,
 )
 from tiktok_virality.models.whisper_encoding import EncodedWindow
@@ -207,7 +208,8 @@ class Transcriber:
         return not bad or self._is_silence(attempt, silence)
 
     def _is_loop(self, attempt: Attempt) -> bool:
-        return attempt.compression_ratio > self._parameters.max_compression_ratio
+        repeats = attempt.compression_ratio > self._parameters.max_compression_ratio
+        return repeats and not is_said_again(attempt.tokens, self._tokenizer)
 
     def _is_unlikely(self, attempt: Attempt) -> bool:
         return attempt.avg_logprob < self._parameters.min_avg_logprob

@@ -37,7 +37,7 @@ class SpeechReader:
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result; where the weights lie and the batch size do not."""
         return {
-            "version": 3,
+            "version": 4,
             "whisper": self.parameters.model_dump(mode="json", exclude={"weights", "batch_size"}),
             "checkpoint": self.checkpoint.digest,
             "seed": self.seed,
