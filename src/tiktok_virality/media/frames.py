@@ -15,6 +15,7 @@ from pydantic import Field
 
 from tiktok_virality.media.container import choose_video_stream, open_container
 from tiktok_virality.media.geometry import Layout, Orientation, fit_within
+from tiktok_virality.media.tone_mapping import is_high_range, map_tones
 from tiktok_virality.schema import Config, MediaError
 
 if TYPE_CHECKING:
@@ -205,6 +206,15 @@ class _Taker:
 
         return VideoReformatter()
 
+    def _colours(self, frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
+        """Return a frame at a size, as coded, with the colours that a screen shows, [h, w, 3]."""
+        if not is_high_range(frame.color_trc):
+            return self._reformatter.reformat(frame, *size, "rgb24", threads=1).to_ndarray()
+        wide = self._reformatter.reformat(frame, *size, "rgb48le", threads=1)
+        return map_tones(
+            wide.to_ndarray().astype(np.uint16), frame.color_trc, frame.color_primaries
+        )
+
     def _layout(self, width: float, height: float) -> Layout:
         """Lay a frame out; should the stream change its shape, the canvas of the first remains."""
         layout = self.sampling.layout(width, height)
@@ -218,7 +228,7 @@ class _Taker:
         shown = orientation.size(frame.width * self.pixel_aspect, frame.height)
         (width, height), fitted = self._layout(*shown)
         coded = orientation.size(*fitted)
-        scaled = self._reformatter.reformat(frame, *coded, "rgb24", threads=1).to_ndarray()
+        scaled = self._colours(frame, coded)
         left, top = (width - fitted[0]) // 2, (height - fitted[1]) // 2
         pixels = np.zeros((3, height, width), dtype=np.uint8)
         upright = orientation.apply(scaled).transpose(2, 0, 1)  # [3, h, w]

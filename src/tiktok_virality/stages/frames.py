@@ -26,7 +26,7 @@ class FrameExtractor:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result."""
-        return {"version": 2, "sampling": self.sampling.model_dump(mode="json")}
+        return {"version": 3, "sampling": self.sampling.model_dump(mode="json")}
 
     def setup(self) -> None:
         """Need nothing."""
@@ -66,7 +66,7 @@ class ClipDecoder:
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result."""
         return {
-            "version": 2,
+            "version": 3,
             "sampling": self.sampling.model_dump(mode="json"),
             "motion": self.motion.model_dump(mode="json"),
             "stills": self.stills.model_dump(mode="json"),
