@@ -35,8 +35,9 @@ from probe_ridge import Folds, r_squared, ridge_out_of_fold, source_folds
 
 from tiktok_virality.datasets import StageStore
 from tiktok_virality.models.baseline_estimators import fit_boosting
-from tiktok_virality.models.baselines import pool_tokens
 from tiktok_virality.models.configs import BoostingConfig
+from tiktok_virality.models.pooling import pool as pool_clip
+from tiktok_virality.models.pooling import stack_pooled
 
 ROOT = Path(__file__).parents[1]
 SEED = 7
@@ -49,13 +50,10 @@ PARAMS = "audio.whisper.temperatures=[0.0]"
 
 
 def pool(rows: Sequence[np.ndarray | None]) -> np.ndarray:
-    """Pool the tokens of each piece as the project's baselines do; NaN where there are none.
-
-    The one place to adapt when the baselines pool otherwise.
-    """
+    """Pool the tokens of each piece as the project's baselines do; NaN where there are none."""
     size = next(tokens.shape[1] for tokens in rows if tokens is not None)
-    wide = [None if tokens is None else np.asarray(tokens, np.float64) for tokens in rows]
-    return pool_tokens(wide, size)
+    pooled = stack_pooled([None if tokens is None else pool_clip(tokens) for tokens in rows], size)
+    return np.asarray(pooled, np.float64)
 
 
 def main() -> None:
