@@ -14,6 +14,7 @@ from tiktok_virality.pipelines.ingestion.card_warnings import selection_warnings
 from tiktok_virality.pipelines.ingestion.manifest import MOMENT, RejectedVideosSchema
 from tiktok_virality.pipelines.ingestion.nodes import describe_dataset
 
+NO_FINGERPRINTS = StageTable(fingerprint="", digests={}, entries={}, absent={})
 NO_REJECTS = pd.DataFrame(columns=list(RejectedVideosSchema.columns), dtype="str")
 
 
@@ -165,9 +166,8 @@ def test_the_smallest_corpus_of_which_nothing_is_known_has_a_card(count):
         },
     }
     manifest = make_manifest(count, **nothing)
-    fingerprints = StageTable(fingerprint="", digests={}, entries={}, absent={})
     summary, page = describe_dataset(
-        posts_of(manifest), manifest, NO_REJECTS, fingerprints, None, None
+        posts_of(manifest), manifest, NO_REJECTS, NO_FINGERPRINTS, None, None
     )
     assert DatasetSummary.model_validate(json.loads(json.dumps(summary))).clips == count
     assert f"{count} usable clip" in page

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from tests.ingestion.test_card import NO_REJECTS, make_manifest, posts_of
+from tests.ingestion.test_card import NO_FINGERPRINTS, NO_REJECTS, make_manifest, posts_of
 from tiktok_virality.datasets import ParquetTable, PostMetadata
 from tiktok_virality.datasets.forget_list import ForgetList
 from tiktok_virality.datasets.forgetting import Forgotten
@@ -86,7 +86,9 @@ def test_the_card_says_what_was_not_read(tmp_path):
     stored = ParquetTable(filepath=str(tmp_path / "posts.parquet"))
     stored.save(posts)
     stored.forget(Forgotten.of(["v0"], [], ForgetList()))
-    summary, page = describe_dataset(stored.load(), manifest, NO_REJECTS, None, None)
+    summary, page = describe_dataset(
+        stored.load(), manifest, NO_REJECTS, NO_FINGERPRINTS, None, None
+    )
     assert summary["overlooked"] == {"creator": ["authorX"]}
     assert HINT in page
 
