@@ -7,7 +7,7 @@ Cuts short pieces from real films and photographs with real sounds, measures wha
 in them with tools of its own, runs the project's stages on them, and asks a ridge on the pooled
 tokens for each factor: R² over all pieces, each predicted from other sources. Then views that hang
 on two factors are planted: 0.80 of their variance is theirs, and what is reached of that counts.
-Modalities are taken as they are found: a pipeline NAME that makes NAME_embeddings.
+Modalities are taken as they are found: all that the pipeline `modalities` makes.
 """
 
 from __future__ import annotations
@@ -165,18 +165,10 @@ def run_stages(data: Path, modalities: Sequence[str] | None, params: str) -> Non
     (settings / "demo/globals.yml").write_text(yaml.safe_dump(small | {"data": str(data)}))
     kedro = [sys.executable, "-m", "kedro", "run", "--env", "demo", "--conf-source", str(settings)]
     kedro += ["--params", params] if params else []
-    for name in ("ingestion", *(modalities or _pipelines())):
+    for name in ("ingestion", *(modalities or ("modalities",))):
         started = time.monotonic()
         subprocess.run([*kedro, "--pipelines", name], cwd=ROOT, check=True, stdout=sys.stderr)
         print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
-
-
-def _pipelines() -> list[str]:
-    """Return the pipelines that make the embeddings of their own name."""
-    from kedro.framework.project import configure_project, pipelines
-
-    configure_project("tiktok_virality")
-    return [name for name in pipelines if f"{name}{SUFFIX}" in pipelines[name].all_outputs()]
 
 
 def _found(data: Path, options: argparse.Namespace) -> list[str]:
