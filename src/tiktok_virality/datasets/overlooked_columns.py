@@ -110,7 +110,7 @@ def sentences(overlooked: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield (
             f"Most posts have no {column}, and the source has {', '.join(names[:SHOWN])}{more}, "
             f"which was not read. If it is meant, write `columns: {{{column}: {names[0]}}}` under "
-            "`posts` in conf/base/globals.yml."
+            "`posts` in conf/local/globals.yml."
         )
 
 

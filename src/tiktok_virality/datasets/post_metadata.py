@@ -212,7 +212,7 @@ def _to_table(
                 f"{source} has no {' or '.join(alternatives)} column: looked for "
                 f"{', '.join(sought)}; found {', '.join(sorted(seen)) or 'nothing'}. If it has "
                 f"another name, write `columns: {{{alternatives[0]}: that name}}` under `posts` in "
-                "conf/base/globals.yml."
+                "conf/local/globals.yml."
             )
     columns = {
         column: [post_formats.first_text(post, names[column]) for post in texts] for column in ROWS
