@@ -31,7 +31,13 @@ import yaml
 from probe_factors import SOUND, VISUAL, measure
 from probe_material import fetch, find_sources, missing
 from probe_render import Piece, plan_pieces, render
-from probe_ridge import Folds, r_squared, ridge_out_of_fold, source_folds
+from probe_ridge import (
+    Folds,
+    r_squared,
+    readout_out_of_fold,
+    ridge_out_of_fold,
+    source_folds,
+)
 
 from tiktok_virality.datasets import StageStore
 from tiktok_virality.models.baseline_estimators import fit_boosting
@@ -71,7 +77,8 @@ def main() -> None:
     pooled = {name: _read(data, name, list(pieces.index)) for name in _found(data, options)}
     if not pooled:
         raise SystemExit(f"No tokens under {data / '04_feature'}: run without --skip-stages.")
-    table, planted = probe(pieces, pooled)
+    parts = {name: _parts(data, name) for name in pooled}
+    table, planted = probe(pieces, pooled, parts)
     text = _markdown(table, planted, pieces, pooled)
     print(text)
     (data / "probe.md").write_text(text + "\n")
@@ -183,23 +190,39 @@ def _read(data: Path, modality: str, ids: Sequence[str]) -> np.ndarray:
     return pool([table.row(i, ["tokens"])["tokens"] if i in known else None for i in ids])
 
 
+def _parts(data: Path, modality: str) -> tuple[int, ...]:
+    """Return how many numbers of a token belong together."""
+    table = StageStore(filepath=str(data / "04_feature" / f"{modality}{SUFFIX}")).load()
+    row = table.row(table.ids[0])
+    return tuple(int(n) for n in row.get("parts", [row["tokens"].shape[1]]))
+
+
 def probe(
-    pieces: pd.DataFrame, pooled: Mapping[str, np.ndarray]
+    pieces: pd.DataFrame,
+    pooled: Mapping[str, np.ndarray],
+    parts: Mapping[str, tuple[int, ...]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return R² by factor and way to know it, and what is reached of planted views.
 
     Args:
         pieces: The factors, and the source of each piece.
         pooled: Pooled tokens by modality, [N, F] each.
+        parts: How many numbers of a token belong together, by modality.
     """
     sources = pieces["source"].to_numpy()
     ways = {**pooled, "all": np.concatenate(list(pooled.values()), axis=1)}
     targets = pieces[list(FACTORS)].to_numpy(np.float64)
     columns = {way: _factor_r2(known, targets, sources) for way, known in ways.items()}
+    rows = ~np.isnan(targets).any(axis=1)
+    known = {name: values[rows] for name, values in pooled.items()}
+    said = readout_out_of_fold(
+        known, parts, targets[rows], sources[rows], source_folds(sources[rows], SEED)
+    )
+    columns["readout, all"] = r_squared(targets[rows], said)
     table = pd.DataFrame(columns, index=list(FACTORS))
     table.loc["visual factors"] = table.loc[list(VISUAL)].mean()
     table.loc["sound factors"] = table.loc[list(SOUND)].mean()
-    return table, plant(targets, pooled, sources)
+    return table, plant(targets, pooled, parts, sources)
 
 
 def _factor_r2(known: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> np.ndarray:
@@ -215,7 +238,10 @@ def _factor_r2(known: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> n
 
 
 def plant(
-    targets: np.ndarray, pooled: Mapping[str, np.ndarray], sources: np.ndarray
+    targets: np.ndarray,
+    pooled: Mapping[str, np.ndarray],
+    token_parts: Mapping[str, tuple[int, ...]],
+    sources: np.ndarray,
 ) -> pd.DataFrame:
     """Plant views on pairs of factors, and return what each model reaches of 0.80, by pair."""
     rng = np.random.default_rng(SEED)
@@ -235,6 +261,13 @@ def plant(
     said = {
         "ridge on factors": ridge_out_of_fold(scores, views, sources[rows], folds),
         "ridge on tokens": ridge_out_of_fold(tokens, views, sources[rows], folds),
+        "readout on tokens": readout_out_of_fold(
+            {name: known[rows] for name, known in pooled.items()},
+            token_parts,
+            views,
+            sources[rows],
+            folds,
+        ),
         "boosting on factors": _boosted(scores, views, sources[rows], folds, {}),
         "boosting on tokens": _boosted(tokens, views, sources[rows], folds, parts),
     }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from sklearn.model_selection import GroupKFold
 
 from tiktok_virality.models.baseline_estimators import FOLDS, RIDGE_ALPHAS, folds_of_creators
+from tiktok_virality.models.fusion import TokenBatch
+from tiktok_virality.models.pooling import POOLS
+from tiktok_virality.models.readout import SecondOrderReadout
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
@@ -70,4 +74,47 @@ def _predictions(known: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> n
     return (
         np.stack([across @ (turned / (values + a)[:, None].clip(1e-9)) for a in RIDGE_ALPHAS])
         + middle
+    )
+
+
+def readout_out_of_fold(
+    pooled: Mapping[str, np.ndarray],
+    parts: Mapping[str, Sequence[int]],
+    targets: np.ndarray,
+    sources: np.ndarray,
+    folds: Folds,
+) -> np.ndarray:
+    """Predict each row from the other folds by the project's readout, which weighs modalities.
+
+    Args:
+        pooled: Pooled tokens by modality, [N, F] each; NaN where a piece has none.
+        parts: How many numbers of a token belong together, by modality.
+        targets: [N, K].
+        sources: Of each row.
+        folds: Outer folds.
+
+    Returns:
+        float64 [N, K].
+    """
+    said = np.empty_like(targets)
+    sizes = {name: values.shape[1] // len(POOLS) for name, values in pooled.items()}
+    for learn, ask in folds:
+        taught, asked = (_batch(pooled, rows) for rows in (learn, ask))
+        for column in range(targets.shape[1]):
+            known = targets[learn, column]
+            readout = SecondOrderReadout(sizes, parts)
+            readout.fit(taught, (known - known.mean()) / known.std(), sources[learn])
+            said[ask, column] = readout(asked).double().numpy() * known.std() + known.mean()
+    return said
+
+
+def _batch(pooled: Mapping[str, np.ndarray], rows: np.ndarray) -> TokenBatch:
+    absent = {name: np.isnan(values[rows]).any(axis=1) for name, values in pooled.items()}
+    return TokenBatch(
+        tokens={},
+        padding={name: torch.from_numpy(none)[:, None] for name, none in absent.items()},
+        pooled={
+            name: torch.from_numpy(np.nan_to_num(values[rows])).float()
+            for name, values in pooled.items()
+        },
     )
