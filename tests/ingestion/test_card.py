@@ -187,3 +187,10 @@ def test_the_card_needs_nothing_but_itself_and_names_no_creator():
     assert not re.search(r"<link|src=|url\(|@import", markup)
     for name in ("views", "topics", "creators", "dates", "ages", "durations"):
         assert json.loads(page.split(f'id="plot-{name}">')[1].split("</script>")[0])["data"]
+
+
+def test_the_card_says_when_copies_were_not_sought_by_their_sound():
+    card = card_of(make_manifest(300))
+    assert "Chromaprint" not in "\n".join(selection_warnings(card))
+    deaf = card.model_copy(update={"sound_compared": False})
+    assert "Chromaprint" in "\n".join(selection_warnings(deaf))
