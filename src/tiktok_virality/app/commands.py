@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tiktok_virality.schema import ProjectError
+
+if TYPE_CHECKING:
+    from kedro.io import DataCatalog
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,20 +21,29 @@ def main() -> None:
     """Work on a corpus outside of a run; `kedro run` is for the pipelines."""
 
 
+@contextlib.contextmanager
+def _catalog_of(env: str | None) -> Iterator[DataCatalog]:
+    """Open the catalog in the project's folder; a `ProjectError` ends the command."""
+    from tiktok_virality.app.project import open_catalog, project_folder
+
+    try:
+        project = project_folder(Path.cwd())
+        # what libraries say of pipelines and models when they are imported is no matter here
+        with contextlib.chdir(project), warnings.catch_warnings(record=True):
+            yield open_catalog(project, env)
+    except ProjectError as error:
+        raise click.ClickException(str(error)) from error
+
+
 @main.command()
 @click.option("--stage", default=None, metavar="DATASET", help="One stage; all where not given.")
 @click.option("--env", default=None, help="The Kedro environment whose data are meant.")
 def retry(stage: str | None, env: str | None) -> None:
     """Have the next run try again the clips that failed."""
-    from tiktok_virality.app.project import open_catalog, project_folder
     from tiktok_virality.app.retry import retry as retry_stages
 
-    try:
-        project = project_folder(Path.cwd())
-        with contextlib.chdir(project), warnings.catch_warnings(record=True):
-            asked = retry_stages(open_catalog(project, env), stage)
-    except ProjectError as error:
-        raise click.ClickException(str(error)) from error
+    with _catalog_of(env) as catalog:
+        asked = retry_stages(catalog, stage)
     for name, clips in asked.items():
         click.echo(f"{name}: {clips}")
     total = sum(asked.values())
@@ -58,15 +72,8 @@ def forget(
     if not videos and not creators:
         raise click.UsageError("Give at least one --video or --creator.")
     from tiktok_virality.app.forget import forget as forget_everywhere
-    from tiktok_virality.app.project import open_catalog, project_folder
 
-    try:
-        project = project_folder(Path.cwd())
-        # what libraries say of pipelines and models when they are imported is no matter here
-        with contextlib.chdir(project), warnings.catch_warnings(record=True):
-            catalog = open_catalog(project, env)
-            outcome = forget_everywhere(catalog, videos, creators, dry_run=dry_run)
-    except ProjectError as error:
-        raise click.ClickException(str(error)) from error
+    with _catalog_of(env) as catalog:
+        outcome = forget_everywhere(catalog, videos, creators, dry_run=dry_run)
     for line in outcome.lines(dry_run=dry_run):
         click.echo(line)

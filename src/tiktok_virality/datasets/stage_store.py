@@ -26,7 +26,7 @@ from tiktok_virality.datasets.part_files import (
 )
 from tiktok_virality.datasets.part_forgetting import forget_in_part
 from tiktok_virality.datasets.stage_ledger import PlanIndex, read_ledger
-from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
 from tiktok_virality.execution import BatchReport, LocalEngine, StageItem, StagePlan, StageWork
 from tiktok_virality.execution.local import Engine
 from tiktok_virality.execution.progress import with_progress
@@ -118,8 +118,15 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             skipped=len(plan.items) - len(missing),
             seconds=time.monotonic() - started,
         )
-        self._log(self._kept_failures(plan, missing, folder))
-        self._check_failures(plan, folder)
+        ledger = read_ledger(folder, self._columns_in(folder))
+        failed = {
+            item.video_id: entry
+            for item in plan.items
+            if (entry := ledger.get((item.video_id, item.digest))) and entry.has_failed
+        }
+        tried = {item.video_id for item in missing}
+        self._log(Counter(str(e.reason) for k, e in failed.items() if k not in tried))
+        self._check_failures(plan, failed)
         self._remove_old_versions(folder)
 
     def load(self) -> StageTable:
@@ -213,7 +220,6 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     def _missing(self, plan: StagePlan, folder: Path) -> list[StageItem]:
         """Return the items of a plan that no earlier run has accounted for."""
         ledger = read_ledger(folder, self._columns_in(folder))
-
         asked_again_ns = _moment_of(folder / RETRY_NAME)
 
         def is_accounted_for(item: StageItem) -> bool:
@@ -244,17 +250,6 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             )
             raise
         return total
-
-    def _kept_failures(
-        self, plan: StagePlan, missing: Sequence[StageItem], folder: Path
-    ) -> Counter[str]:
-        """Count the verdicts of earlier runs, by reason."""
-        ledger = read_ledger(folder, self._columns_in(folder))
-        tried = {item.video_id for item in missing}
-        entries = (
-            ledger.get((i.video_id, i.digest)) for i in plan.items if i.video_id not in tried
-        )
-        return Counter(str(each.reason) for each in entries if each and each.has_failed)
 
     def retry(self) -> int:
         """Have the next save try again what failed; return how many items that are."""
@@ -290,13 +285,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
                 ", ".join(f"{count} {reason}" for reason, count in kept.most_common(3)),
             )
 
-    def _check_failures(self, plan: StagePlan, folder: Path) -> None:
-        ledger = read_ledger(folder, self._columns_in(folder))
-        failed = {
-            item.video_id: entry
-            for item in plan.items
-            if (entry := ledger.get((item.video_id, item.digest))) and entry.has_failed
-        }
+    def _check_failures(self, plan: StagePlan, failed: Mapping[str, LedgerEntry]) -> None:
         if not plan.items or len(failed) / len(plan.items) <= self._max_failure_share:
             return
         examples = "\n".join(f"  {k}: {e.reason}: {e.detail}" for k, e in islice(failed.items(), 5))

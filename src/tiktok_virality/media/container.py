@@ -47,8 +47,6 @@ def open_container(path: Path) -> Iterator[InputContainer]:
             raise MediaError("unreadable", f"{path.name} is empty (0 bytes)")
         with av.open(str(path.absolute())) as container:
             yield container
-    except (PermissionError, BlockingIOError, MemoryError):
-        raise  # the machine's fault, and no verdict on the clip
     except (av.FFmpegError, OSError) as error:
         if getattr(error, "errno", None) in FAULTS_OF_THE_MACHINE:
             raise

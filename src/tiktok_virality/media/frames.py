@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -68,25 +69,27 @@ class FrameSampling(Config):
 
     def indices(self, seconds: np.ndarray) -> list[int]:
         """Return which frames to keep, ascending, of those that are shown at these times."""
-        wanted = np.array(self._every_nth(seconds), dtype=int)
+        longest = self.every_nth / RARE_FRAMES_HZ
+        wanted = np.array(places_apart(seconds, longest, self.every_nth), dtype=int)
         if self.max_frames is not None and len(wanted) > self.max_frames:
             spread = np.linspace(0, len(wanted) - 1, self.max_frames)
             wanted = wanted[spread.round().astype(int)]
         return wanted.tolist()
 
-    def _every_nth(self, seconds: np.ndarray) -> list[int]:
-        longest = self.every_nth / RARE_FRAMES_HZ - ROUNDING_SECONDS
-        wanted = [0] if len(seconds) else []
-        for place in range(1, len(seconds)):
-            apart = place - wanted[-1]
-            if apart >= self.every_nth or seconds[place] - seconds[wanted[-1]] >= longest:
-                wanted.append(place)
-        return wanted
-
     def layout(self, width: float, height: float) -> Layout:
         """Return where on the canvas a frame lies that is shown at this size."""
         canvas = (self.width, self.height)
         return Layout(canvas=canvas, fitted=fit_within(width, height, canvas))
+
+
+def places_apart(seconds: np.ndarray, apart: float, frames: float = math.inf) -> list[int]:
+    """Return the first place, and each that is so many seconds or frames from the one before."""
+    places = [0] if len(seconds) else []
+    for place in range(1, len(seconds)):
+        passed = seconds[place] - seconds[places[-1]]
+        if place - places[-1] >= frames or passed >= apart - ROUNDING_SECONDS:
+            places.append(place)
+    return places
 
 
 @dataclass(frozen=True, kw_only=True)

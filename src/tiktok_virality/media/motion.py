@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tiktok_virality.media.frames import ROUNDING_SECONDS, FrameTensor
+from tiktok_virality.media.frames import ROUNDING_SECONDS, FrameTensor, places_apart
 from tiktok_virality.media.geometry import Layout, shrink_to
 from tiktok_virality.schema import Config
 
@@ -68,11 +68,7 @@ class MotionSampling(Config):
 
     def indices(self, seconds: np.ndarray) -> list[int]:
         """Return which frames to keep, ascending, of those that are shown at these times."""
-        wanted = [0] if len(seconds) else []
-        for place in range(1, len(seconds)):
-            if seconds[place] - seconds[wanted[-1]] >= self.apart_seconds - ROUNDING_SECONDS:
-                wanted.append(place)
-        return wanted
+        return places_apart(seconds, self.apart_seconds)
 
     def layout(self, width: float, height: float) -> Layout:
         """Return the size of a frame of a picture that is shown at this size; it has no bars."""

@@ -283,9 +283,10 @@ def describe_dataset(
     from tiktok_virality.pipelines.ingestion.card import summarise
     from tiktok_virality.pipelines.ingestion.card_page import render_card
 
-    first = fingerprints.row(fingerprints.ids[0]) if fingerprints.ids else {"sound_compared": True}
+    told = fingerprints.ids[:1]  # the same of all
+    compared = all(fingerprints.row(i, ["sound_compared"])["sound_compared"] for i in told)
     summary = summarise(posts, manifest, rejected_videos, transcripts, ground_truth)
-    summary = summary.model_copy(update={"sound_compared": bool(first["sound_compared"])})
+    summary = summary.model_copy(update={"sound_compared": compared})
     return summary.model_dump(mode="json"), render_card(summary)
 
 
