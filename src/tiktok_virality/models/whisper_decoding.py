@@ -295,7 +295,7 @@ def is_loop(written: Sequence[int], tokenizer: Tokenizer) -> bool:
 
 
 def is_said_again(written: Sequence[int], tokenizer: Tokenizer) -> bool:
-    """Return whether a text that repeats itself takes its time, as somebody who says it again does.
+    """Return whether lines come again and take their time, as when somebody says them again.
 
     A loop is written without times, or faster than anybody speaks; and over music Whisper likes to
     repeat a word or two.
@@ -306,9 +306,11 @@ def is_said_again(written: Sequence[int], tokenizer: Tokenizer) -> bool:
         return False
     seconds = (times[-1] - times[0]) * SECONDS_PER_STATE
     lines = _lines(written, tokenizer)
+    if len(set(lines)) == len(lines):
+        return False
     characters = sum(len(line) for line in lines)
     least, most = SPOKEN_CHARACTERS_PER_SECOND
-    words = statistics.median(len(line.split()) for line in lines) if lines else 0
+    words = statistics.median(len(line.split()) for line in lines)
     return words >= LEAST_WORDS_REPEATED and least * seconds <= characters <= most * seconds
 
 
