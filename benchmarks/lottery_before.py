@@ -33,6 +33,8 @@ WORLDS = DATA / "drawn_worlds.parquet"
 def deal(checkout: Path) -> None:
     """Copy clips and splits into a checkout, and the views of every drawn world."""
     from tiktok_virality.demo.lottery import draw_world, plant_lottery
+    from tiktok_virality.evaluation.splits import assign_splits
+    from tiktok_virality.media.limits import SplitParameters
     from tiktok_virality.training.parameters import LotteryParameters
 
     lottery = LotteryParameters()
@@ -46,7 +48,10 @@ def deal(checkout: Path) -> None:
     target = checkout / DATA
     shutil.copytree(DATA / "01_raw", target / "01_raw", dirs_exist_ok=True)
     pd.concat(tables).to_parquet(checkout / WORLDS)
-    shutil.copy(DATA / "03_primary" / "splits.parquet", target / "splits_of_the_lottery.parquet")
+    division = SplitParameters(train=0.67, validation=0.08, calibration=0.10, test=0.15)
+    manifest = pd.read_parquet(DATA / "03_primary" / "manifest.parquet")
+    splits = assign_splits(manifest, division, SEED)
+    splits.to_parquet(target / "splits_of_the_lottery.parquet")
 
 
 def play() -> None:

@@ -20,7 +20,9 @@ from scipy.stats import t
 
 from tiktok_virality.datasets import StageStore
 from tiktok_virality.demo.lottery import draw_world, plant_lottery
+from tiktok_virality.evaluation.splits import assign_splits
 from tiktok_virality.evaluation.targets import TargetParameters
+from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.models.fusion import TokenBatch
 from tiktok_virality.models.readout import SecondOrderReadout
@@ -30,6 +32,7 @@ from tiktok_virality.training.lottery import with_views
 
 DATA = "data/truth"
 SEED = 20240607
+DIVISION = SplitParameters(train=0.67, validation=0.08, calibration=0.10, test=0.15)
 """Of the clips: `seed` in conf/base/parameters.yml."""
 
 
@@ -46,7 +49,7 @@ def main() -> None:
         for name in MODALITIES
     }
     manifest = pd.read_parquet(f"{DATA}/03_primary/manifest.parquet")
-    splits = pd.read_parquet(f"{DATA}/03_primary/splits.parquet")
+    splits = assign_splits(manifest, DIVISION, SEED)
     known = assemble(manifest, splits, tables, TargetParameters())
     taught = token_batch(known.open_clips.tokens, known.token_sizes, pooled=True)
     test = token_batch(known.splits["test"].tokens, known.token_sizes, pooled=True)

@@ -10,7 +10,11 @@ from pydantic import Field, ValidationError, create_model, field_validator
 
 from tiktok_virality.collection.config import CollectionParameters
 from tiktok_virality.demo.config import DemoParameters
-from tiktok_virality.evaluation.config import CertaintyParameters, ReportingParameters
+from tiktok_virality.evaluation.config import (
+    CertaintyParameters,
+    EvaluationParameters,
+    ReportingParameters,
+)
 from tiktok_virality.media.limits import IngestionParameters
 from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.schema import Config, ParameterError
@@ -37,6 +41,7 @@ class Parameters(Config):
     collection: CollectionParameters
     demo: DemoParameters
     ingestion: IngestionParameters
+    evaluation: EvaluationParameters = EvaluationParameters()
     modeling: ModelingParameters
     certainty: CertaintyParameters
     reporting: ReportingParameters

@@ -126,8 +126,8 @@ def split_table(model_input: ModelInput) -> pd.DataFrame:
 def result(corpus, autoencoder) -> dict[str, Any]:
     predictions, model_input = corpus["point_predictions"], corpus["model_input"]
     novelty_model = unlike.fit_novelty(model_input, PARAMETERS)
-    novelty = unlike.flag_unlike_clips(model_input, novelty_model, PARAMETERS)
-    intervals = certainty.calibrate_intervals(predictions, model_input, novelty, PARAMETERS, SEED)
+    novelty = unlike.flag_unlike_clips([model_input], PARAMETERS)
+    intervals = certainty.calibrate_intervals(predictions, [model_input], novelty, PARAMETERS, SEED)
     intervals = json.loads(json.dumps(intervals))
     altered = altering.embed_unlike_clips(
         split_table(model_input), corpus["frames"], autoencoder, GRID, PARAMETERS, SEED, "cpu"
@@ -136,11 +136,11 @@ def result(corpus, autoencoder) -> dict[str, Any]:
         "novelty_model": novelty_model,
         "novelty": novelty,
         "interval_model": intervals,
-        "predictions": certainty.add_intervals(predictions, intervals, model_input, novelty),
-        "coverage": certainty.measure_coverage(predictions, intervals, model_input, novelty, []),
+        "predictions": certainty.add_intervals(predictions, intervals, [model_input], novelty),
+        "coverage": certainty.measure_coverage(predictions, intervals, [model_input], novelty),
         "unlike_clips": altered,
         "evidence": unlike.gather_evidence(
-            model_input, novelty_model, novelty, predictions, PARAMETERS, SEED, visual=altered
+            [model_input], novelty, predictions, PARAMETERS, SEED, visual=altered
         ),
     }
 
@@ -203,7 +203,7 @@ def test_the_truth_of_test_clips_decides_nothing(corpus, result):
     changed = corpus["point_predictions"].copy()
     changed.loc[changed["split"].isin(["test", "train"]), "y_true"] += 100
     other = certainty.calibrate_intervals(
-        changed, corpus["model_input"], result["novelty"], PARAMETERS, SEED
+        changed, [corpus["model_input"]], result["novelty"], PARAMETERS, SEED
     )
     assert json.loads(json.dumps(other)) == result["interval_model"]
 
@@ -221,19 +221,19 @@ def test_too_few_calibration_clips_are_said_and_leave_no_interval(corpus, result
     small = replace(model_input, splits={**model_input.splits, "calibration": few})
     everything = corpus["point_predictions"]
     left_out = everything["video_id"].isin(calibration.ids[3:])
-    arguments = (everything[~left_out], small, result["novelty"])
+    arguments = (everything[~left_out], [small], result["novelty"])
     with caplog.at_level(logging.WARNING):
         model = certainty.calibrate_intervals(*arguments, PARAMETERS, SEED)
     assert "no intervals of 80 %: they need 5 calibration clips, and there are 3" in caplog.text
     predictions, _, novelty = arguments
-    assert certainty.add_intervals(predictions, model, small, novelty)["lower"].isna().all()
-    rows = certainty.measure_coverage(predictions, model, small, novelty, [])["rows"]
+    assert certainty.add_intervals(predictions, model, [small], novelty)["lower"].isna().all()
+    rows = certainty.measure_coverage(predictions, model, [small], novelty)["rows"]
     assert {row["coverage"] is None for row in rows if row["level"] == 0.5} == {False}
     assert {row["coverage"] is None for row in rows if row["level"] > 0.5} == {True}
 
 
 def test_a_missing_model_is_named(corpus, result):
-    arguments = (corpus["model_input"], result["novelty"], PARAMETERS)
+    arguments = ([corpus["model_input"]], result["novelty"], PARAMETERS)
     predictions = corpus["point_predictions"]
     with pytest.raises(DataError, match="'audio' has no prediction for 48 of 48 clips"):
         certainty.calibrate_intervals(

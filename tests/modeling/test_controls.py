@@ -15,6 +15,7 @@ from tiktok_virality.models.baselines import fit_baseline
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.schema import SPLITS
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips, ModelInput, pooled
+from tiktok_virality.training.lineup import no_predictions
 from tiktok_virality.training.parameters import TrainingParameters
 
 COUNTS = {"train": 150, "validation": 45, "calibration": 6, "test": 90}
@@ -84,7 +85,7 @@ def learn(model_input: ModelInput, folder: Path) -> pd.DataFrame:
     early = nodes.training_alone("early_fusion")(model_input, SHAPE, TRAINING, *where)
     ensemble = nodes.train_ensemble(model_input, SHAPE, TRAINING, *where, **alone)
     fusions = nodes.fit_late_fusions(model_input, **alone)
-    nothing = nodes.repeat_with_other_seeds(model_input, SHAPE, TRAINING, TRAINING, 1, *where)
+    nothing = no_predictions()
     models = {**alone, "early_fusion": early, "ensemble": ensemble}
     return nodes.predict(model_input, baselines, rehearsed, fusions, nothing, SEED, **models)
 

@@ -14,7 +14,7 @@ import torch
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines
+from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines, StageStore
 from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.limits import SplitParameters
@@ -25,7 +25,7 @@ from tiktok_virality.pipelines.modeling import create_pipeline
 from tiktok_virality.pipelines.modeling.nodes import (
     assemble_clips,
     fit_baselines,
-    repeat_with_other_seeds,
+    train_again,
     training_alone,
 )
 from tiktok_virality.schema import DataError
@@ -97,6 +97,12 @@ def corpus() -> dict[str, Any]:
 
 
 def assembled(inputs: dict[str, Any], target: TargetParameters | None = None) -> ModelInput:
+    return assembled_all(inputs, target)[0]
+
+
+def assembled_all(
+    inputs: dict[str, Any], target: TargetParameters | None = None
+) -> tuple[ModelInput, list[ModelInput]]:
     return assemble_clips(
         inputs["manifest"],
         inputs["splits"],
@@ -105,11 +111,27 @@ def assembled(inputs: dict[str, Any], target: TargetParameters | None = None) ->
     )
 
 
+class InProcess:
+    """An engine that starts no worker."""
+
+    def run(self, batches: Any, work: Any, resources: Any) -> Any:
+        return map(work, batches)
+
+
+def stage_store(folder: Path) -> StageStore:
+    """Return a store whose plans run in this process."""
+    store = StageStore(filepath=str(folder))
+    store._engine = InProcess()
+    return store
+
+
 def run(
     inputs: dict[str, Any],
     folder: Path,
     repeats: int = 1,
     target: TargetParameters | None = None,
+    *,
+    served_only: bool = False,
 ) -> dict[str, Any]:
     parameters = {
         "params:modeling.transformer": TransformerConfig(
@@ -132,16 +154,16 @@ def run(
             **{key: MemoryDataset(value, copy_mode="assign") for key, value in everything.items()},
             **{name: SafetensorsModel(filepath=str(folder / name)) for name in DEEP},
             "baselines": SkopsBaselines(filepath=str(folder / "baselines")),
+            "trained_again": stage_store(folder / "trained_again"),
             "predictions": MemoryDataset(),
+            "coverage": MemoryDataset(),
             "split_sensitivity": MemoryDataset(),
         }
     )
-    wanted = create_pipeline(MODALITIES).to_outputs("predictions", "split_sensitivity")
-    SequentialRunner().run(wanted, catalog)
-    return {
-        name: catalog.load(name)
-        for name in ("predictions", "baselines", "split_sensitivity", *DEEP)
-    }
+    measured = () if served_only else ("predictions", "baselines", "split_sensitivity", "coverage")
+    wanted = (*measured, *DEEP)
+    SequentialRunner().run(create_pipeline(MODALITIES).to_outputs(*wanted), catalog)
+    return {name: catalog.load(name) for name in wanted}
 
 
 @pytest.fixture(scope="module")
@@ -221,9 +243,15 @@ def test_repeats_log_no_history_to_the_runs_of_the_models(tmp_path, monkeypatch)
     inputs = corpus()
     shape = TransformerConfig(width=8, layers=1, heads=2, feedforward=8)
     settings = (SEED, "cpu", tmp_path)
-    repeat_with_other_seeds(assembled(inputs), shape, TRAINING, TRAINING, 2, *settings)
+    main, divisions = assembled_all(inputs)
+    plan = train_again(
+        *(divisions, main, inputs["manifest"], inputs["splits"], TargetParameters()),
+        *(shape, TRAINING, TRAINING, 2, *settings),
+        **{name: inputs[f"{name}_embeddings"] for name in MODALITIES},
+    )
+    stage_store(tmp_path / "again").save(plan)
     assert heard == []
-    training_alone("modality", "visual")(assembled(inputs), shape, TRAINING, *settings)
+    training_alone("modality", "visual")(main, shape, TRAINING, *settings)
     assert heard
 
 

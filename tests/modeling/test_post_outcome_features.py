@@ -13,7 +13,8 @@ from tiktok_virality.training import corpus
 
 def test_a_run_whose_features_hold_likes_is_refused(monkeypatch):
     inputs = small_corpus()
-    assert assemble_clips(**inputs, target=TargetParameters()).splits["train"] is not None
+    main, _ = assemble_clips(**inputs, target=TargetParameters())
+    assert main.splits["train"] is not None
     inputs["manifest"] = inputs["manifest"].assign(likes=inputs["manifest"]["views"] // 10)
     monkeypatch.setattr(corpus, "METADATA_FEATURES", (*corpus.METADATA_FEATURES, "likes"))
     with pytest.raises(DataError, match="Known only after posting, so never a feature: likes"):

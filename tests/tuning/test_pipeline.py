@@ -117,5 +117,5 @@ def test_the_written_file_is_a_whole_block_that_keeps_what_was_not_searched(resu
 
 def test_the_clips_are_assembled_as_modeling_does():
     first = create_pipeline().nodes[0]
-    assert first.outputs == ["model_input"]
+    assert first.outputs == ["model_input", "divisions"]
     assert {"manifest", "splits", "visual_embeddings", "audio_embeddings"} <= set(first.inputs)

@@ -16,12 +16,11 @@ from tiktok_virality.app.project import stored_datasets
 from tiktok_virality.collection.creators import creator_hash
 from tiktok_virality.datasets.forget_list import ForgetList, ForgetListFile
 from tiktok_virality.datasets.forgetting import CREATOR_KEYS, KEY, Forgets, Forgotten
-from tiktok_virality.datasets.model_folders import CheckpointFolder, ModelFolder
+from tiktok_virality.datasets.model_folders import ModelFolder
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.pipelines.ingestion.post_ids import whole_ids
 from tiktok_virality.pipelines.ingestion.posts import FileFinder
 from tiktok_virality.schema import DataError
-from tiktok_virality.training.corpus import DIVISION
 
 FORGET_LIST: Final = "forget_list"
 POSTS: Final = "video_metadata"
@@ -254,17 +253,12 @@ def _models_that_learned(datasets: Datasets, ids: frozenset[str]) -> list[str]:
     if splits is not None:
         split_of = splits.loc[splits[KEY].isin(list(ids)), "split"]
         if not split_of.isin(LEARNED_FROM).any():
-            return [name for name, each in datasets.items() if _has_other_divisions(each)]
+            return []
     return [
         name
         for name, dataset in datasets.items()
         if (isinstance(dataset, ModelFolder) or _layer(dataset) == "models") and _is_there(dataset)
     ]
-
-
-def _has_other_divisions(dataset: AbstractDataset[Any, Any]) -> bool:
-    """Tell whether models lie here that learned from clips of any split, to measure coverage."""
-    return isinstance(dataset, CheckpointFolder) and any(dataset.folder.rglob(f"{DIVISION}*"))
 
 
 def _is_there(dataset: AbstractDataset[Any, Any]) -> bool:

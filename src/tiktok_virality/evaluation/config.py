@@ -2,10 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from tiktok_virality.evaluation.conformal import Method
-from tiktok_virality.schema import Config
+from tiktok_virality.media.limits import SplitStrategy
+from tiktok_virality.schema import Config, ParameterError
+
+Scheme = Literal["auto", "holdout", "cross_fitted"]
+
+
+class EvaluationParameters(Config):
+    """Which clips are tested.
+
+    Attributes:
+        scheme: ``cross_fitted`` tests every clip, by models that saw nothing of its creator or its
+            copies; ``holdout`` tests the test split of ``ingestion.splits``; ``auto`` is the
+            former below `cross_fitted_below` clips, unless time divides them.
+        folds: How many models of each kind cross-fitting trains, each on the other folds.
+        cross_fitted_below: So many clips are worth the cost no more: a test split of a sixth of
+            3,000 clips knows R² to about 0.05, and every model would be trained five times.
+    """
+
+    scheme: Scheme = "auto"
+    folds: int = Field(default=5, ge=3, le=50)
+    cross_fitted_below: int = Field(default=3000, ge=0)
+
+    def is_cross_fitted(self, clips: int, strategy: SplitStrategy) -> bool:
+        """Return whether so many clips are cross-fitted.
+
+        Raises:
+            ParameterError: They shall be, and time divides them.
+        """
+        by_time = strategy in ("chronological", "group_chronological")
+        if self.scheme == "cross_fitted" and by_time:
+            raise ParameterError(
+                "evaluation.scheme is cross_fitted, which tests every clip, and "
+                f"ingestion.splits.strategy is {strategy}, which tests the latest. Set the scheme "
+                "to holdout, or the strategy to group."
+            )
+        if self.scheme == "auto":
+            return clips < self.cross_fitted_below and not by_time
+        return self.scheme == "cross_fitted"
 
 
 class ReportingParameters(Config):
@@ -34,12 +73,9 @@ class CertaintyParameters(Config):
         neighbours: Training clips that a clip is compared with.
         novelty_alpha: A clip is flagged when its p-value is no larger: the share of false alarms.
         altered_clips: Test clips that are altered to see whether the flag notices.
-        redivisions: How often the clips are divided, and predictors trained and calibrated, anew to
-            see how often intervals hold the truth whatever the division.
     """
 
     method: Method = "split"
     neighbours: int = Field(default=5, ge=1)
     novelty_alpha: float = Field(default=0.05, gt=0, lt=1)
     altered_clips: int = Field(default=40, ge=1)
-    redivisions: int = Field(default=0, ge=0, le=100)

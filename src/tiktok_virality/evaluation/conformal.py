@@ -9,6 +9,7 @@ plain numbers, so that an interval needs neither MAPIE nor a pickle.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -151,10 +152,17 @@ class ClipIntervals(Config):
 
 
 class SeedIntervals(Config):
-    """The calibrated intervals of a model that was trained under one seed."""
+    """The calibrated intervals of a model that was trained under one seed.
+
+    Attributes:
+        seed: Of the model.
+        intervals: Its intervals.
+        fold: Which fold the model tests; ``None`` for the one that is served.
+    """
 
     seed: int
     intervals: ClipIntervals
+    fold: int | None = None
 
 
 class IntervalModel(Config):
@@ -164,7 +172,7 @@ class IntervalModel(Config):
         model: Its name.
         method: Whose intervals are shown.
         main_seed: Whose model is kept and served.
-        by_seed: The main seed first.
+        by_seed: The main seed first, and of a seed the served model first.
     """
 
     model: str
@@ -172,18 +180,20 @@ class IntervalModel(Config):
     main_seed: int
     by_seed: tuple[SeedIntervals, ...]
 
-    def intervals(self, seed: int | None = None) -> ClipIntervals:
-        """Return the intervals of a seed, by default of the main one.
+    def intervals(self, seed: int | None = None, fold: int | None = None) -> ClipIntervals:
+        """Return the intervals of a seed, by default of the main one, and of a fold.
 
         Raises:
-            KeyError: The model was not trained under this seed.
+            KeyError: The model was not trained under this seed, or tests no such fold.
         """
-        wanted = self.main_seed if seed is None else seed
+        wanted = (self.main_seed if seed is None else seed, fold)
         for each in self.by_seed:
-            if each.seed == wanted:
+            if (each.seed, each.fold) == wanted:
                 return each.intervals
-        known = ", ".join(str(each.seed) for each in self.by_seed)
-        raise KeyError(f"There are no intervals for the seed {wanted}; there are for {known}.")
+        known = ", ".join(f"{each.seed} (fold {each.fold})" for each in self.by_seed)
+        raise KeyError(
+            f"There are no intervals for the seed {wanted[0]} (fold {fold}); there are for {known}."
+        )
 
 
 def clips_needed(level: float) -> int:
@@ -194,13 +204,18 @@ def clips_needed(level: float) -> int:
     return math.ceil(round(1 / (1 - level), 6))
 
 
-def calibrate(fitting: PredictedClips, calibration: PredictedClips) -> ClipIntervals:
+def calibrate(
+    fitting: PredictedClips,
+    calibration: PredictedClips,
+    everything: PredictedClips | None = None,
+) -> ClipIntervals:
     """Calibrate both methods at all `LEVELS`.
 
     Args:
         fitting: Teaches the quantile regression; neither trained the predictor nor calibrates.
         calibration: Decides the widths, and nothing else; whatever sees these clips before this
             (training, early stopping, the choice of a model) breaks the promise.
+        everything: Decides the one width of ``split`` instead, where more clips can.
 
     Returns:
         Intervals; a level for which there are fewer than `clips_needed` has none.
@@ -209,23 +224,57 @@ def calibrate(fitting: PredictedClips, calibration: PredictedClips) -> ClipInter
         ValueError: The columns are not the `FEATURES`, a value is not finite, or there is nothing
             to fit.
     """
-    for clips, name in ((fitting, "fitting"), (calibration, "calibration")):
+    widest = calibration if everything is None else everything
+    for clips, name in (
+        (fitting, "fitting"),
+        (calibration, "calibration"),
+        (widest, "calibration"),
+    ):
         _check(clips, name)
     return ClipIntervals(
         features=FEATURES,
-        calibration_clips=len(calibration),
-        levels=tuple(_calibrate_level(level, fitting, calibration) for level in LEVELS),
+        calibration_clips=len(widest),
+        levels=tuple(_calibrate_level(each, fitting, calibration, widest) for each in LEVELS),
+    )
+
+
+def calibrate_across(folds: Sequence[PredictedClips]) -> ClipIntervals:
+    """Calibrate both methods on folds, each predicted by a model that learned from the others.
+
+    Cross-conformal intervals (Vovk, 2015, "Cross-conformal predictors"), for a model that has
+    learned from all of these clips, or from all and others. That one model is no worse than those
+    of the folds is assumed, and what the intervals hold is counted. CV+ (Barber et al., 2021)
+    assumes less, and would have every model of the folds predict each clip. All clips decide the
+    width of ``split``; for ``quantile`` the first fold teaches quantiles, and the others decide.
+
+    Args:
+        folds: The clips of each, at least two.
+
+    Raises:
+        ValueError: As `calibrate`.
+    """
+    first, *others = folds
+    return calibrate(first, _joined(others), everything=_joined(folds))
+
+
+def _joined(parts: Sequence[PredictedClips]) -> PredictedClips:
+    return PredictedClips(
+        features=np.concatenate([part.features for part in parts]),
+        truth=np.concatenate([part.truth for part in parts]),
     )
 
 
 def _calibrate_level(
-    level: float, fitting: PredictedClips, calibration: PredictedClips
+    level: float,
+    fitting: PredictedClips,
+    calibration: PredictedClips,
+    everything: PredictedClips,
 ) -> LevelIntervals:
     if len(calibration) < clips_needed(level):
         return LevelIntervals(level=level, radius=None, band=None)
     return LevelIntervals(
         level=level,
-        radius=_radius(level, calibration),
+        radius=_radius(level, everything),
         band=_band(level, fitting, calibration),
     )
 

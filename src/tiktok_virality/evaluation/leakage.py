@@ -8,6 +8,7 @@ from typing import Final
 
 import pandas as pd
 
+from tiktok_virality.evaluation.cross_fitting import FOLD, is_cross_fitted
 from tiktok_virality.evaluation.splits import KEPT_TOGETHER
 from tiktok_virality.media.limits import SplitStrategy
 from tiktok_virality.schema import POST_OUTCOME_COLUMNS, SPLITS, DataError
@@ -41,14 +42,16 @@ def check_no_leak(manifest: pd.DataFrame, splits: pd.DataFrame) -> None:
     Args:
         manifest: ``video_id``, ``creator_id`` (missing where unknown), ``duplicate_group``, and
             ``posted_at`` for a chronological strategy.
-        splits: ``video_id``, ``split`` and ``strategy``; without a strategy, as of ``group``.
+        splits: ``video_id``, ``split`` and ``strategy``; without a strategy, as of ``group``. Where
+            every clip is tested, its ``fold`` counts instead of the split.
 
     Raises:
         DataError: Naming what is shared and by which splits, or what is out of order.
     """
     strategy = _strategy(splits)
     _refuse_crossing(splits, "video_id")
-    rows = splits[["video_id", "split"]].merge(manifest, on="video_id")
+    place = splits[FOLD].map("fold {}".format) if is_cross_fitted(splits) else splits["split"]
+    rows = splits[["video_id"]].assign(split=place).merge(manifest, on="video_id")
     for column in KEPT_TOGETHER[strategy]:
         _refuse_crossing(rows.dropna(subset=[column]), column)
     if strategy == "chronological":

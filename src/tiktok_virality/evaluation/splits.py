@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,8 @@ LARGE_SHARE_OF_SPLIT: Final = 0.25
 
 BOUNDARIES_TRIED: Final = 64
 """Moments that a group_chronological split considers as the beginning of the test period."""
+
+Part = TypeVar("Part", bound=Hashable)
 
 
 def assign_splits(manifest: pd.DataFrame, parameters: SplitParameters, seed: int) -> pd.DataFrame:
@@ -69,7 +71,7 @@ def assign_splits(manifest: pd.DataFrame, parameters: SplitParameters, seed: int
     elif parameters.strategy == "group_chronological":
         split_of = _past_and_future(_posted_at(rows), groups, parameters.shares, seed)
     else:
-        split_of = _at_random(groups, parameters.shares, seed)
+        split_of = divide_at_random(groups, parameters.shares, seed)
     kept = manifest["video_id"][manifest["video_id"].isin(list(split_of))]
     return pd.DataFrame(
         {
@@ -179,14 +181,21 @@ def _posted_at(manifest: pd.DataFrame) -> Mapping[str, int]:
     return dict(zip(manifest["video_id"], numbers, strict=True))
 
 
-def _at_random(
-    groups: Sequence[list[str]], shares: Mapping[Split, float], seed: int
-) -> dict[str, Split]:
+def divide_at_random(
+    groups: Sequence[list[str]], shares: Mapping[Part, float], seed: int
+) -> dict[str, Part]:
+    """Return to which part each video goes: whole groups at random, near the wanted shares.
+
+    Args:
+        groups: Videos that stay together; at least as many as there are parts.
+        shares: Of the videos, by part.
+        seed: Decides which groups go where.
+    """
     return _fill(_in_order_of_placing(groups, shares, seed), shares)
 
 
 def _in_order_of_placing(
-    groups: Sequence[list[str]], shares: Mapping[Split, float], seed: int
+    groups: Sequence[list[str]], shares: Mapping[Part, float], seed: int
 ) -> list[list[str]]:
     """Return the groups shuffled, the large ones first: placed late they would overfill a split."""
     large = LARGE_SHARE_OF_SPLIT * _count(groups) * min(shares.values())
@@ -194,20 +203,20 @@ def _in_order_of_placing(
     return sorted(shuffled, key=lambda group: -len(group) if len(group) > large else 0)
 
 
-def _fill(groups: Sequence[list[str]], shares: Mapping[Split, float]) -> dict[str, Split]:
-    """Give each group to the split that lacks most; then see that none stays empty."""
+def _fill(groups: Sequence[list[str]], shares: Mapping[Part, float]) -> dict[str, Part]:
+    """Give each group to the part that lacks most; then see that none stays empty."""
     videos = _count(groups)
-    placed: dict[Split, list[list[str]]] = {split: [] for split in shares}
+    placed: dict[Part, list[list[str]]] = {part: [] for part in shares}
     for group in groups:
-        lacking = {split: share * videos - _count(placed[split]) for split, share in shares.items()}
-        placed[max(placed, key=lambda split: lacking[split])].append(group)
-    for split in placed:
-        if not placed[split]:
+        lacking = {part: share * videos - _count(placed[part]) for part, share in shares.items()}
+        placed[max(placed, key=lambda part: lacking[part])].append(group)
+    for part in placed:
+        if not placed[part]:
             richest = placed[max(placed, key=lambda other: len(placed[other]))]
             smallest = min(richest, key=len)
             richest.remove(smallest)
-            placed[split].append(smallest)
-    return {video_id: split for split in placed for group in placed[split] for video_id in group}
+            placed[part].append(smallest)
+    return {video_id: part for part in placed for group in placed[part] for video_id in group}
 
 
 def _by_period(
@@ -279,7 +288,7 @@ def _past_and_future(
     rest = {split: share / (1 - shares["test"]) for split, share in shares.items()}
     del rest["test"]
     tested: dict[str, Split] = {video_id: "test" for group in future for video_id in group}
-    return _at_random(past, rest, seed) | tested
+    return divide_at_random(past, rest, seed) | tested
 
 
 def _best_boundary(

@@ -173,18 +173,23 @@ class FittedBaseline:
 
 
 def fit_baselines(
-    clips: PooledClips, y: np.ndarray, groups: np.ndarray, seed: int
+    clips: PooledClips,
+    y: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+    names: Sequence[str] | None = None,
 ) -> dict[str, FittedBaseline]:
-    """Fit every baseline.
+    """Fit every baseline, or some.
 
     Args:
         clips: What they learn from.
         y: What is true of each, on the scale of the target, [N].
         groups: Creator of each clip: folds that choose a setting never divide one.
         seed: Of the MLP and of the folds of the creators' history.
+        names: Which; ``None`` for all.
     """
-    names = baseline_names(tuple(clips.modalities))
-    return {name: fit_baseline(name, clips, y, groups, seed) for name in names}
+    wanted = baseline_names(tuple(clips.modalities)) if names is None else names
+    return {name: fit_baseline(name, clips, y, groups, seed) for name in wanted}
 
 
 def fit_baseline(

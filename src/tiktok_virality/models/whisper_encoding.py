@@ -15,7 +15,7 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 from whisper.model import AudioEncoder, MultiHeadAttention, Whisper
 
 from tiktok_virality.models.configs import Precision
-from tiktok_virality.models.precision import bfloat16_is_native
+from tiktok_virality.models.precision import bfloat16_is_native, has_gpu
 from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_windows import Window
 from tiktok_virality.schema import WeightsError
@@ -48,7 +48,7 @@ def load_whisper(checkpoint: Checkpoint, device: str, precision: Precision = "mi
     Raises:
         WeightsError: The file is no checkpoint of openai-whisper.
     """
-    gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    gpu = has_gpu(device)
     try:
         model = whisper.load_model(str(checkpoint.path), device="cuda" if gpu else "cpu").eval()
     except Exception as error:  # what torch raises depends on the bytes it finds

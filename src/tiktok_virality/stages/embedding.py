@@ -42,12 +42,10 @@ class ClipEmbedder:
 
     def setup(self) -> None:
         """Put the model on its device."""
-        import torch
-
         from tiktok_virality.models.convlstm import ConvLSTMAutoencoder
+        from tiktok_virality.models.precision import has_gpu
 
-        gpu = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
-        self._place = "cuda" if gpu else "cpu"
+        self._place = "cuda" if has_gpu(self.device) else "cpu"
         module = self.model.build().to(self._place)
         assert isinstance(module, ConvLSTMAutoencoder)
         self._module = module

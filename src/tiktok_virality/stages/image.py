@@ -51,9 +51,9 @@ class ImageEmbedder:
         import torch
 
         from tiktok_virality.models.image_networks import load_image_network
+        from tiktok_virality.models.precision import has_gpu
 
-        gpu = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
-        self._place = "cuda" if gpu else "cpu"
+        self._place = "cuda" if has_gpu(self.device) else "cpu"
         self._network = load_image_network(self.parameters, self.checkpoint)
         self._network.module.to(self._place, memory_format=torch.channels_last)
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
 
+from tiktok_virality.evaluation.cross_fitting import divisions_of, fold_name, is_cross_fitted
 from tiktok_virality.evaluation.leakage import check_features, check_no_leak
 from tiktok_virality.evaluation.targets import Target, TargetParameters
 from tiktok_virality.models.baselines import PooledClips
@@ -33,9 +34,6 @@ METADATA_FEATURES: Final = (
 """Columns of the manifest that models may read; the leak check looks at them."""
 
 TRUTH: Final = "y_true"
-DIVISION: Final = "division_"
-"""What the label of a corpus that is divided otherwise begins with, before the seed."""
-
 HOURS_PER_DAY: Final = 24
 DAYS_PER_WEEK: Final = 7
 
@@ -162,13 +160,14 @@ class ModelInput:
     """The whole corpus by split.
 
     Attributes:
-        splits: Clips by split.
+        splits: Clips by split; those that nobody holds out are not there.
         token_sizes: Size of a token by modality, of those that take part; 1 where no clip has any.
         fingerprint: Digest of the clips, their splits, their truth and their embeddings.
         token_parts: How many numbers of a token, in a row, belong together, by modality; one that
             is not named is whole.
         target: What the models predict.
-        label: Name of this corpus where there are several, as in the truth benchmark.
+        label: Name of this corpus where there are several: a fold, or a world of the truth
+            benchmark.
     """
 
     splits: Mapping[Split, LabelledClips]
@@ -187,6 +186,11 @@ class ModelInput:
     def open_clips(self) -> LabelledClips:
         """Training and validation clips: what may teach once everything is chosen."""
         return together(self.splits["train"], self.splits["validation"])
+
+    @property
+    def usual_clips(self) -> LabelledClips:
+        """Clips that taught no weight, which say what is usual: to calibrate by, if there are."""
+        return self.splits.get("calibration", self.splits["validation"])
 
     def name_of(self, model: str) -> str:
         """Return what the training of a model on this corpus is called: ``additive/ensemble``."""
@@ -207,38 +211,87 @@ def assemble(
 
     Args:
         manifest: The clips; those of which the target is not known are left out.
-        splits: ``video_id`` and ``split``.
+        splits: ``video_id`` and ``split``; ``fold`` where every clip is tested.
         tables: Tokens of clips by modality.
         target: What the models predict.
 
     Raises:
         DataError: A split is empty, or shares a creator or a duplicate with another.
     """
+    main, _ = assemble_all(manifest, splits, tables, target)
+    return main
+
+
+def assemble_all(
+    manifest: pd.DataFrame,
+    splits: pd.DataFrame,
+    tables: Mapping[str, StoredTokens],
+    target: TargetParameters,
+) -> tuple[ModelInput, list[ModelInput]]:
+    """Read the same once, also for every division that tests clips.
+
+    Returns:
+        What the models learn from that are served, and the divisions: one a fold, or the former
+        where one split is held out.
+
+    Raises:
+        DataError: As `assemble`.
+    """
     check_features(METADATA_FEATURES)
     check_no_leak(manifest, splits)
-    chosen = Target(parameters=target)
-    rows = _with_truth(
-        manifest.merge(splits, on="video_id", validate="one_to_one").sort_values("video_id"), chosen
+    ids = sorted(manifest["video_id"])
+    corpus = _Corpus(
+        manifest=manifest,
+        tables=tables,
+        tokens=dict(zip(ids, read_tokens(ids, tables), strict=True)),
+        target=Target(parameters=target),
     )
-    by_split: dict[Split, LabelledClips] = {}
-    for split in SPLITS:
-        part = rows[rows["split"] == split]
-        if part.empty:
+    if not is_cross_fitted(splits):
+        main = corpus.divided(splits, SPLITS)
+        return main, [main]
+    main = corpus.divided(splits, ("train", "validation"))
+    folds = [corpus.divided(each, (*main.splits, "test")) for each in divisions_of(splits)]
+    return main, [
+        replace(fold, label=fold_name(number)) for number, fold in enumerate(folds, start=1)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Corpus:
+    """All clips, before they are divided."""
+
+    manifest: pd.DataFrame
+    tables: Mapping[str, StoredTokens]
+    tokens: Mapping[str, ClipTokens]
+    target: Target
+
+    def divided(self, splits: pd.DataFrame, needed: Sequence[Split]) -> ModelInput:
+        """Return the clips by split, of which those that are needed must not be empty."""
+        rows = _with_truth(
+            self.manifest.merge(splits, on="video_id", validate="one_to_one").sort_values(
+                "video_id"
+            ),
+            self.target,
+        )
+        by_split = {split: _labelled(rows[rows["split"] == split], self.tokens) for split in needed}
+        empty = [split for split, clips in by_split.items() if not len(clips)]
+        if empty:
             raise DataError(
-                f"The {split} split is empty; see ingestion.splits, and modeling.target, which "
-                f"needs {chosen.needs}."
+                f"The {empty[0]} split is empty; see ingestion.splits, and modeling.target, which "
+                f"needs {self.target.needs}."
             )
-        by_split[split] = _labelled(part, tables)
-    every_clip = [clip for clips in by_split.values() for clip in clips.tokens]
-    labels = [rows[name].tolist() for name in ("video_id", "split", TRUTH)]
-    content = {name: [table.fingerprint, dict(table.digests)] for name, table in tables.items()}
-    return ModelInput(
-        splits=by_split,
-        token_sizes={name: _token_size(name, every_clip) for name in tables},
-        fingerprint=digest([labels, content]),
-        token_parts=dict(_token_parts(tables, rows["video_id"].tolist())),
-        target=chosen,
-    )
+        every_clip = [clip for clips in by_split.values() for clip in clips.tokens]
+        labels = [rows[name].tolist() for name in ("video_id", "split", TRUTH)]
+        content = {
+            name: [table.fingerprint, dict(table.digests)] for name, table in self.tables.items()
+        }
+        return ModelInput(
+            splits=by_split,
+            token_sizes={name: _token_size(name, every_clip) for name in self.tables},
+            fingerprint=digest([labels, content]),
+            token_parts=dict(_token_parts(self.tables, rows["video_id"].tolist())),
+            target=self.target,
+        )
 
 
 def metadata_features(manifest: pd.DataFrame) -> np.ndarray:
@@ -301,13 +354,13 @@ def pooled(clips: LabelledClips, token_sizes: Mapping[str, int]) -> PooledClips:
     )
 
 
-def _labelled(rows: pd.DataFrame, tables: Mapping[str, StoredTokens]) -> LabelledClips:
+def _labelled(rows: pd.DataFrame, tokens: Mapping[str, ClipTokens]) -> LabelledClips:
     ids = rows["video_id"].tolist()
     return LabelledClips(
         ids=ids,
         groups=rows["creator_id"].fillna(rows["video_id"]).to_numpy(dtype=object),
         log_duration=np.log(rows["duration_seconds"].to_numpy(dtype=np.float64)),
-        tokens=read_tokens(ids, tables),
+        tokens=[tokens[video_id] for video_id in ids],
         log_views=rows[TRUTH].to_numpy(dtype=np.float64),
         metadata=metadata_features(rows),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 
 from tiktok_virality.modalities import EVERYTHING
-from tiktok_virality.models.baselines import SEEDED, FittedBaseline, fit_baseline
+from tiktok_virality.models.baselines import SEEDED, FittedBaseline
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.decision_fusion import DecisionFusion, Decisions, fit_fusions
 from tiktok_virality.models.roles import regime_of
 from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
 from tiktok_virality.schema import Split
 from tiktok_virality.tracking import untracked
-from tiktok_virality.training.corpus import ClipTokens, LabelledClips, ModelInput, pooled
+from tiktok_virality.training.baselines import fit_and_rehearse
+from tiktok_virality.training.corpus import ClipTokens, ModelInput, pooled
 from tiktok_virality.training.launcher import TrainingRun
 from tiktok_virality.training.parameters import TrainingParameters
 from tiktok_virality.training.predictors import (
@@ -200,47 +201,40 @@ def predict_all(
     return pd.concat(tables, ignore_index=True)
 
 
-def repeat(model_input: ModelInput, recipe: Recipe, settings: Sequence[Setting]) -> pd.DataFrame:
-    """Train all that a seed decides under other seeds, and let it predict.
+def no_predictions() -> pd.DataFrame:
+    """Return a table of predictions without rows."""
+    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in COLUMNS.items()})
+
+
+def train_all(
+    model_input: ModelInput, recipe: Recipe, setting: Setting, *, with_baselines: bool
+) -> pd.DataFrame:
+    """Train every model, and let it predict.
 
     MLflow hears nothing of it: its models are those of the main seed.
 
-    Returns:
-        As `predict_all`; no rows for no setting.
-    """
-    nothing = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in COLUMNS.items()})
-    with untracked():
-        tables = [_predictions_under(setting, model_input, recipe) for setting in settings]
-    return pd.concat([nothing, *tables], ignore_index=True)
-
-
-def train_and_predict_ensemble(
-    model_input: ModelInput, recipe: Recipe, setting: Setting
-) -> pd.DataFrame:
-    """Train the modality models and the ensemble, and let these predict.
-
-    MLflow hears nothing of it.
+    Args:
+        model_input: The clips.
+        recipe: How the Transformers are trained.
+        setting: Where, on what and under which seed.
+        with_baselines: Train those in which nothing is random, too.
 
     Returns:
         As `predict_all`.
     """
+    names = None if with_baselines else SEEDED
     with untracked():
         alone, ensemble = train_late_fusion(setting, model_input, recipe)
-    return predict_all(model_input, {}, {}, [*alone.values(), ensemble], {}, setting.seed)
-
-
-def _predictions_under(setting: Setting, model_input: ModelInput, recipe: Recipe) -> pd.DataFrame:
-    named = replace(model_input, label=model_input.name_of(f"seed_{setting.seed}"))
-    alone, ensemble = train_late_fusion(setting, named, recipe)
-    early_fusion = train_model("early_fusion", named, recipe.transformer, recipe.training, setting)
-    return predict_all(
-        model_input,
-        _seeded_baselines(model_input, model_input.open_clips, setting.seed),
-        _seeded_baselines(model_input, model_input.splits["train"], setting.seed),
-        [*alone.values(), early_fusion, ensemble],
-        fit_late_fusions(model_input, alone),
-        setting.seed,
-    )
+        early_fusion = train_model(
+            "early_fusion", model_input, recipe.transformer, recipe.training, setting
+        )
+        return predict_all(
+            model_input,
+            *fit_and_rehearse(model_input, setting.seed, names),
+            [*alone.values(), early_fusion, ensemble],
+            fit_late_fusions(model_input, alone),
+            setting.seed,
+        )
 
 
 def train_late_fusion(
@@ -255,13 +249,6 @@ def train_late_fusion(
     return alone, train_model(
         "late_fusion", model_input, shape, recipe.fine_tuning, setting, start=alone
     )
-
-
-def _seeded_baselines(
-    model_input: ModelInput, clips: LabelledClips, seed: int
-) -> dict[str, FittedBaseline]:
-    known = pooled(clips, model_input.token_sizes)
-    return {name: fit_baseline(name, known, clips.log_views, clips.groups, seed) for name in SEEDED}
 
 
 def _baselines_say(

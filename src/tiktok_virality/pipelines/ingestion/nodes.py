@@ -11,6 +11,8 @@ import pandas as pd
 
 from tiktok_virality.datasets.forget_list import ForgetList
 from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.evaluation.config import EvaluationParameters
+from tiktok_virality.evaluation.cross_fitting import FOLD, assign_folds
 from tiktok_virality.evaluation.duplicates import duplicate_groups
 from tiktok_virality.evaluation.splits import assign_splits
 from tiktok_virality.execution import StageItem, StagePlan
@@ -232,15 +234,27 @@ def build_manifest(
     return kept.merge(horizons, on="video_id", how="left")[columns], rejects
 
 
-def split_videos(manifest: pd.DataFrame, splits: SplitParameters, seed: int) -> pd.DataFrame:
-    """Divide the usable videos into the four splits.
+def split_videos(
+    manifest: pd.DataFrame, splits: SplitParameters, evaluation: EvaluationParameters, seed: int
+) -> pd.DataFrame:
+    """Divide the usable videos into folds, each to be tested, or into the four splits.
 
     Raises:
+        ParameterError: Every clip shall be tested, and time divides them.
         DataError: There are too few independent groups of videos, or a chronological strategy
             lacks moments of posting.
     """
-    assigned = assign_splits(manifest, splits, seed)
-    logger.info("Splits (%s): %s", splits.strategy, assigned["split"].value_counts().to_dict())
+    if evaluation.is_cross_fitted(len(manifest), splits.strategy):
+        assigned = assign_folds(manifest, splits.strategy, evaluation.folds, seed)
+        logger.info(
+            "Every clip is tested, in %d folds (%s): %s clips",
+            assigned[FOLD].nunique(),
+            splits.strategy,
+            ", ".join(map(str, assigned[FOLD].value_counts().sort_index())),
+        )
+    else:
+        assigned = assign_splits(manifest, splits, seed)
+        logger.info("Splits (%s): %s", splits.strategy, assigned["split"].value_counts().to_dict())
     if splits.strategy == "random":
         logger.warning(
             "ingestion.splits.strategy is random: creators are in training and in test, so the "

@@ -82,7 +82,12 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
             ),
             node(
                 split_videos,
-                inputs=["manifest", "params:ingestion.splits", "params:seed"],
+                inputs=[
+                    "manifest",
+                    "params:ingestion.splits",
+                    "params:evaluation",
+                    "params:seed",
+                ],
                 outputs="splits",
                 name="split_videos",
             ),

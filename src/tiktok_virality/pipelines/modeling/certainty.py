@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -22,11 +23,12 @@ from tiktok_virality.evaluation.conformal import (
     PredictedClips,
     SeedIntervals,
     calibrate,
+    calibrate_across,
     clips_needed,
     share_interval,
 )
 from tiktok_virality.schema import DataError, Split
-from tiktok_virality.training.corpus import LabelledClips, ModelInput
+from tiktok_virality.training.corpus import LabelledClips, ModelInput, together
 
 JUDGED: Final = "ensemble"
 TERCILES: Final = ("low", "middle", "high")
@@ -37,19 +39,21 @@ logger = logging.getLogger(__name__)
 
 def calibrate_intervals(
     point_predictions: pd.DataFrame,
-    model_input: ModelInput,
+    divisions: list[ModelInput],
     novelty: pd.DataFrame,
     certainty: CertaintyParameters,
     seed: int,
 ) -> dict[str, Any]:
     """Calibrate the intervals of the ensemble, for every seed that it was trained under.
 
-    The validation split teaches how the width depends on the clip; the calibration split, which
-    nothing else has seen, decides how wide the intervals are.
+    Where one split is held out, the validation split teaches how the width depends on the clip,
+    and the calibration split, which nothing else has seen, decides how wide the intervals are.
+    Where every clip is tested, what the models of the folds said of their own clips does both: all
+    of it for the served model, and what was said in the other folds for the clips of a fold.
 
     Args:
         point_predictions: ``video_id``, ``split``, ``model``, ``seed``, ``y_true``, ``y_pred``.
-        model_input: The clips.
+        divisions: The clips.
         novelty: ``video_id`` and ``distance``.
         certainty: Whose intervals are shown.
         seed: The main seed.
@@ -61,46 +65,62 @@ def calibrate_intervals(
         DataError: The ensemble, or a modality model, lacks predictions.
     """
     by_seed = tuple(
-        SeedIntervals(
-            seed=each,
-            intervals=calibrate(
-                *(
-                    _predicted(point_predictions, model_input, novelty, split, each)
-                    for split in ("validation", "calibration")
-                )
-            ),
-        )
+        intervals
         for each in _seeds(point_predictions, seed)
+        for intervals in _calibrated(point_predictions, divisions, novelty, each)
     )
     model = IntervalModel(model=JUDGED, method=certainty.method, main_seed=seed, by_seed=by_seed)
     _say_what_is_missing(model.intervals())
     return model.model_dump(mode="json")
 
 
+def _calibrated(
+    point_predictions: pd.DataFrame, divisions: list[ModelInput], novelty: pd.DataFrame, seed: int
+) -> Iterator[SeedIntervals]:
+    """Yield the intervals of the served model, then of those that tested the folds."""
+    if len(divisions) == 1:
+        fitting, calibration = (
+            _predicted(point_predictions, divisions[0], novelty, split, seed)
+            for split in ("validation", "calibration")
+        )
+        yield SeedIntervals(seed=seed, intervals=calibrate(fitting, calibration))
+        return
+    tested = [
+        _predicted(point_predictions, division, novelty, "test", seed) for division in divisions
+    ]
+    yield SeedIntervals(seed=seed, intervals=calibrate_across(tested))
+    for fold in range(len(tested)):
+        others = [*tested[:fold], *tested[fold + 1 :]]
+        yield SeedIntervals(seed=seed, fold=fold, intervals=calibrate_across(others))
+
+
 def add_intervals(
     point_predictions: pd.DataFrame,
     interval_model: dict[str, Any],
-    model_input: ModelInput,
+    divisions: list[ModelInput],
     novelty: pd.DataFrame,
 ) -> pd.DataFrame:
     """Add the 80 % interval of the ensemble under the main seed.
 
     Returns:
-        The predictions with ``lower`` and ``upper``: missing for other models, other seeds and
-        the training split, whose errors say nothing of new clips. Only for the test split do the
-        intervals promise anything: validation and calibration clips made them.
+        The predictions with ``lower`` and ``upper``, of test clips alone: missing for other models,
+        other seeds and other splits, which made the intervals or taught the model.
     """
     model = IntervalModel.model_validate(interval_model)
     predictions = point_predictions.assign(lower=np.nan, upper=np.nan)
-    ours = (predictions["model"] == model.model) & (predictions["seed"] == model.main_seed)
-    splits: tuple[Split, ...] = ("validation", "calibration", "test")
-    for split in splits:
-        clips = _predicted(point_predictions, model_input, novelty, split, model.main_seed)
-        lower, upper = model.intervals().apply(clips.features, SHOWN_LEVEL, model.method)
+    ours = (
+        (predictions["model"] == model.model)
+        & (predictions["seed"] == model.main_seed)
+        & (predictions["split"] == "test")
+    )
+    for fold, division in enumerate(divisions):
+        clips = _predicted(point_predictions, division, novelty, "test", model.main_seed)
+        intervals = model.intervals(fold=fold if len(divisions) > 1 else None)
+        lower, upper = intervals.apply(clips.features, SHOWN_LEVEL, model.method)
         ends = pd.DataFrame(
-            {"lower": lower, "upper": upper}, index=pd.Index(model_input.splits[split].ids)
+            {"lower": lower, "upper": upper}, index=pd.Index(division.splits["test"].ids)
         )
-        rows = ours & (predictions["split"] == split)
+        rows = ours & predictions["video_id"].isin(ends.index)
         ids = predictions.loc[rows, "video_id"]
         predictions.loc[rows, ["lower", "upper"]] = ends.loc[ids].to_numpy()
     return predictions
@@ -109,54 +129,43 @@ def add_intervals(
 def measure_coverage(
     point_predictions: pd.DataFrame,
     interval_model: dict[str, Any],
-    model_input: ModelInput,
+    divisions: list[ModelInput],
     novelty: pd.DataFrame,
-    redivided_coverage: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Count how often the intervals hold the truth of test clips.
 
     Returns:
-        ``method`` and ``level`` of the shown intervals, ``calibration_clips``, ``redivisions`` (of
-        `measure_redivided_coverage`, as they are), and ``rows``:
+        ``method`` and ``level`` of the shown intervals, ``calibration_clips`` of the served model,
+        and ``rows``:
         ``seed`` (null: the mean over all seeds), ``method``, ``level``, ``group`` and ``value``
         (a part of the test clips, such as duration and low), ``n`` clips of ``creators``
         creators, ``coverage`` with its 95 % interval ``low`` and ``high``, and ``mean_width``.
         Null stands for a level that too few calibration clips can give.
     """
     model = IntervalModel.model_validate(interval_model)
+    test = reduce(together, (division.splits["test"] for division in divisions))
+    found = {
+        seed: [_predicted(point_predictions, each, novelty, "test", seed) for each in divisions]
+        for seed in dict.fromkeys(each.seed for each in model.by_seed)
+    }
+    truth = np.concatenate([each.truth for each in found[model.main_seed]])
+    groups = _groups(test, truth, novelty)
     return {
         "method": model.method,
         "level": SHOWN_LEVEL,
         "calibration_clips": model.intervals().calibration_clips,
-        "rows": coverage_rows(point_predictions, model, model_input, novelty),
-        "redivisions": redivided_coverage,
+        "rows": [
+            row
+            for method in METHODS
+            for level in LEVELS
+            for row in _coverage_rows(model, found, test.groups, groups, method, level)
+        ],
     }
-
-
-def coverage_rows(
-    point_predictions: pd.DataFrame,
-    model: IntervalModel,
-    model_input: ModelInput,
-    novelty: pd.DataFrame,
-) -> list[dict[str, Any]]:
-    """Return the rows of `measure_coverage`, by method and level."""
-    test = model_input.splits["test"]
-    found = {
-        each.seed: _predicted(point_predictions, model_input, novelty, "test", each.seed)
-        for each in model.by_seed
-    }
-    groups = _groups(test, found[model.main_seed].truth, novelty)
-    return [
-        row
-        for method in METHODS
-        for level in LEVELS
-        for row in _coverage_rows(model, found, test.groups, groups, method, level)
-    ]
 
 
 def _coverage_rows(
     model: IntervalModel,
-    found: dict[int, PredictedClips],
+    found: Mapping[int, Sequence[PredictedClips]],
     creators: np.ndarray,
     groups: dict[tuple[str, str], np.ndarray],
     method: Method,
@@ -165,10 +174,16 @@ def _coverage_rows(
     """Yield the rows of one method and level: of every seed, then of the mean over seeds."""
     held: dict[int | None, np.ndarray] = {}
     widths: dict[int | None, np.ndarray] = {}
-    for seed, clips in found.items():
-        lower, upper = model.intervals(seed).apply(clips.features, level, method)
-        inside = (lower <= clips.truth) & (clips.truth <= upper)
-        held[seed] = np.where(np.isnan(lower), np.nan, inside)
+    for seed, parts in found.items():
+        ends = [
+            model.intervals(seed, fold if len(parts) > 1 else None).apply(
+                clips.features, level, method
+            )
+            for fold, clips in enumerate(parts)
+        ]
+        lower, upper = (np.concatenate(each) for each in zip(*ends, strict=True))
+        truth = np.concatenate([clips.truth for clips in parts])
+        held[seed] = np.where(np.isnan(lower), np.nan, (lower <= truth) & (truth <= upper))
         widths[seed] = upper - lower
     held[None] = np.mean(list(held.values()), axis=0)
     widths[None] = np.mean(list(widths.values()), axis=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,15 @@ import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.targets import TargetParameters
+from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.media.limits import SplitParameters
-from tiktok_virality.models import baselines as baseline_models
 from tiktok_virality.models.baselines import FittedBaseline
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.decision_fusion import DecisionFusion
-from tiktok_virality.models.roles import role_of
 from tiktok_virality.models.trained import ModelKind, TrainedModel
-from tiktok_virality.training.corpus import ModelInput, assemble, pooled, together
+from tiktok_virality.training.baselines import fit_and_rehearse
+from tiktok_virality.training.corpus import ModelInput, assemble_all, pooled, together
+from tiktok_virality.training.cross_fitting import Training
 from tiktok_virality.training.parameters import SplitStudyParameters, TrainingParameters
 from tiktok_virality.training.split_study import StudiedClips, compare_splits
 
@@ -28,40 +29,34 @@ def assemble_clips(
     splits: pd.DataFrame,
     target: TargetParameters,
     **embeddings: StageTable,
-) -> ModelInput:
+) -> tuple[ModelInput, list[ModelInput]]:
     """Bring together what the models may know of each clip, and what is true of it.
 
     Args:
         manifest: The clips.
-        splits: In which split each is.
+        splits: In which split each is, and in which fold where every clip is tested.
         target: What is predicted.
         **embeddings: Tokens of the clips, by modality.
+
+    Returns:
+        What the models learn from that are served; and the divisions that test clips, one a fold,
+        or the former where one split is held out.
 
     Raises:
         DataError: A split would be empty, or the manifest does not say what the target needs.
     """
-    return assemble(manifest, splits, embeddings, target)
+    return assemble_all(manifest, splits, embeddings, target)
 
 
 def fit_baselines(
     model_input: ModelInput, seed: int
 ) -> tuple[dict[str, FittedBaseline], dict[str, FittedBaseline]]:
-    """Fit every baseline on the training and the validation split, and on the former alone.
-
-    Nothing about a baseline is chosen on the validation split, so it may teach them, as it
-    teaches the readout of every predictor. The constants stay those of the training split.
+    """Fit every baseline, and again as it is before validation clips teach it.
 
     Returns:
-        The baselines; and the same taught by training clips alone, which speak of validation clips.
+        See `fit_and_rehearse`.
     """
-    rehearsed, taught = (
-        baseline_models.fit_baselines(
-            pooled(clips, model_input.token_sizes), clips.log_views, clips.groups, seed
-        )
-        for clips in (model_input.splits["train"], model_input.open_clips)
-    )
-    constants = {name: each for name, each in rehearsed.items() if role_of(name) == "constant"}
-    return taught | constants, rehearsed
+    return fit_and_rehearse(model_input, seed)
 
 
 def measure_split_sensitivity(
@@ -150,8 +145,12 @@ def fit_late_fusions(model_input: ModelInput, **alone: TrainedModel) -> dict[str
     return {name: fusion.model_dump(mode="json") for name, fusion in fusions.items()}
 
 
-def repeat_with_other_seeds(
+def train_again(
+    divisions: list[ModelInput],
     model_input: ModelInput,
+    manifest: pd.DataFrame,
+    splits: pd.DataFrame,
+    target: TargetParameters,
     transformer: TransformerConfig,
     training: TrainingParameters,
     fine_tuning: TrainingParameters,
@@ -159,21 +158,57 @@ def repeat_with_other_seeds(
     seed: int,
     device: str,
     checkpoints: Path,
+    **embeddings: StageTable,
+) -> StagePlan:
+    """Plan to train every model for each fold, and all that a seed decides under other seeds.
+
+    Where one split is held out, the models that are served are tested: only other seeds are left.
+    """
+    from tiktok_virality.models.precision import has_gpu
+    from tiktok_virality.training.cross_fitting import DivisionTrainer, training_item
+    from tiktok_virality.training.lineup import Recipe
+
+    trainings = trainings_of(divisions, repeats, seed)
+    alone = has_gpu(device) or len(trainings) == 1
+    return StagePlan(
+        items=[training_item(each, divisions) for each in trainings],
+        transform=DivisionTrainer(
+            manifest=manifest,
+            splits=splits,
+            tables=embeddings,
+            target=target,
+            recipe=Recipe(transformer=transformer, training=training, fine_tuning=fine_tuning),
+            device=device,
+            checkpoints=checkpoints,
+            label=model_input.label,
+            one_core=not alone,
+        ),
+        batch_size=1,
+        resources=Resources(in_process=alone),
+    )
+
+
+def gather_predictions(
+    trained_again: StageTable, divisions: list[ModelInput], repeats: int, seed: int
 ) -> pd.DataFrame:
-    """Train all that a seed decides with the seeds after the main one, and let it predict.
+    """Return what the models predicted that were trained for each fold or under other seeds.
 
     Returns:
-        As `predict`, of the seeds ``seed`` + 1 to ``seed`` + ``repeats`` - 1; no rows for one
-        repeat.
+        As `predict`; no rows for one split that is held out under one seed.
     """
-    from tiktok_virality.training.lineup import Recipe, Setting, repeat
+    from tiktok_virality.training.cross_fitting import read_predictions
 
-    recipe = Recipe(transformer=transformer, training=training, fine_tuning=fine_tuning)
-    settings = [
-        Setting(seed=seed + offset, device=device, checkpoints=checkpoints)
-        for offset in range(1, repeats)
+    return read_predictions(trained_again, trainings_of(divisions, repeats, seed), divisions)
+
+
+def trainings_of(divisions: Sequence[ModelInput], repeats: int, seed: int) -> list[Training]:
+    """Return the trainings besides those of the models that are served, the main seed first."""
+    is_tested = len(divisions) == 1  # the served models are, in the main division
+    return [
+        Training(division=number, seed=each, with_baselines=each == seed)
+        for each in range(seed + is_tested, seed + repeats)
+        for number in range(len(divisions))
     ]
-    return repeat(model_input, recipe, settings)
 
 
 def predict(
@@ -185,15 +220,21 @@ def predict(
     seed: int,
     **models: TrainedModel,
 ) -> pd.DataFrame:
-    """Let every model predict every clip of every split.
+    """Let every model predict every clip that it may be measured on.
+
+    Where every clip is tested, that is what the models of its folds predicted: those that are
+    served have learned from it.
 
     Returns:
         ``video_id``, ``split``, ``model``, ``modality``, ``regime`` (what a model may know),
         ``seed``, ``y_true`` and ``y_pred`` (on the scale of the target): the rows of the main seed,
-        then those of the repeats.
+        then those of the repeats. Where every clip is tested, each is once in each split: tested,
+        validating and teaching in different folds.
     """
     from tiktok_virality.training.lineup import predict_all
 
+    if "test" not in model_input.splits:
+        return repeated_predictions
     fusions = {name: DecisionFusion.model_validate(value) for name, value in late_fusions.items()}
     of_main_seed = predict_all(
         model_input, baselines, rehearsed_baselines, list(models.values()), fusions, seed

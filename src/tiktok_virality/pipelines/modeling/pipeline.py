@@ -8,8 +8,9 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
 from tiktok_virality.modalities import MODALITIES
-from tiktok_virality.pipelines.modeling import certainty, nodes, redivision, unlike
+from tiktok_virality.pipelines.modeling import certainty, nodes, unlike
 
+RECIPE = ("transformer", "training", "fine_tuning")
 RUN_INPUTS = ["params:seed", "params:device", "checkpoints"]
 PREDICTED_FROM = (
     *("model_input", "baselines", "rehearsed_baselines"),
@@ -35,7 +36,7 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
                     "target": "params:modeling.target",
                     **tables,
                 },
-                outputs="model_input",
+                outputs=["model_input", "divisions"],
                 name="assemble_clips",
                 tags=["cpu", "training"],
             ),
@@ -69,18 +70,26 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
                 tags=["cpu", "training"],
             ),
             node(
-                nodes.repeat_with_other_seeds,
+                nodes.train_again,
+                inputs={
+                    **{n: n for n in ("divisions", "model_input", "manifest", "splits")},
+                    **{n: f"params:modeling.{n}" for n in ("target", "repeats", *RECIPE)},
+                    **_run_inputs(),
+                    **tables,
+                },
+                outputs="trained_again",
+                name="train_again",
+                tags=["gpu", "training"],
+            ),
+            node(
+                nodes.gather_predictions,
                 inputs=[
-                    "model_input",
-                    "params:modeling.transformer",
-                    "params:modeling.training",
-                    "params:modeling.fine_tuning",
-                    "params:modeling.repeats",
-                    *RUN_INPUTS,
+                    *("trained_again", "divisions", "params:modeling.repeats"),
+                    "params:seed",
                 ],
                 outputs="repeated_predictions",
-                name="repeat_with_other_seeds",
-                tags=["gpu", "training"],
+                name="gather_predictions",
+                tags="cpu",
             ),
             node(
                 nodes.predict,
@@ -151,7 +160,7 @@ def _certainty(tables: Mapping[str, str]) -> list[Node]:
         ),
         node(
             unlike.flag_unlike_clips,
-            inputs=["model_input", "novelty_model", "params:certainty"],
+            inputs=["divisions", "params:certainty"],
             outputs="novelty",
             name="flag_unlike_clips",
             tags="cpu",
@@ -159,7 +168,7 @@ def _certainty(tables: Mapping[str, str]) -> list[Node]:
         node(
             certainty.calibrate_intervals,
             inputs=[
-                *("point_predictions", "model_input", "novelty"),
+                *("point_predictions", "divisions", "novelty"),
                 *("params:certainty", "params:seed"),
             ],
             outputs="interval_model",
@@ -168,34 +177,14 @@ def _certainty(tables: Mapping[str, str]) -> list[Node]:
         ),
         node(
             certainty.add_intervals,
-            inputs=["point_predictions", "interval_model", "model_input", "novelty"],
+            inputs=["point_predictions", "interval_model", "divisions", "novelty"],
             outputs="predictions",
             name="add_intervals",
             tags="cpu",
         ),
         node(
-            redivision.measure_redivided_coverage,
-            inputs={
-                **{name: name for name in ("model_input", "manifest")},
-                "target": "params:modeling.target",
-                "division": "params:ingestion.splits",
-                "transformer": "params:modeling.transformer",
-                "training": "params:modeling.training",
-                "fine_tuning": "params:modeling.fine_tuning",
-                "parameters": "params:certainty",
-                **_run_inputs(),
-                **tables,
-            },
-            outputs="redivided_coverage",
-            name="measure_redivided_coverage",
-            tags=["gpu", "training"],
-        ),
-        node(
             certainty.measure_coverage,
-            inputs=[
-                *("point_predictions", "interval_model", "model_input", "novelty"),
-                "redivided_coverage",
-            ],
+            inputs=["point_predictions", "interval_model", "divisions", "novelty"],
             outputs="coverage",
             name="measure_coverage",
             tags="cpu",
@@ -203,8 +192,7 @@ def _certainty(tables: Mapping[str, str]) -> list[Node]:
         node(
             unlike.gather_evidence,
             inputs={
-                **{name: name for name in ("model_input", "novelty_model", "novelty")},
-                "point_predictions": "point_predictions",
+                **{name: name for name in ("divisions", "novelty", "point_predictions")},
                 "certainty": "params:certainty",
                 "seed": "params:seed",
                 **{name: f"{name}_unlike_clips" for name in tables if MODALITIES[name].altered},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,21 +17,21 @@ from tiktok_virality.evaluation.unlike_clips import IDS
 from tiktok_virality.pipelines.modeling.certainty import JUDGED
 from tiktok_virality.schema import SPLITS
 from tiktok_virality.training.corpus import LabelledClips, ModelInput, pooled
+from tiktok_virality.training.folds import choose
 
 logger = logging.getLogger(__name__)
 
 
 def fit_novelty(model_input: ModelInput, certainty: CertaintyParameters) -> dict[str, np.ndarray]:
-    """Learn what clips are usual: from the training split, calibrated on the calibration split.
+    """Learn what clips are usual to the models that are served.
+
+    Training clips are; how far others usually lie from them, the calibration split says, or the
+    validation split where there is none. Neither truth nor predictions count.
 
     Returns:
         A `NoveltyModel` as arrays.
     """
-    model = novelties.fit_novelty(
-        _embeddings(model_input.splits["train"], model_input),
-        _embeddings(model_input.splits["calibration"], model_input),
-        certainty.neighbours,
-    )
+    model = _fit(model_input, certainty)
     if not flags_possible(len(model.calibration), certainty.novelty_alpha):
         logger.warning(
             "No clip can be flagged as unlike the training clips: at %.0f %% false alarms that "
@@ -43,38 +43,37 @@ def fit_novelty(model_input: ModelInput, certainty: CertaintyParameters) -> dict
     return model.to_arrays()
 
 
-def flag_unlike_clips(
-    model_input: ModelInput, novelty_model: dict[str, np.ndarray], certainty: CertaintyParameters
-) -> pd.DataFrame:
-    """Say of every clip that taught nothing how unlike the training clips it is.
+def flag_unlike_clips(divisions: list[ModelInput], certainty: CertaintyParameters) -> pd.DataFrame:
+    """Say of every clip how unlike the training clips of those models it is that it taught nothing.
 
     Returns:
         ``video_id``, ``split``, ``distance`` (about 1 is usual; missing where a clip has no
-        tokens), ``p_value`` and ``flagged``.
+        tokens), ``p_value`` and ``flagged``: of test clips, and where one split is held out also of
+        validation and calibration clips.
     """
-    model = NoveltyModel.from_arrays(novelty_model)
     tables = []
-    for split in SPLITS[1:]:
-        clips = model_input.splits[split]
-        distances = model.distances(_embeddings(clips, model_input))
-        p_values = model.p_values(distances)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "video_id": list(clips.ids),
-                    "split": split,
-                    "distance": distances,
-                    "p_value": p_values,
-                    "flagged": p_values <= certainty.novelty_alpha,
-                }
+    for division in divisions:
+        model = _fit(division, certainty)
+        for split in ("test",) if len(divisions) > 1 else SPLITS[1:]:
+            clips = division.splits[split]
+            distances = model.distances(_embeddings(clips, division))
+            p_values = model.p_values(distances)
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "video_id": list(clips.ids),
+                        "split": split,
+                        "distance": distances,
+                        "p_value": p_values,
+                        "flagged": p_values <= certainty.novelty_alpha,
+                    }
+                )
             )
-        )
     return pd.concat(tables, ignore_index=True)
 
 
 def gather_evidence(
-    model_input: ModelInput,
-    novelty_model: dict[str, np.ndarray],
+    divisions: list[ModelInput],
     novelty: pd.DataFrame,
     point_predictions: pd.DataFrame,
     certainty: CertaintyParameters,
@@ -84,8 +83,7 @@ def gather_evidence(
     """Show whether the flag works: how often it is wrong, what it finds, and what it is good for.
 
     Args:
-        model_input: The clips.
-        novelty_model: What is usual.
+        divisions: The clips, each tested in one of them.
         novelty: What was flagged.
         point_predictions: Of the ensemble, among others.
         certainty: How often the flag may be wrong.
@@ -94,52 +92,82 @@ def gather_evidence(
             and their ``video_id``.
 
     Returns:
-        ``alpha``, ``calibration_clips``, ``can_flag``; ``false_alarms`` among test clips as they
-        are; ``unlike``: for each alteration of each modality the share ``detected``, with a 95 %
-        interval by creator, and the ``auroc`` against test clips as they are; ``untried``: the
-        modalities of which no altered clips were tried; ``error``: the mean absolute error of the
-        ensemble on flagged and on other test clips, and the rank correlation of distance and
-        absolute error.
+        ``alpha``, ``calibration_clips`` (of the division with fewest), ``can_flag``;
+        ``false_alarms`` among test clips as they are; ``unlike``: for each alteration of each
+        modality the share ``detected``, with a 95 % interval by creator, and the ``auroc`` against
+        test clips as they are; ``untried``: the modalities of which no altered clips were tried;
+        ``error``: the mean absolute error of the ensemble on flagged and on other test clips, and
+        the rank correlation of distance and absolute error.
     """
-    model = NoveltyModel.from_arrays(novelty_model)
-    test = model_input.splits["test"]
-    table = novelty.set_index(IDS).loc[list(test.ids)].dropna(subset="distance")
-    creators = pd.Series(test.groups.astype(str), index=list(test.ids))
+    models = [_fit(division, certainty) for division in divisions]
+    tested = [division.splits["test"] for division in divisions]
+    fewest = min(len(model.calibration) for model in models)
+    ids = [video_id for clips in tested for video_id in clips.ids]
+    table = novelty.set_index(IDS).loc[ids].dropna(subset="distance")
+    creators = pd.Series(np.concatenate([c.groups.astype(str) for c in tested]), index=ids)
+    detections = _detections(models, divisions, table, altered, certainty.novelty_alpha)
     return {
         "alpha": certainty.novelty_alpha,
-        "calibration_clips": len(model.calibration),
-        "can_flag": flags_possible(len(model.calibration), certainty.novelty_alpha),
+        "calibration_clips": fewest,
+        "can_flag": flags_possible(fewest, certainty.novelty_alpha),
         "false_alarms": _share(table["flagged"], creators.loc[table.index]),
-        "unlike": list(_detections(model, model_input, table, altered, certainty.novelty_alpha)),
-        "untried": [name for name in model_input.modalities if name not in altered],
+        "unlike": list(detections),
+        "untried": [name for name in divisions[0].modalities if name not in altered],
         "error": _errors(table, point_predictions, seed),
     }
 
 
+def _fit(clips: ModelInput, certainty: CertaintyParameters) -> NoveltyModel:
+    return novelties.fit_novelty(
+        _embeddings(clips.splits["train"], clips),
+        _embeddings(clips.usual_clips, clips),
+        certainty.neighbours,
+    )
+
+
 def _detections(
-    model: NoveltyModel,
-    model_input: ModelInput,
+    models: Sequence[NoveltyModel],
+    divisions: Sequence[ModelInput],
     usual: pd.DataFrame,
     altered: Mapping[str, Mapping[str, np.ndarray]],
     alpha: float,
 ) -> Iterator[dict[str, Any]]:
     """Yield what was found of each alteration of each modality."""
-    test = model_input.splits["test"]
-    place = {video_id: index for index, video_id in enumerate(test.ids)}
-    unaltered = _embeddings(test, model_input)
     for modality, clips in altered.items():
-        known = np.isin(clips[IDS], list(place))
-        places = [place[video_id] for video_id in clips[IDS][known]]
         for name in (name for name in clips if name != IDS):
-            embeddings = {key: values[places] for key, values in unaltered.items()}
-            distances = model.distances(embeddings | {modality: clips[name][known]})
-            flagged = pd.Series(model.p_values(distances) <= alpha)
+            found = [
+                _altered_distances(model, division, clips, modality, name)
+                for model, division in zip(models, divisions, strict=True)
+            ]
+            flagged = [
+                model.p_values(distances) <= alpha
+                for model, (distances, _) in zip(models, found, strict=True)
+            ]
+            creators = np.concatenate([groups for _, groups in found])
+            distances = np.concatenate([each for each, _ in found])
             yield {
                 "modality": modality,
                 "alteration": name,
-                **_share(flagged, pd.Series(test.groups[places].astype(str))),
+                **_share(pd.Series(np.concatenate(flagged)), pd.Series(creators)),
                 "auroc": novelties.separation(usual["distance"].to_numpy(), distances),
             }
+
+
+def _altered_distances(
+    model: NoveltyModel,
+    division: ModelInput,
+    altered: Mapping[str, np.ndarray],
+    modality: str,
+    alteration: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return distances and creators of the test clips of a division that were altered, [A] each."""
+    test = division.splits["test"]
+    place = {video_id: index for index, video_id in enumerate(test.ids)}
+    known = np.isin(altered[IDS], list(place))
+    places = [place[video_id] for video_id in altered[IDS][known]]
+    chosen = choose(test, np.asarray(places, dtype=np.int64))
+    embeddings = _embeddings(chosen, division) | {modality: altered[alteration][known]}
+    return model.distances(embeddings), chosen.groups.astype(str)
 
 
 def _errors(table: pd.DataFrame, point_predictions: pd.DataFrame, seed: int) -> dict[str, Any]:

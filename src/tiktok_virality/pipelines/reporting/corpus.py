@@ -9,6 +9,12 @@ import numpy as np
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.evaluation.cross_fitting import (
+    FOLD,
+    fold_name,
+    held_out_ids,
+    is_cross_fitted,
+)
 from tiktok_virality.evaluation.metrics import regression_metrics
 from tiktok_virality.schema import SPLITS
 
@@ -59,7 +65,7 @@ def describe_planting(
     known = rows[rows["video_id"].isin(list(planted))]
     if ground_truth is None or known.empty:
         return None
-    test = known[known["split"] == "test"]
+    test = known[known["video_id"].isin(held_out_ids(rows))]
     truth = np.log1p(test["views"].to_numpy(dtype=np.float64))
     reachable = {}
     for modality, expected in ground_truth["reachable_r2"].items():
@@ -75,9 +81,16 @@ def describe_planting(
 
 
 def split_rows(manifest: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
-    """Return the manifest with the split of each video, in the order of `SPLITS`."""
+    """Return the manifest with the part that each video is in: a fold, or one of `SPLITS`.
+
+    Returns:
+        The columns of both, and ``part``; rows in the order of the parts.
+    """
     rows = manifest.merge(splits, on="video_id", validate="one_to_one")
-    return rows.sort_values("split", key=lambda s: s.map(SPLITS.index), kind="stable")
+    if is_cross_fitted(rows):
+        return rows.assign(part=(rows[FOLD] + 1).map(fold_name)).sort_values(FOLD, kind="stable")
+    order = rows["split"].map(SPLITS.index).sort_values(kind="stable").index
+    return rows.assign(part=rows["split"]).loc[order]
 
 
 def _by_reason(rows: pd.DataFrame) -> list[dict[str, Any]]:

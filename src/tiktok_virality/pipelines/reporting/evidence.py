@@ -51,24 +51,6 @@ class CoverageRow(Evidence):
     mean_width: float | None
 
 
-class RedividedCoverage(Evidence):
-    """How often intervals held the truth when the clips were divided and models trained anew.
-
-    Attributes:
-        seed: Of the division and of the models.
-        method: How the intervals were made.
-        level: Share that should hold the truth.
-        n: Clips tested.
-        coverage: Share that did hold it; ``None`` where there was no interval.
-    """
-
-    seed: int
-    method: Literal["split", "quantile"]
-    level: Share
-    n: int
-    coverage: Share | None
-
-
 class Coverage(Evidence):
     """Whether intervals for single clips hold what they promise.
 
@@ -77,22 +59,12 @@ class Coverage(Evidence):
         level: Of the same.
         calibration_clips: How many clips the intervals were calibrated on.
         rows: What was measured.
-        redivisions: The same of other divisions, if any were tried.
     """
 
     method: Literal["split", "quantile"]
     level: Share
     calibration_clips: int
     rows: list[CoverageRow]
-    redivisions: list[RedividedCoverage] = []
-
-    def of_redivisions(self, method: str, level: float) -> list[float]:
-        """Return the coverage of each division but the main one, where there were intervals."""
-        return [
-            row.coverage
-            for row in self.redivisions
-            if (row.method, row.level) == (method, level) and row.coverage is not None
-        ]
 
     def one_per_part(self) -> list[CoverageRow]:
         """Return one row per method, level and part: the mean over seeds, else the first seed."""

@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 import numpy as np
 import pandas as pd
 
+from tiktok_virality.evaluation.cross_fitting import divisions_of
 from tiktok_virality.evaluation.intervals import ClusterBootstrap, Interval
 from tiktok_virality.evaluation.metrics import METRICS, Yardstick, regression_metrics
 from tiktok_virality.evaluation.targets import Target
@@ -126,8 +127,8 @@ def check_predictions(predictions: pd.DataFrame, splits: pd.DataFrame) -> None:
         splits: ``video_id`` and ``split``, as they are now.
 
     Raises:
-        DataError: A column is missing, a regime is unknown, a clip is predicted twice, or the
-            predictions were made with other splits.
+        DataError: A column is missing, a regime is unknown, a clip is predicted twice in one split,
+            or the predictions were made with other splits.
     """
     missing = [name for name in COLUMNS if name not in predictions]
     if missing:
@@ -141,7 +142,7 @@ def check_predictions(predictions: pd.DataFrame, splits: pd.DataFrame) -> None:
             f"The predictions name the regime {min(map(str, unknown))!r}; there are "
             f"{', '.join(REGIMES)}. {AGAIN}"
         )
-    twice = predictions[predictions.duplicated(["video_id", "model", "seed"])]
+    twice = predictions[predictions.duplicated(["video_id", "split", "model", "seed"])]
     if len(twice):
         first = twice.iloc[0]
         raise DataError(
@@ -152,9 +153,13 @@ def check_predictions(predictions: pd.DataFrame, splits: pd.DataFrame) -> None:
 
 
 def _check_same_splits(predictions: pd.DataFrame, splits: pd.DataFrame) -> None:
-    current = dict(zip(splits["video_id"], splits["split"], strict=True))
-    used = predictions[["video_id", "split"]].drop_duplicates()
-    moved = [i for i, split in used.itertuples(index=False) if current.get(i) != split]
+    current = {
+        place
+        for division in divisions_of(splits)
+        for place in division[["video_id", "split"]].itertuples(index=False, name=None)
+    }
+    used = predictions[["video_id", "split"]].drop_duplicates().itertuples(index=False, name=None)
+    moved = [video_id for video_id, split in used if (video_id, split) not in current]
     if moved:
         raise DataError(
             f"The predictions were made with other splits than the present ones: {len(moved)} "

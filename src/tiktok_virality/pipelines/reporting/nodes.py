@@ -123,7 +123,7 @@ def summarise_corpus(
         "all": corpus.describe_split(rows),
         "splits": {
             str(name): corpus.describe_split(part)
-            for name, part in rows.groupby("split", sort=False)
+            for name, part in rows.groupby("part", sort=False)
         },
         "rejected": corpus.describe_rejects(rejected_videos),
         "modalities": [corpus.describe_modality(name, table) for name, table in embeddings.items()],

@@ -193,16 +193,13 @@ def _of_one_seed(comparisons: Sequence[Row]) -> list[Row]:
 
 
 def _covered(coverage: Coverage | None) -> dict[str, Any]:
-    """Return what was measured over all clips, and of the method in use in parts and divisions."""
+    """Return what was measured over all clips, and of the method in use in parts."""
     if coverage is None:
-        return {"overall": [], "parts": [], "redivided": {}}
+        return {"overall": [], "parts": []}
     rows = coverage.one_per_part()
-    levels = dict.fromkeys(row.level for row in coverage.redivisions)
-    shares = {level: coverage.of_redivisions(coverage.method, level) for level in levels}
     return {
         "overall": [row for row in rows if row.group == EVERYTHING],
         "parts": [r for r in rows if r.group != EVERYTHING and r.method == coverage.method],
-        "redivided": {level: each for level, each in shares.items() if each},
     }
 
 

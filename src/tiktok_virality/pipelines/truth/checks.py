@@ -153,17 +153,16 @@ def random_split_leaks(findings: WorldFindings) -> Check:
 
 
 def coverage_holds(coverage: Sequence[Covered]) -> Check:
-    """Intervals hold as much as they promise, on average over divisions and worlds.
+    """Intervals hold as much as they promise, on average over worlds.
 
-    A single division is not asked: with some hundred test clips by some twenty creators, and fewer
-    to calibrate on, intervals that are right miss three points more often than not.
+    A single world is not asked: its clips by a hundred creators leave about two points to chance.
     """
     failing = [row for row in coverage if not is_near(row)]
     said = [f"{percent(row.level)}: {_held(row)}" for row in coverage]
     return Check(
         name="Intervals of single clips",
         expected="hold the truth as often as they promise, give or take "
-        f"{round(100 * COVERAGE_TOLERANCE)} points, on average over worlds and divisions",
+        f"{round(100 * COVERAGE_TOLERANCE)} points, on average over worlds",
         measured=", ".join(said) or "not measured",
         passed=bool(coverage) and not failing,
         failing=tuple(percent(row.level) for row in failing),

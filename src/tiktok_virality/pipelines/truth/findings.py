@@ -87,17 +87,14 @@ class Covered(Config):
 
     Attributes:
         level: What they promise.
-        coverage: What they held, the mean over divisions; ``None`` where there were no intervals.
-        by_division: What they held in each division of the clips: first in the main one, the mean
-            over its seeds, then in those whose models were trained for this alone.
-        low: Lower end of the 95 % interval of the mean over divisions, or for a single one over
-            its creators; ``None`` where there is none.
+        coverage: What they held; ``None`` where there were no intervals.
+        low: Lower end of its 95 % interval, over creators, or of a mean over worlds; ``None`` where
+            there is none.
         high: Its upper end.
     """
 
     level: float
     coverage: float | None
-    by_division: tuple[float, ...]
     low: float | None = None
     high: float | None = None
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.demo.factors import FACTORS as PLANTED
 from tiktok_virality.demo.lottery import LotteryWorld, draw_world
+from tiktok_virality.evaluation.splits import assign_splits
 from tiktok_virality.execution import StageItem, StagePlan
+from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.roles import role_of
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
@@ -22,6 +24,7 @@ from tiktok_virality.pipelines.truth.findings import (
     MeanShare,
     PlayedWorld,
 )
+from tiktok_virality.pipelines.truth.means import mean_interval
 from tiktok_virality.schema import digest
 from tiktok_virality.training.parameters import LotteryParameters, TrainingParameters
 
@@ -30,13 +33,11 @@ if TYPE_CHECKING:
 else:  # Kedro resolves the annotations when it reads the registry, which loads no plotly
     Plot = Any
 
-INTERVAL: Final = 0.95
-
 
 def play_lottery(
     demo_clips: pd.DataFrame,
     manifest: pd.DataFrame,
-    splits: pd.DataFrame,
+    division: SplitParameters,
     transformer: TransformerConfig,
     training: TrainingParameters,
     fine_tuning: TrainingParameters,
@@ -49,7 +50,7 @@ def play_lottery(
     Args:
         demo_clips: What was planted in each clip.
         manifest: The same clips, as ingestion found them.
-        splits: In which split each is.
+        division: How they are divided: one split is held out, for each world trains many models.
         transformer: Shape of every Transformer.
         training: How each is trained.
         fine_tuning: How the ensemble goes on.
@@ -71,7 +72,7 @@ def play_lottery(
         transform=WorldTrainer(
             clips=demo_clips,
             manifest=manifest,
-            splits=splits,
+            splits=assign_splits(manifest, division, seed),
             tables=embeddings,
             recipe=Recipe(transformer=transformer, training=training, fine_tuning=fine_tuning),
             seed=seed,
@@ -96,7 +97,7 @@ def summarise_lottery(lottery_worlds: StageTable, lottery: LotteryParameters) ->
         worlds=tuple(worlds),
         models=tuple(sorted(models, key=lambda each: -each.mean)),
         factors=tuple(_factors(worlds)),
-        cost_of_noise=_mean([world.cost_of_noise for world in worlds]),
+        cost_of_noise=mean_interval([world.cost_of_noise for world in worlds]),
     )
     return findings.model_dump(mode="json")
 
@@ -136,7 +137,7 @@ def _played(world: LotteryWorld, table: StageTable) -> PlayedWorld:
 def _mean_share(model: str, worlds: Sequence[PlayedWorld], ours: Mapping[str, float]) -> MeanShare:
     shares = [world.shares[model] for world in worlds]
     gains = [ours[world.world] - world.shares[model] for world in worlds]
-    mean, gain = _mean(shares), _mean(gains)
+    mean, gain = mean_interval(shares), mean_interval(gains)
     return MeanShare(
         model=model,
         role=role_of(model),
@@ -171,13 +172,3 @@ def _factors(worlds: Sequence[PlayedWorld]) -> list[FactorFound]:
         ),
         key=lambda each: -each.slope,
     )
-
-
-def _mean(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean and the ends of its interval, each value one observation."""
-    from scipy.stats import t
-
-    mean = statistics.fmean(values)
-    error = statistics.stdev(values) / math.sqrt(len(values))
-    reach = float(t.ppf((1 + INTERVAL) / 2, len(values) - 1)) * error
-    return mean, mean - reach, mean + reach

@@ -70,6 +70,7 @@ def add_planted_rows(
     predictions: pd.DataFrame,
     planted_clips: pd.DataFrame,
     manifest: pd.DataFrame,
+    splits: pd.DataFrame,
     target: TargetParameters,
     seed: int,
 ) -> pd.DataFrame:
@@ -89,7 +90,7 @@ def add_planted_rows(
             f"is {target.kind!r}: set it to log_views."
         )
     return pd.concat(
-        [predictions, planted.planted_rows(predictions, planted_clips, manifest, seed)],
+        [predictions, planted.planted_rows(predictions, planted_clips, manifest, splits, seed)],
         ignore_index=True,
     )
 

@@ -69,7 +69,6 @@ def render(truth: TruthFindings, lottery: LotteryFindings, plots: Mapping[str, g
         least_share=LEAST_SHARE,
         tolerance=COVERAGE_TOLERANCE,
         levels=[row.level for row in truth.coverage],
-        divisions=max((len(r.by_division) for w in truth.worlds for r in w.coverage), default=0),
         is_near=is_near,
         signed=signed_percent,
     )

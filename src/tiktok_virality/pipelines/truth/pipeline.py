@@ -76,7 +76,7 @@ def _world(name: World, modalities: Sequence[str]) -> Pipeline:
             node(
                 nodes.add_planted_rows,
                 inputs=[
-                    *("predictions", "planted_clips", "manifest"),
+                    *("predictions", "planted_clips", "manifest", "splits"),
                     *("params:modeling.target", "params:seed"),
                 ],
                 outputs="judged_predictions",
@@ -120,7 +120,8 @@ def _lottery(modalities: Sequence[str]) -> Pipeline:
             node(
                 lottery.play_lottery,
                 inputs={
-                    **{name: name for name in ("demo_clips", "manifest", "splits")},
+                    **{name: name for name in ("demo_clips", "manifest")},
+                    "division": "params:ingestion.splits",
                     **{n: f"params:modeling.{n}" for n in ("transformer", "training")},
                     "fine_tuning": "params:modeling.fine_tuning",
                     "lottery": "params:lottery",

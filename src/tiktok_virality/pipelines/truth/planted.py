@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from tiktok_virality.demo.planting import perfect_predictions
 from tiktok_virality.demo.scripts import THEMES
 from tiktok_virality.demo.senses import BOTH, PICTURE, SOUND
+from tiktok_virality.evaluation.cross_fitting import divisions_of
 from tiktok_virality.models.roles import regime_of
 from tiktok_virality.schema import DataError
 
@@ -31,20 +32,25 @@ def world_of(planted_clips: pd.DataFrame) -> str:
 
 
 def planted_rows(
-    predictions: pd.DataFrame, planted_clips: pd.DataFrame, manifest: pd.DataFrame, seed: int
+    predictions: pd.DataFrame,
+    planted_clips: pd.DataFrame,
+    manifest: pd.DataFrame,
+    splits: pd.DataFrame,
+    seed: int,
 ) -> pd.DataFrame:
     """Return the predictions of the models that are shown what was planted.
 
     Args:
-        predictions: Of any models; they say which clips there are, in which split, and the truth.
+        predictions: Of any models; they say which clips there are, and the truth.
         planted_clips: The clips as they are in the world.
         manifest: Says who posted each.
+        splits: In which split each is, or in which fold where every clip is tested.
         seed: That the rows are given: the main one, for no chance is in them.
 
     Raises:
         DataError: A predicted clip was not planted.
     """
-    clips = predictions.drop_duplicates("video_id")[["video_id", "split", "y_true"]]
+    clips = predictions.drop_duplicates("video_id")[["video_id", "y_true"]]
     known = planted_clips.set_index("video_id")
     strangers = clips.loc[~clips["video_id"].isin(known.index), "video_id"]
     if len(strangers):
@@ -54,13 +60,32 @@ def planted_rows(
         )
     here = known.loc[clips["video_id"]]
     log_views = perfect_predictions(here)
-    tables = [
-        _rows(clips, name, modality, _log1p_views(log_views[modality]), seed)
-        for modality, name in CEILINGS.items()
-    ]
     creators = manifest.set_index("video_id")["creator_id"].loc[clips["video_id"]]
-    boosted = _boosted(clips, factors(here), creators.to_numpy(dtype=str))
-    return pd.concat([*tables, _rows(clips, BOOSTING, BOTH, boosted, seed)])
+    by_creator = creators.to_numpy(dtype=str)
+    tables = [
+        table
+        for division in divisions_of(splits)
+        for table in _of_division(clips, division, log_views, factors(here), by_creator, seed)
+    ]
+    return pd.concat(tables, ignore_index=True).drop_duplicates(
+        ["video_id", "split", "model"], ignore_index=True
+    )
+
+
+def _of_division(
+    clips: pd.DataFrame,
+    division: pd.DataFrame,
+    log_views: pd.DataFrame,
+    known: np.ndarray,
+    creators: np.ndarray,
+    seed: int,
+) -> Iterator[pd.DataFrame]:
+    """Yield what each model predicts of the clips of a division."""
+    split_of = dict(zip(division["video_id"], division["split"], strict=True))
+    here = clips.assign(split=clips["video_id"].map(split_of))
+    for modality, name in CEILINGS.items():
+        yield _rows(here, name, modality, _log1p_views(log_views[modality]), seed)
+    yield _rows(here, BOOSTING, BOTH, _boosted(here, known, creators), seed)
 
 
 def factors(planted_clips: pd.DataFrame) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -12,10 +11,10 @@ from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.reporting.evidence import (
     EVERYTHING,
     Coverage,
-    CoverageRow,
     SplitScore,
 )
 from tiktok_virality.pipelines.truth.findings import Covered, Gain, Leak, ModelScore
+from tiktok_virality.pipelines.truth.means import mean_interval
 from tiktok_virality.pipelines.truth.planted import CEILINGS
 from tiktok_virality.schema import DataError
 
@@ -87,26 +86,13 @@ def gains_of_ensemble(comparisons: Sequence[Row]) -> tuple[Gain, ...]:
 
 
 def coverage_of_intervals(coverage: Coverage | None) -> tuple[Covered, ...]:
-    """Return how often the intervals in use held the truth of test clips, by level.
-
-    It is the mean over the main division and those that were tried besides; where there is none
-    but the main one, the interval is over its creators.
-    """
+    """Return how often the intervals in use held the truth of test clips, by level."""
     if coverage is None:
         return ()
     return tuple(
-        _covered(row, coverage.of_redivisions(row.method, row.level))
+        Covered(level=row.level, coverage=row.coverage, low=row.low, high=row.high)
         for row in coverage.one_per_part()
         if row.method == coverage.method and row.group == EVERYTHING
-    )
-
-
-def _covered(row: CoverageRow, of_redivisions: Sequence[float]) -> Covered:
-    shares = () if row.coverage is None else (row.coverage, *of_redivisions)
-    if len(shares) > 1:
-        return _mean_of(row.level, shares)
-    return Covered(
-        level=row.level, coverage=row.coverage, by_division=shares, low=row.low, high=row.high
     )
 
 
@@ -116,36 +102,25 @@ def leaks_of(split_scores: Sequence[SplitScore]) -> tuple[Leak, ...]:
 
 
 def mean_coverage(worlds: Sequence[Sequence[Covered]]) -> tuple[Covered, ...]:
-    """Return the mean over worlds and divisions, by level; only where there were intervals.
+    """Return the mean over worlds, by level; only where there were intervals.
 
-    Its interval takes each division of each world as one observation. They share clips, and worlds
-    share their divisions, but who calibrates and who is tested is drawn anew for each division, and
-    the noise for each world.
+    Its interval takes each world as one observation. They share clips and folds, but the noise is
+    drawn anew for each.
     """
     by_level: dict[float, list[float]] = {}
     for row in (row for rows in worlds for row in rows):
-        by_level.setdefault(row.level, []).extend(row.by_division)
-    return tuple(
-        _mean_of(level, values) if values else Covered(level=level, coverage=None, by_division=())
-        for level, values in sorted(by_level.items())
-    )
+        found = by_level.setdefault(row.level, [])
+        found += [] if row.coverage is None else [row.coverage]
+    return tuple(_mean_of(level, values) for level, values in sorted(by_level.items()))
 
 
 def _mean_of(level: float, values: Sequence[float]) -> Covered:
-    from scipy.stats import t
-
-    mean = statistics.fmean(values)
+    if not values:
+        return Covered(level=level, coverage=None)
     if len(values) < 2:
-        return Covered(level=level, coverage=mean, by_division=tuple(values))
-    error = statistics.stdev(values) / math.sqrt(len(values))
-    reach = float(t.ppf((1 + INTERVAL) / 2, len(values) - 1)) * error
-    return Covered(
-        level=level,
-        coverage=mean,
-        by_division=tuple(values),
-        low=max(mean - reach, 0),
-        high=min(mean + reach, 1),
-    )
+        return Covered(level=level, coverage=values[0])
+    mean, low, high = mean_interval(values)
+    return Covered(level=level, coverage=mean, low=max(low, 0), high=min(high, 1))
 
 
 def _score(rows: Sequence[Row], ceilings: Mapping[str, float]) -> ModelScore:

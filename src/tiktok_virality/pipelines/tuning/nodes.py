@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tiktok_virality.models.configs import BoostingConfig, TransformerConfig
-from tiktok_virality.training.corpus import ModelInput
+from tiktok_virality.schema import DataError
+from tiktok_virality.training.corpus import LabelledClips, ModelInput
 from tiktok_virality.training.parameters import (
     EnsembleSettings,
     ModelingParameters,
@@ -28,7 +29,8 @@ def search_ensemble(
     """Search better settings of the late-fusion ensemble; only the training split is read.
 
     Raises:
-        DataError: The training split has too few creators, or no trial came to its end.
+        DataError: Nothing is held out, the training split has too few creators, or no trial came to
+            its end.
     """
     from tiktok_virality.training.candidates import EnsembleCandidate
     from tiktok_virality.training.tuning import search
@@ -42,7 +44,7 @@ def search_ensemble(
         token_parts=model_input.token_parts,
         device=device,
     )
-    return search(candidate, model_input.splits["train"], tuning, seed=seed, folder=searches)
+    return search(candidate, _training_clips(model_input), tuning, seed=seed, folder=searches)
 
 
 def search_boosting(
@@ -51,7 +53,8 @@ def search_boosting(
     """Search better settings of the gradient boosting; only the training split is read.
 
     Raises:
-        DataError: The training split has too few creators, or no trial came to its end.
+        DataError: Nothing is held out, the training split has too few creators, or no trial came to
+            its end.
     """
     from tiktok_virality.training.candidates import BoostingCandidate
     from tiktok_virality.training.tuning import search
@@ -61,7 +64,22 @@ def search_boosting(
         space=tuning.gradient_boosting,
         token_sizes=model_input.token_sizes,
     )
-    return search(candidate, model_input.splits["train"], tuning, seed=seed, folder=searches)
+    return search(candidate, _training_clips(model_input), tuning, seed=seed, folder=searches)
+
+
+def _training_clips(model_input: ModelInput) -> LabelledClips:
+    """Return the clips that a search may see.
+
+    Raises:
+        DataError: Every clip is tested, so settings that any of them chose would flatter.
+    """
+    if "test" not in model_input.splits:
+        raise DataError(
+            "Every clip is tested here (evaluation.scheme), and a search would choose settings by "
+            "the clips that they are tested on. Set evaluation.scheme to holdout and run "
+            "`kedro run --pipeline ingestion`: then a test split stays locked."
+        )
+    return model_input.splits["train"]
 
 
 def set_side_by_side(

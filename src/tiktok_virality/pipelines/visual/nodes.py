@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.evaluation.cross_fitting import is_cross_fitted
 from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.trained import TrainedModel
@@ -56,10 +57,13 @@ def reconstruct_held_out(
     reconstructions: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Draw a random few clips of the test split again, to set them beside the originals."""
+    """Draw a random few clips again that did not train it, to set them beside the originals.
+
+    They are of the test split, or of the validation split where every clip is tested.
+    """
     from tiktok_virality.training.autoencoder import reconstruct
 
-    held_out = _ids_with_frames(frames, splits, "test")
+    held_out = _ids_with_frames(frames, splits, "validation" if is_cross_fitted(splits) else "test")
     count = min(reconstructions, len(held_out))
     chosen = np.random.default_rng(seed).choice(len(held_out), count, replace=False)
     return reconstruct(autoencoder, frames, [held_out[index] for index in sorted(chosen)])

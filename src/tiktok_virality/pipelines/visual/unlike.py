@@ -10,6 +10,7 @@ import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.config import CertaintyParameters
+from tiktok_virality.evaluation.cross_fitting import held_out_ids
 from tiktok_virality.evaluation.unlike_clips import ALTERATIONS, IDS
 from tiktok_virality.execution import Done, StageItem
 from tiktok_virality.models.pooling import pool
@@ -37,8 +38,7 @@ def embed_unlike_clips(
     """
     from tiktok_virality.stages.embedding import ClipEmbedder
 
-    test = splits.loc[splits["split"] == "test", "video_id"]
-    there = [video_id for video_id in sorted(test) if video_id in frames]
+    there = [video_id for video_id in sorted(held_out_ids(splits)) if video_id in frames]
     if not there:
         raise DataError("No test clip has frames, so none can be altered; see the log of `frames`.")
     rng = np.random.default_rng(seed)
