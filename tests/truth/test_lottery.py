@@ -14,6 +14,7 @@ from tests.truth.test_pipeline import SHAPE, TRAINING, corpus
 from tiktok_virality.datasets import StageStore
 from tiktok_virality.demo.lottery import draw_world
 from tiktok_virality.execution import StageItem
+from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.pipelines.truth import lottery
 from tiktok_virality.training.lineup import Recipe
 from tiktok_virality.training.lottery import NOISE, WorldTrainer, with_noise, with_views
@@ -39,7 +40,14 @@ def played(clips, tmp_path_factory):
     folder: Path = tmp_path_factory.mktemp("lottery")
     store = StageStore(filepath=str(folder / "worlds"), engine={"type": "local", "workers": 1})
     tables = {name: clips[f"{name}_embeddings"] for name in READ}
-    arguments = (clips["demo_clips"], clips["manifest"], clips["splits"], SHAPE, TRAINING, TRAINING)
+    arguments = (
+        clips["demo_clips"],
+        clips["manifest"],
+        SplitParameters(),
+        SHAPE,
+        TRAINING,
+        TRAINING,
+    )
     for _ in range(2):
         store.save(lottery.play_lottery(*arguments, DRAWN, SEED, **tables))
     return store
