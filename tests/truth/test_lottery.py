@@ -49,7 +49,9 @@ def played(clips, tmp_path_factory):
         TRAINING,
     )
     for _ in range(2):
-        store.save(lottery.play_lottery(*arguments, DRAWN, SEED, **tables))
+        store.save(
+            lottery.play_lottery(*arguments, SHAPE, TRAINING, TRAINING, DRAWN, SEED, **tables)
+        )
     return store
 
 
@@ -109,9 +111,8 @@ def test_a_modality_of_noise_is_one_more_and_knows_nothing(clips):
 
 
 def test_worlds_of_the_lottery_are_those_of_its_seed():
-    plan = lottery.play_lottery(
-        pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), SHAPE, TRAINING, TRAINING, DRAWN, SEED
-    )
+    given = (corpus()["demo_clips"], corpus()["manifest"], SplitParameters())
+    plan = lottery.play_lottery(*given, SHAPE, TRAINING, TRAINING, DRAWN, SEED)
     assert [item.payload for item in plan.items] == [draw_world(3, 0), draw_world(3, 1)]
     assert all(isinstance(item, StageItem) for item in plan.items)
     assert isinstance(DataCatalog({"plan": MemoryDataset(plan)}).load("plan"), type(plan))
