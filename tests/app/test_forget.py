@@ -102,6 +102,7 @@ def ingest(catalog: DataCatalog) -> None:
     parameters = check_parameters(raw)
     for name in ("limits", "stills", "motion", "duplicates", "horizons", "splits"):
         catalog[f"params:ingestion.{name}"] = MemoryDataset(getattr(parameters.ingestion, name))
+    catalog["params:evaluation"] = MemoryDataset(parameters.evaluation)
     catalog["params:visual.sampling"] = MemoryDataset(parameters.visual.sampling)
     catalog["params:seed"] = MemoryDataset(1)
     SequentialRunner().run(create_pipeline(), catalog)

@@ -20,6 +20,7 @@ from tiktok_virality.datasets import (
     VideoFolder,
 )
 from tiktok_virality.datasets.optional_json import OptionalJSON
+from tiktok_virality.evaluation.config import EvaluationParameters
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.media.limits import (
     ClipLimits,
@@ -66,6 +67,7 @@ def make_catalog(corpus: Corpus) -> DataCatalog:
             "params:visual.sampling": MemoryDataset(FrameSampling(shrink=32)),
             "params:ingestion.limits": MemoryDataset(ClipLimits()),
             "params:ingestion.splits": MemoryDataset(SplitParameters()),
+            "params:evaluation": MemoryDataset(EvaluationParameters()),
             "params:seed": MemoryDataset(1),
             **outputs,
         }
@@ -103,6 +105,7 @@ def test_every_node_carries_the_tags_that_it_is_chosen_by():
 def test_parameters_reach_the_nodes_as_typed_groups():
     requirements = TypeExtractor({"ingestion": create_pipeline()}).extract_types_from_pipelines()
     assert requirements == {
+        "evaluation": EvaluationParameters,
         "ingestion.duplicates": DuplicateParameters,
         "ingestion.horizons": HorizonParameters,
         "ingestion.limits": ClipLimits,

@@ -152,7 +152,7 @@ def test_only_new_clips_of_the_ensemble_under_the_main_seed_have_an_interval(res
     expected = (
         (predictions["model"] == "ensemble")
         & (predictions["seed"] == SEED)
-        & (predictions["split"] != "train")
+        & (predictions["split"] == "test")
     )
     assert (given == expected).all()
     assert (predictions["lower"] < predictions["upper"])[given].all()

@@ -5,15 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from tests.modeling.test_pipeline import DEEP, MODALITIES, SEED, SILENT, Tokens, corpus, run
+from tests.modeling.test_pipeline import (
+    DEEP,
+    MODALITIES,
+    SEED,
+    SILENT,
+    TRAINING,
+    Tokens,
+    assembled_all,
+    corpus,
+    run,
+)
 from tiktok_virality.evaluation.cross_fitting import FOLD, assign_folds
 from tiktok_virality.models.baselines import baseline_names
+from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.roles import ROLES
+from tiktok_virality.pipelines.modeling.nodes import trainings_of
+from tiktok_virality.training.lineup import Recipe, Setting, train_all
 
 FOLDS = 3
+RECIPE = Recipe(
+    transformer=TransformerConfig(width=8, layers=1, heads=2, feedforward=8),
+    training=TRAINING,
+    fine_tuning=TRAINING,
+)
 
 
 def folded() -> dict[str, Any]:
@@ -37,27 +54,32 @@ def test_every_model_predicts_every_clip_once_as_a_stranger(result):
     assert np.isfinite(predictions["y_pred"]).all()
 
 
-def test_the_truth_and_tokens_of_a_fold_move_no_prediction_of_another_clip_of_it(result, tmp_path):
+def test_the_truth_and_tokens_of_a_fold_move_no_prediction_of_another_clip_of_it(tmp_path):
     changed = folded()
-    rows = changed["splits"]["video_id"][changed["splits"][FOLD] == 1]
-    moved = {video_id for video_id in rows if video_id not in SILENT}
-    is_moved = changed["manifest"]["video_id"].isin(moved)
-    changed["manifest"].loc[is_moved, "views"] = 10**9
+    tested = set(changed["splits"]["video_id"][changed["splits"][FOLD] == 1])
+    untouched = sorted(tested & SILENT)
+    moved = tested - SILENT
+    assert untouched
+    changed["manifest"].loc[changed["manifest"]["video_id"].isin(moved), "views"] = 10**9
     table = changed["visual_embeddings"]
     changed["visual_embeddings"] = Tokens(
         {key: value + 9 * (key in moved) for key, value in table.by_id.items()}, "visual"
     )
-    other = run(changed, tmp_path)["predictions"]
-    before, after = (
-        each[(each["split"] == "test")].set_index(["model", "video_id"]).sort_index()
-        for each in (result["predictions"], other)
-    )
-    untouched = [video_id for video_id in rows if video_id in SILENT]
-    assert untouched
-    same = before.index.get_level_values("video_id").isin(untouched)
-    pd.testing.assert_series_equal(after[same]["y_pred"], before[same]["y_pred"])
-    elsewhere = ~before.index.get_level_values("video_id").isin(set(rows))
-    assert not np.allclose(after[elsewhere]["y_pred"], before[elsewhere]["y_pred"])
+    for number, expected_same in ((1, True), (0, False)):  # what fold 1 tests; what it teaches
+        before, after = (
+            train_all(
+                assembled_all(inputs)[1][number],
+                RECIPE,
+                Setting(seed=SEED, device="cpu", checkpoints=tmp_path, quiet=True),
+                with_baselines=False,
+            )
+            .query("split == 'test'")
+            .set_index(["model", "video_id"])["y_pred"]
+            for inputs in (folded(), changed)
+        )
+        same = before.index.get_level_values("video_id").isin(tested - moved)
+        compared = same if expected_same else np.ones(len(before), bool)
+        assert np.allclose(before[compared], after[compared]) == expected_same
 
 
 def test_intervals_are_of_all_clips_and_speak_of_all_creators(result):
@@ -89,10 +111,14 @@ def test_the_served_models_have_learned_from_every_clip(result, tmp_path):
             assert other[name].digest != result[name].digest, (name, fold)
 
 
-def test_a_second_seed_trains_every_fold_again(tmp_path):
-    predictions = run(folded(), tmp_path, repeats=2)["predictions"]
-    tested = predictions[predictions["split"] == "test"]
-    counts = tested.groupby(["seed", "model"])["video_id"].nunique()
-    assert set(counts) == {len(folded()["manifest"])}
-    assert set(counts[SEED + 1].index) < set(counts[SEED].index)
-    assert {"ensemble", "mlp", *MODALITIES} <= set(counts[SEED + 1].index)
+def test_a_second_seed_trains_every_fold_again_and_a_held_out_split_only_under_others():
+    _, folds = assembled_all(folded())
+    assert [
+        (each.division, each.seed, each.with_baselines) for each in trainings_of(folds, 2, SEED)
+    ] == [
+        *((number, SEED, True) for number in range(FOLDS)),
+        *((number, SEED + 1, False) for number in range(FOLDS)),
+    ]
+    _, held_out = assembled_all(corpus())
+    assert [each.seed for each in trainings_of(held_out, 3, SEED)] == [SEED + 1, SEED + 2]
+    assert trainings_of(held_out, 1, SEED) == []

@@ -192,20 +192,6 @@ def test_the_coverage_is_shown_beside_what_was_promised(html, coverage):
     assert [trace.x[0] for trace in filled] == [0.5, 0.8, 0.9]
 
 
-def test_coverage_over_other_divisions_is_told_where_it_was_measured(run_report, html, coverage):
-    redivisions = [
-        {"seed": seed, "method": method, "level": 0.8, "n": 40, "coverage": held}
-        for method, shares in (("split", (0.7, 0.86)), ("quantile", (0.1, 0.2)))
-        for seed, held in enumerate(shares)
-    ]
-    page = Page(run_report(coverage=coverage | {"redivisions": redivisions}))
-    assert (
-        "On average over such divisions, intervals by split conformal held the truth of 78.0 % "
-        "of test clips where they promise 80% (2 divisions, from 70.0 to 86.0 %)." in page.text
-    )
-    assert "divided anew" not in Page(html).text
-
-
 def test_the_first_seed_stands_in_where_there_is_no_mean(coverage):
     alone = coverage | {"rows": [row for row in coverage["rows"] if row["seed"] == SEED]}
     rows = read_coverage(alone).one_per_part()

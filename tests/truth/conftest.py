@@ -106,7 +106,7 @@ def findings(
         gains=tuple(gain for gain in all_gains if gain.role != VARIANT),
         variants=tuple(gain for gain in all_gains if gain.role == VARIANT),
         coverage=tuple(
-            Covered(level=level, coverage=held, by_division=() if held is None else (held,))
+            Covered(level=level, coverage=held)
             for level, held in zip((0.5, 0.8, 0.9), coverage, strict=True)
         ),
         leaks=leaks,

@@ -9,7 +9,6 @@ from tiktok_virality.pipelines.reporting.evidence import (
     EVERYTHING,
     Coverage,
     CoverageRow,
-    RedividedCoverage,
     SplitScore,
 )
 from tiktok_virality.pipelines.truth.checks import (
@@ -161,15 +160,15 @@ def test_coverage_that_was_not_measured_does_not_pass():
 
 def test_coverage_over_worlds_is_the_mean_by_level():
     worlds = [
-        [Covered(level=0.8, coverage=0.7, by_division=(0.7,))],
-        [Covered(level=0.8, coverage=0.86, by_division=(0.8, 0.92))],
-        [Covered(level=0.8, coverage=None, by_division=())],
+        [Covered(level=0.8, coverage=0.7)],
+        [Covered(level=0.8, coverage=0.86)],
+        [Covered(level=0.8, coverage=None)],
     ]
     [row] = mean_coverage(worlds)
-    assert row.coverage == pytest.approx(0.8067, abs=1e-4)
+    assert row.coverage == pytest.approx(0.78)
 
 
-def test_coverage_of_a_world_is_the_mean_over_divisions_of_the_method_in_use():
+def test_coverage_of_a_world_is_of_the_method_in_use_and_of_all_seeds():
     def measured(method: str, seed: int | None, held: float) -> CoverageRow:
         return CoverageRow(
             seed=seed,
@@ -184,34 +183,18 @@ def test_coverage_of_a_world_is_the_mean_over_divisions_of_the_method_in_use():
             mean_width=1,
         )
 
-    def elsewhere(method: str, held: float | None) -> RedividedCoverage:
-        return RedividedCoverage(seed=8, method=method, level=0.8, n=30, coverage=held)
-
-    main = [measured("split", 7, 0.6), measured("split", None, 0.7), measured("quantile", 7, 0.1)]
-    others = [elsewhere("split", 0.8), elsewhere("quantile", 0.2), elsewhere("split", 0.9)]
-    coverage = Coverage(
-        method="split",
-        level=0.8,
-        calibration_clips=20,
-        rows=main,
-        redivisions=[*others, elsewhere("split", None)],
-    )
+    rows = [measured("split", 7, 0.6), measured("split", None, 0.7), measured("quantile", 7, 0.1)]
+    coverage = Coverage(method="split", level=0.8, calibration_clips=20, rows=rows)
     [row] = coverage_of_intervals(coverage)
-    assert row.by_division == (0.7, 0.8, 0.9)
-    assert (row.coverage, row.low, row.high) == pytest.approx((0.8, 0.5516, 1.0), abs=1e-4)
-    [alone] = coverage_of_intervals(coverage.model_copy(update={"redivisions": []}))
-    assert (alone.coverage, alone.low, alone.high) == (0.7, 0.5, 0.9)
-    assert alone.by_division == (0.7,)
+    assert (row.coverage, row.low, row.high) == (0.7, 0.5, 0.9)
 
 
-def test_the_interval_of_the_mean_coverage_is_over_worlds_and_divisions():
+def test_the_interval_of_the_mean_coverage_is_over_worlds():
     held = (0.70, 0.76, 0.78, 0.80, 0.82, 0.88)
-    [row] = mean_coverage([[Covered(level=0.8, coverage=c, by_division=(c,))] for c in held])
+    [row] = mean_coverage([[Covered(level=0.8, coverage=c)] for c in held])
     assert (row.coverage, row.low, row.high) == pytest.approx((0.79, 0.7269, 0.8531), abs=1e-3)
     assert "79.0% (72.7 to 85.3)" in coverage_holds((row,)).measured
-    [alone] = mean_coverage(
-        [[Covered(level=0.8, coverage=0.7, low=0.6, high=0.8, by_division=(0.7,))]]
-    )
+    [alone] = mean_coverage([[Covered(level=0.8, coverage=0.7, low=0.6, high=0.8)]])
     assert (alone.low, alone.high) == (None, None)
 
 

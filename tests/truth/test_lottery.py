@@ -14,6 +14,7 @@ from tests.truth.test_pipeline import SHAPE, TRAINING, corpus
 from tiktok_virality.datasets import StageStore
 from tiktok_virality.demo.lottery import draw_world
 from tiktok_virality.execution import StageItem
+from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.pipelines.truth import lottery
 from tiktok_virality.training.lineup import Recipe
 from tiktok_virality.training.lottery import NOISE, WorldTrainer, with_noise, with_views
@@ -39,9 +40,18 @@ def played(clips, tmp_path_factory):
     folder: Path = tmp_path_factory.mktemp("lottery")
     store = StageStore(filepath=str(folder / "worlds"), engine={"type": "local", "workers": 1})
     tables = {name: clips[f"{name}_embeddings"] for name in READ}
-    arguments = (clips["demo_clips"], clips["manifest"], clips["splits"], SHAPE, TRAINING, TRAINING)
+    arguments = (
+        clips["demo_clips"],
+        clips["manifest"],
+        SplitParameters(),
+        SHAPE,
+        TRAINING,
+        TRAINING,
+    )
     for _ in range(2):
-        store.save(lottery.play_lottery(*arguments, DRAWN, SEED, **tables))
+        store.save(
+            lottery.play_lottery(*arguments, SHAPE, TRAINING, TRAINING, DRAWN, SEED, **tables)
+        )
     return store
 
 
@@ -101,9 +111,8 @@ def test_a_modality_of_noise_is_one_more_and_knows_nothing(clips):
 
 
 def test_worlds_of_the_lottery_are_those_of_its_seed():
-    plan = lottery.play_lottery(
-        pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), SHAPE, TRAINING, TRAINING, DRAWN, SEED
-    )
+    given = (corpus()["demo_clips"], corpus()["manifest"], SplitParameters())
+    plan = lottery.play_lottery(*given, SHAPE, TRAINING, TRAINING, DRAWN, SEED)
     assert [item.payload for item in plan.items] == [draw_world(3, 0), draw_world(3, 1)]
     assert all(isinstance(item, StageItem) for item in plan.items)
     assert isinstance(DataCatalog({"plan": MemoryDataset(plan)}).load("plan"), type(plan))

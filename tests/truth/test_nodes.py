@@ -98,6 +98,10 @@ def test_the_label_is_the_world(demo_clips):
     assert labelled.fingerprint == plain.fingerprint
 
 
+def splits_of(predictions: pd.DataFrame) -> pd.DataFrame:
+    return predictions[["video_id", "split"]].drop_duplicates()
+
+
 def r2_of(rows: pd.DataFrame) -> dict[str, float]:
     test = rows[rows["split"] == "test"]
     return {
@@ -111,7 +115,9 @@ def test_who_is_shown_the_truth_reaches_what_the_world_allows(demo_clips, manife
     planted_clips = planting(world)(demo_clips, SEED)
     predictions = predictions_of(planted_clips, manifest)
     target, seed = TargetParameters(), SEED
-    rows = add_planted_rows(predictions, planted_clips, manifest, target, seed)
+    rows = add_planted_rows(
+        predictions, planted_clips, manifest, splits_of(predictions), target, seed
+    )
     pd.testing.assert_frame_equal(rows.iloc[: len(predictions)], predictions)
     added = rows.iloc[len(predictions) :]
     assert set(added["regime"]) == {"planted"}
@@ -136,7 +142,7 @@ def test_boosting_on_the_truth_learns_nothing_from_test_clips(demo_clips, manife
     planted_clips = planting("additive")(demo_clips, SEED)
     before = predictions_of(planted_clips, manifest)
     changed = before.assign(y_true=before["y_true"].where(before["split"] == "train", 99.0))
-    arguments = (planted_clips, manifest, TargetParameters(), SEED)
+    arguments = (planted_clips, manifest, splits_of(before), TargetParameters(), SEED)
     boosted = [
         rows.loc[rows["model"] == "planted_boosting", "y_pred"].to_numpy()
         for rows in (add_planted_rows(each, *arguments) for each in (before, changed))
@@ -160,6 +166,7 @@ def test_another_target_has_no_known_truth(demo_clips, manifest):
             predictions_of(planted_clips, manifest),
             planted_clips,
             manifest,
+            splits_of(predictions_of(planted_clips, manifest)),
             TargetParameters(kind="quartile"),
             SEED,
         )

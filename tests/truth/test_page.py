@@ -7,7 +7,6 @@ import pytest
 from tests.truth.conftest import drawn_worlds, findings
 from tiktok_virality.pipelines.truth.figures import leak_plot, reached_plot
 from tiktok_virality.pipelines.truth.findings import (
-    Covered,
     Leak,
     LotteryFindings,
     TruthFindings,
@@ -57,23 +56,6 @@ def test_worlds_are_brought_together_and_missing_ones_named(truth, additive, cre
     assert together.missing == ("noise",)
     assert [row.coverage for row in together.coverage] == pytest.approx([0.5, 0.75, 0.9])
     assert together.checks[0].failing == ("80%",)
-
-
-def test_the_coverage_of_the_main_division_stands_in_brackets(additive):
-    divided = additive.model_copy(
-        update={
-            "coverage": (
-                Covered(level=0.8, coverage=0.77, by_division=(0.71, 0.83), low=0.7, high=0.84),
-            )
-        }
-    )
-    page = write(summarise_truth(additive=divided.model_dump(mode="json")))
-    assert "77.0%" in page
-    assert "[71.0]" in page
-    assert "a mean over 2 divisions" in page
-    alone = write(summarise_truth(additive=additive.model_dump(mode="json")))
-    assert "[50.0]" not in alone
-    assert "of one division of the clips" in alone
 
 
 def test_the_headline_counts_checks_and_says_the_share(truth):

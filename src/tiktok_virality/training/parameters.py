@@ -123,7 +123,7 @@ class ModelingParameters(Config):
     training: TrainingParameters
     fine_tuning: TrainingParameters
     target: TargetParameters = TargetParameters()
-    repeats: int = Field(default=3, ge=1)
+    repeats: int = Field(default=1, ge=1)
     split_study: SplitStudyParameters = SplitStudyParameters()
 
 

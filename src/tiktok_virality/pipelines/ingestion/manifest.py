@@ -7,6 +7,7 @@ from typing import Final, get_args
 import pandas as pd
 from pandera.pandas import Check, Column, DataFrameSchema
 
+from tiktok_virality.evaluation.cross_fitting import FOLD
 from tiktok_virality.media.limits import SplitStrategy
 from tiktok_virality.schema import SPLITS
 
@@ -83,6 +84,7 @@ SplitsSchema = DataFrameSchema(
         "video_id": Column(str, unique=True),
         "split": Column(str, Check.isin(SPLITS)),
         "strategy": Column(str, Check.isin(get_args(SplitStrategy))),
+        FOLD: Column(int, Check.ge(0), required=False),
     },
     name="splits",
     strict=True,
