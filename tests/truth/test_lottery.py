@@ -40,18 +40,10 @@ def played(clips, tmp_path_factory):
     folder: Path = tmp_path_factory.mktemp("lottery")
     store = StageStore(filepath=str(folder / "worlds"), engine={"type": "local", "workers": 1})
     tables = {name: clips[f"{name}_embeddings"] for name in READ}
-    arguments = (
-        clips["demo_clips"],
-        clips["manifest"],
-        SplitParameters(),
-        SHAPE,
-        TRAINING,
-        TRAINING,
-    )
+    given = (clips["demo_clips"], clips["manifest"], SplitParameters())
+    recipe = (SHAPE, TRAINING, TRAINING)
     for _ in range(2):
-        store.save(
-            lottery.play_lottery(*arguments, SHAPE, TRAINING, TRAINING, DRAWN, SEED, **tables)
-        )
+        store.save(lottery.play_lottery(*given, *recipe, DRAWN, SEED, **tables))
     return store
 
 

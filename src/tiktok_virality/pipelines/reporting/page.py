@@ -96,6 +96,7 @@ def render(results: Results) -> str:
         verdict=verdict,
         corpus=results.corpus,
         crossing=_splits_share_creators(results.corpus),
+        folds=0 if "test" in results.corpus["splits"] else len(results.corpus["splits"]),
         few_creators=verdict["creators"] < FEW_CREATORS,
         ceiling=_ceiling(results),
         headline=next(row for row in test if row["model"] == verdict["model"]),
