@@ -44,7 +44,10 @@ class TrainingProgress(Callback):
         """Move the bar, or log a line if the last one is long ago."""
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=trainer.global_step)
-        elif time.monotonic() - self._logged >= LOG_EVERY_SECONDS:
+        elif (
+            trainer.global_step < self.steps
+            and time.monotonic() - self._logged >= LOG_EVERY_SECONDS
+        ):
             self._logged = time.monotonic()
             logger.info(
                 "%s: step %d of %d, at most %s left",
