@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 2
 INSTALLED := $(VENV)/.installed
 
 export KEDRO_DISABLE_TELEMETRY ?= 1
@@ -25,8 +26,8 @@ bench: $(INSTALLED) ## Speed beside peers, in tables; an hour of a quiet machine
 	set -e; for part in frame_decoding audio_extraction whisper_speed convlstm_step whole_way start_up; do \
 	  echo; echo "# benchmarks/$$part.py"; $(BIN)/python benchmarks/$$part.py; done
 
-test: $(INSTALLED) ## The quick tests
-	$(BIN)/pytest
+test: $(INSTALLED) ## The quick tests, as many side by side as JOBS says
+	$(BIN)/pytest --numprocesses $(JOBS)
 
 test-slow: $(INSTALLED) ## The tests that take minutes
 	$(BIN)/pytest -m slow

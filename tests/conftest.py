@@ -1,12 +1,27 @@
-"""Fixtures that every room's tests share."""
+"""Fixtures that every room's tests share, and how tests are dealt to worker processes."""
 
 from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and NumPy, which read it when loaded
 
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+WHOLE_RUN = "first_run"
+"""The fixture that takes longest."""
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep on one worker what shares fixtures, and begin with what nobody should wait for."""
+    items.sort(key=lambda item: WHOLE_RUN not in item.fixturenames)
+    for item in items:
+        shared = WHOLE_RUN if WHOLE_RUN in item.fixturenames else item.path
+        item.add_marker(pytest.mark.xdist_group(str(shared)))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -14,16 +15,13 @@ def run(code: str) -> str:
     return finished.stdout.strip()
 
 
-@pytest.mark.parametrize("library", ["torchvision.ops", "timm", "torchmetrics", "lightning"])
+@pytest.mark.parametrize("library", ["torchvision.ops", "lightning"])
 def test_what_imports_torchvision_can_be_imported_after_the_package(library):
-    run("import importlib.util as u, sys; sys.exit(not u.find_spec('torchvision'))")
-    assert run(f"import tiktok_virality, {library}; print('fine')") == "fine"
+    """Lightning does it by way of torchmetrics, and timm comes last."""
+    assert find_spec("torchvision")
+    assert run(f"import tiktok_virality, {library}, timm; print('fine')") == "fine"
 
 
-def test_importing_the_package_imports_no_torch():
-    assert run("import tiktok_virality, sys; print('torch' in sys.modules)") == "False"
-
-
-def test_asking_whether_torchvision_is_there_loads_nothing():
+def test_importing_the_package_and_asking_whether_torchvision_is_there_loads_nothing():
     code = "import tiktok_virality, importlib.util as u, sys; u.find_spec('torchvision');"
     assert run(code + "print('torch' in sys.modules)") == "False"

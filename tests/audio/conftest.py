@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from tiktok_virality.media.audio import decode_audio
 from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_configs import WhisperParameters
 from tiktok_virality.models.whisper_weights import find_whisper_checkpoint
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Where cores are shared, a second thread costs more than it brings."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="package")

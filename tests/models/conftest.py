@@ -1,22 +1,10 @@
-"""Small models gain nothing from a second thread, and lose much where cores are shared."""
+"""A small Whisper."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
-from threadpoolctl import threadpool_limits
 from whisper.model import ModelDimensions, Whisper
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="package")

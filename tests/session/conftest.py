@@ -15,6 +15,9 @@ import yaml
 
 CLIPS = 12
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "modalities.md"
+BLOCK = re.compile(r"^```\w+ (file|append)=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+END_OF_REGISTRY = '}\n"""Those that there are'
 STAGE_LINE = re.compile(
     r"(\w+): (\d+) computed, (\d+) absent, (\d+) failed, (\d+) already there", re.MULTILINE
 )
@@ -76,7 +79,7 @@ def project(tmp_path: Path) -> Project:
 
 @dataclass(frozen=True)
 class FirstRun:
-    """A project after its first run, and what the log said of each stage."""
+    """A project with an added modality after its first run, and what the log said of each stage."""
 
     project: Project
     stages: dict[str, Stage]
@@ -92,18 +95,45 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
     pytest.importorskip("espeakng_loader", reason="extra `demo` is not installed")
     project = make_project(tmp_path_factory.mktemp("project"))
     make_small(project.path)
+    follow_the_page(project.path)
     return FirstRun(project, project.run("--env", "demo"))
 
 
 def make_small(project: Path) -> None:
-    """Give the demo environment few clips and quick models."""
+    """Give the demo environment few clips, quick models, and one worker a stage."""
     override(
         project,
-        demo={"clips": CLIPS, "creators": 6, "heights": [512]},
+        demo={"clips": CLIPS, "creators": 6, "heights": [512], "max_seconds": 5.0},
         visual={"autoencoder": {"hidden": 4}, "training": {"epochs": 1}},
-        modeling={"training": {"epochs": 2}, "fine_tuning": {"epochs": 2}},
+        modeling={
+            "repeats": 1,
+            "transformer": {"width": 32, "layers": 1},
+            "training": {"epochs": 2},
+            "fine_tuning": {"epochs": 2},
+        },
+        evaluation={"folds": 3},
         reporting={"resamples": 200},
     )
+    settings = project / "conf" / "demo" / "globals.yml"
+    settings.write_text(settings.read_text().replace("workers: null", "workers: 1"))
+
+
+def added_text() -> list[tuple[str, str, str]]:
+    """Return what the page on modalities adds: file or append, the file, and the text."""
+    return BLOCK.findall(PAGE.read_text())
+
+
+def follow_the_page(project: Path) -> None:
+    """Write what the page says into the files that it names."""
+    for kind, name, text in added_text():
+        file = project / name
+        if kind == "file":
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        else:
+            before, end, after = file.read_text().partition(END_OF_REGISTRY)
+            assert end, f"{file} does not end its registry as expected"
+            file.write_text(before + text + end + after)
 
 
 def override(project: Path, **groups: dict) -> None:

