@@ -67,6 +67,18 @@ def test_the_paper_environment_holds_the_published_settings():
     assert parameters.modeling.training.learning_rate == 1e-3
 
 
+def test_base_trains_within_a_budget_and_the_paper_environment_on_whole_epochs():
+    for env, is_bounded in (("base", True), ("paper", False)):
+        parameters = check_parameters(parameters_of(env))
+        trainings = (
+            parameters.visual.training,
+            parameters.modeling.training,
+            parameters.modeling.fine_tuning,
+        )
+        assert [each.max_steps is not None for each in trainings] == [is_bounded] * 3
+        assert (parameters.visual.training.max_validation_clips is not None) == is_bounded
+
+
 def test_every_fault_is_named_with_its_full_key():
     raw = parameters_of("base")
     raw["visual"]["sampling"]["shrink"] = 0

@@ -18,10 +18,13 @@ from tests.modeling.test_pipeline import (
     corpus,
     run,
 )
+from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.cross_fitting import FOLD, assign_folds
 from tiktok_virality.models.baselines import baseline_names
 from tiktok_virality.models.configs import TransformerConfig
+from tiktok_virality.models.pooling import POOLS
 from tiktok_virality.models.roles import ROLES
+from tiktok_virality.pipelines.modeling import unlike
 from tiktok_virality.pipelines.modeling.nodes import trainings_of
 from tiktok_virality.training.lineup import Recipe, Setting, train_all
 
@@ -122,3 +125,22 @@ def test_a_second_seed_trains_every_fold_again_and_a_held_out_split_only_under_o
     _, held_out = assembled_all(corpus())
     assert [each.seed for each in trainings_of(held_out, 3, SEED)] == [SEED + 1, SEED + 2]
     assert trainings_of(held_out, 1, SEED) == []
+
+
+def test_the_flag_for_unlike_clips_speaks_of_all_clips(result):
+    """Whether the clips of a fold are usual, only the others say; altered ones are asked there."""
+    _, divisions = assembled_all(folded())
+    novelty = unlike.flag_unlike_clips(divisions, CertaintyParameters())
+    ids = [video_id for each in divisions for video_id in each.splits["test"].ids]
+    assert novelty["video_id"].tolist() == ids
+    chosen = ids[::9]
+    far = np.full((len(chosen), divisions[0].token_sizes["visual"] * len(POOLS)), 99.0)
+    evidence = unlike.gather_evidence(
+        *(divisions, novelty, result["predictions"], CertaintyParameters(), SEED),
+        visual={"video_id": np.asarray(chosen), "far away": far},
+    )
+    assert evidence["false_alarms"]["n"] == len(ids)
+    [found] = evidence["unlike"]
+    assert (found["n"], found["flagged"], found["auroc"]) == (len(chosen), 1.0, 1.0)
+    counted = [evidence["error"][name]["n"] for name in ("flagged", "others")]
+    assert sum(counted) == len(ids)

@@ -7,6 +7,7 @@ from scipy.optimize import check_grad
 
 from tiktok_virality.models import evidence
 from tiktok_virality.models.evidence import (
+    SPREAD,
     LinearEffect,
     ProductEffect,
     explain,
@@ -31,13 +32,22 @@ def test_a_kernel_that_explains_nothing_is_given_next_to_nothing():
     assert 0.1 < noise < 0.4
 
 
+def test_many_kernels_together_say_that_there_is_nothing_to_explain():
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(120, 20))  # what the modalities say is much the same
+    features = [common @ rng.normal(size=(20, 4)) for _ in range(80)]
+    kernels = [x @ x.T / np.square(x).sum(axis=1).mean() for x in features]
+    weights, noise = weigh_kernels(kernels, rng.standard_normal(120), SPREAD)
+    assert weights.sum() < 0.1
+    assert noise > 0.7
+
+
 def test_the_slope_is_that_of_the_posterior():
     parts = np.stack([linear(0, 30), linear(1, 30), np.eye(30)])
     target = drawn_from(parts[0], 0.5, seed=3)
-    expected = np.log([0.5, 0.5, 0.5])
     error = check_grad(
-        lambda x: evidence._surprise(x, parts, target, expected, 2.0)[0],
-        lambda x: evidence._surprise(x, parts, target, expected, 2.0)[1],
+        lambda x: evidence._surprise(x, parts, target, 2.0)[0],
+        lambda x: evidence._surprise(x, parts, target, 2.0)[1],
         np.log([0.3, 0.6, 0.4]),
     )
     assert error < 1e-3

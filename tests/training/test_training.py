@@ -19,6 +19,7 @@ from tiktok_virality.training.autoencoder import reconstruct, train_autoencoder
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips, together
 from tiktok_virality.training.data import token_batch
 from tiktok_virality.training.launcher import TrainingRun
+from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import AutoencoderTraining, TrainingParameters
 from tiktok_virality.training.predictors import (
     predict_log_views,
@@ -82,8 +83,10 @@ def test_a_finished_training_is_not_repeated(tmp_path, monkeypatch):
     assert first.history == second.history
 
 
-def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path, monkeypatch):
-    whole = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path / "whole"))
+@pytest.mark.parametrize("max_steps", [None, 12], ids=["whole epochs", "drawn clips"])
+def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path, monkeypatch, max_steps):
+    parameters = PARAMETERS.model_copy(update={"max_steps": max_steps})
+    whole = train_predictor(SPEC, TRAIN, VALIDATION, parameters, run(tmp_path / "whole"))
 
     def interrupt(name, epoch, losses) -> None:
         if epoch == 3:
@@ -92,10 +95,10 @@ def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path, monkeypatc
     with monkeypatch.context() as patched:
         patched.setattr(launcher, "log_epoch", interrupt)
         with pytest.raises(RuntimeError, match="power"):
-            train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path / "cut"))
+            train_predictor(SPEC, TRAIN, VALIDATION, parameters, run(tmp_path / "cut"))
     epochs = []
     monkeypatch.setattr(launcher, "log_epoch", lambda name, epoch, losses: epochs.append(epoch))
-    resumed = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path / "cut"))
+    resumed = train_predictor(SPEC, TRAIN, VALIDATION, parameters, run(tmp_path / "cut"))
     assert epochs == [3, 4, 5]
     assert same_weights(whole, resumed)
     losses = ("train_loss", "validation_loss")
@@ -255,6 +258,38 @@ def test_the_autoencoder_learns_to_draw_frames_again(tmp_path):
     drawn = reconstruct(model, frames, ids[9:])
     assert drawn["reconstruction"].shape == drawn["original"].shape
     assert drawn["reconstruction"].dtype == np.uint8
+
+
+def test_a_budget_bounds_the_steps_of_all_epochs(tmp_path, monkeypatch):
+    steps = []
+    train_batch = ViewsTrainee.training_step
+    monkeypatch.setattr(
+        ViewsTrainee,
+        "training_step",
+        lambda *arguments: steps.append(1) or train_batch(*arguments),
+    )
+    parameters = PARAMETERS.model_copy(update={"max_steps": 15})  # 36 in whole epochs
+    model = train_predictor(SPEC, TRAIN, VALIDATION, parameters, run(tmp_path))
+    assert len(model.history) == parameters.epochs
+    assert len(steps) == 12  # two for each of six epochs
+
+
+def test_the_autoencoder_is_judged_by_so_many_validation_clips(tmp_path):
+    ids = [f"v{index}" for index in range(10)]
+    frames = plain_frames(ids, [2] * 10)
+    read = []
+    frames.row = lambda video_id, columns=None: (
+        read.append(video_id) or Frames.row(frames, video_id, columns)
+    )
+    train_autoencoder(
+        frames,
+        ids[:4],
+        ids[4:],
+        ConvLSTMConfig(hidden=2),
+        AutoencoderTraining(epochs=1, batch_size=2, learning_rate=0.01, max_validation_clips=2),
+        TrainingRun.of("autoencoder", [], checkpoints=tmp_path, seed=0, device="cpu"),
+    )
+    assert len(set(read) - set(ids[:4])) == 2
 
 
 def test_accumulated_batches_train_as_one_batch_of_all_their_clips(tmp_path):

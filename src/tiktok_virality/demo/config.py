@@ -35,7 +35,7 @@ class EffectSizes(Config):
 
 
 WORLDS: Final[Mapping[World, EffectSizes]] = {
-    "mixed": EffectSizes(visual=1.0, spoken=1.0, interaction=0.5, creator=0.3, noise=0.7),
+    "mixed": EffectSizes(visual=1.4, spoken=1.4, interaction=0.2, creator=0.2, noise=0.3),
     "additive": EffectSizes(visual=1.0, spoken=1.0, creator=0.3, noise=0.6),
     "interaction": EffectSizes(interaction=1.5, creator=0.3, noise=0.6),
     "visual": EffectSizes(visual=1.4, creator=0.3, noise=0.6),
@@ -60,12 +60,12 @@ class DemoParameters(Config):
         music_share: Share of the clips whose track holds music and no word.
     """
 
-    clips: int = Field(default=96, ge=1, le=100_000)
-    creators: int = Field(default=28, ge=1, le=MAX_CREATORS)
+    clips: int = Field(default=168, ge=1, le=100_000)
+    creators: int = Field(default=56, ge=1, le=MAX_CREATORS)
     world: World = "mixed"
     min_seconds: float = Field(default=4.0, ge=4, le=60)
-    max_seconds: float = Field(default=9.0, ge=4, le=60)
-    heights: tuple[int, ...] = Field(default=(512, 640, 768, 960, 1280), min_length=1)
+    max_seconds: float = Field(default=5.0, ge=4, le=60)
+    heights: tuple[int, ...] = Field(default=(512, 640, 768), min_length=1)
     silent_share: float = Field(default=0.05, ge=0, le=0.5)
     music_share: float = Field(default=0.04, ge=0, le=0.5)
 

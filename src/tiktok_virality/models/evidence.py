@@ -24,7 +24,10 @@ LOG_NOISE: Final = (-5.0, 2.0)
 """Limits of the logarithms, for a target of variance 1."""
 STEPS: Final = 60
 SPREAD: Final = 2.0
-"""Of the weights of many kernels, beforehand: a hundred of them would fit chance without it."""
+"""Of the weights of many kernels, beforehand: a hundred of them would fit chance without it.
+
+It is around their common size, which the data decide: around a fixed one, a hundred kernels could
+not all say that there is little to explain, and read something into noise."""
 CONJUGATE_STEPS: Final = 300
 TINY: Final = 1e-12
 CLIPS_FOR_KERNELS: Final = 1000
@@ -46,8 +49,8 @@ def weigh_kernels(
     Args:
         kernels: Symmetric, non-negative definite, with diagonals of about 1, [N, N] each.
         target: Mean 0 and variance about 1, [N].
-        spread: Standard deviation of the logarithm of a weight around that of an equal share,
-            beforehand: the data alone decide where it is infinite.
+        spread: Standard deviation of the logarithm of a weight around the mean of all, beforehand:
+            the data alone decide where it is infinite.
 
     Returns:
         The variance that each kernel explains, [K], and the variance of the noise.
@@ -59,7 +62,7 @@ def weigh_kernels(
     found = minimize(
         _surprise,
         start,
-        args=(parts, target, start, spread),
+        args=(parts, target, spread),
         jac=True,
         method="L-BFGS-B",
         bounds=[*[LOG_WEIGHTS] * len(kernels), LOG_NOISE],
@@ -207,7 +210,7 @@ def _dual_of_many(
 
 
 def _surprise(
-    log_weights: Floats, parts: Floats, target: Floats, expected: Floats, spread: float
+    log_weights: Floats, parts: Floats, target: Floats, spread: float
 ) -> tuple[float, Floats]:
     """Return the negative log posterior of the weights, but for a constant, and its gradient."""
     from scipy.linalg import cho_factor, cho_solve
@@ -216,7 +219,7 @@ def _surprise(
     factor = cho_factor(_covariance(weights, parts), lower=True)
     inverse = cho_solve(factor, np.eye(len(target)))
     dual = inverse @ target
-    apart = (log_weights - expected) / spread
+    apart = (log_weights - log_weights[:-1].mean()) / spread
     apart[-1] = 0.0  # the noise is what it is
     value = 0.5 * target @ dual + np.log(np.diag(factor[0])).sum() + 0.5 * apart @ apart
     slopes = 0.5 * weights * np.tensordot(parts, inverse - np.outer(dual, dual), 2)

@@ -32,8 +32,15 @@ def train_autoencoder(
     """Train the autoencoder; the validation split only tells when it was at its best."""
     spec = ModelSpec(kind=NAME, convlstm=config)
     torch.manual_seed(run.seed)
-    train = frame_loader(frames, train_ids, batch_size=parameters.batch_size, seed=run.seed)
-    validation = frame_loader(frames, validation_ids, batch_size=parameters.batch_size, seed=None)
+    train = frame_loader(
+        frames,
+        train_ids,
+        batch_size=parameters.batch_size,
+        seed=run.seed,
+        drawn=parameters.clips_per_epoch(len(train_ids)),
+    )
+    told = _some(validation_ids, parameters.max_validation_clips, run.seed)
+    validation = frame_loader(frames, told, batch_size=parameters.batch_size, seed=None)
     module = spec.build()
     assert isinstance(module, ConvLSTMAutoencoder)
     module.checkpointing = parameters.checkpointing
@@ -43,6 +50,14 @@ def train_autoencoder(
         trainee, train, validation, parameters, run, accumulation=parameters.accumulation
     )
     return TrainedModel(spec=spec, state=state, history=history)
+
+
+def _some(ids: Sequence[str], most: int | None, seed: int) -> Sequence[str]:
+    """Return all ids, or so many that are drawn by the seed, in their order."""
+    if most is None or len(ids) <= most:
+        return ids
+    chosen = np.random.default_rng(seed).choice(len(ids), most, replace=False)
+    return [ids[index] for index in sorted(chosen)]
 
 
 def reconstruct(model: TrainedModel, frames: Rows, ids: Sequence[str]) -> dict[str, Any]:

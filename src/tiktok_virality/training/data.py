@@ -75,12 +75,28 @@ class Frames(Dataset[Any]):
 
 
 class LengthBuckets(Sampler[list[int]]):
-    """Batches of similar length, shuffled by seed and epoch; without a seed, in order of length."""
+    """Batches of similar length, shuffled by seed and epoch; without a seed, in order of length.
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int | None) -> None:
+    Attributes:
+        lengths: Of all clips, [N].
+        batch_size: Clips of a batch.
+        seed: Of the order; ``None``: in order of length.
+        drawn: Clips of an epoch. Fewer than all are drawn without replacement, epoch after epoch,
+            until all have come.
+        epoch: The next one.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch_size: int,
+        seed: int | None,
+        drawn: int | None = None,
+    ) -> None:
         self.lengths = np.asarray(lengths)
         self.batch_size = batch_size
         self.seed = seed
+        self.drawn = len(self.lengths) if drawn is None else drawn
         self.epoch = 0
 
     def start_at(self, epoch: int) -> None:
@@ -88,15 +104,15 @@ class LengthBuckets(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.lengths) // self.batch_size)
+        return -(-self.drawn // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         if self.seed is None:
             yield from self._batches(np.argsort(self.lengths, kind="stable"))
             return
         rng = np.random.default_rng([self.seed, self.epoch])
+        order = self._draw(rng, self.epoch * self.drawn)
         self.epoch += 1
-        order = rng.permutation(len(self.lengths))
         window = self.batch_size * BUCKET_BATCHES
         windows = [order[start : start + window] for start in range(0, len(order), window)]
         batches = [
@@ -105,6 +121,16 @@ class LengthBuckets(Sampler[list[int]]):
             for batch in self._batches(each[np.argsort(self.lengths[each], kind="stable")])
         ]
         yield from (batches[index] for index in rng.permutation(len(batches)))
+
+    def _draw(self, rng: np.random.Generator, first: int) -> np.ndarray:
+        """Return the clips of an epoch, from a place in the sequence of all passes on."""
+        count = len(self.lengths)
+        if self.drawn == count:
+            return rng.permutation(count)
+        passes = range(first // count, -(-(first + self.drawn) // count))
+        orders = [np.random.default_rng([self.seed, each]).permutation(count) for each in passes]
+        start = first % count
+        return np.concatenate(orders)[start : start + self.drawn]
 
     def _batches(self, order: np.ndarray) -> list[list[int]]:
         return [
@@ -120,22 +146,30 @@ def token_loader(
     *,
     batch_size: int,
     seed: int | None,
+    drawn: int | None = None,
 ) -> DataLoader[Any]:
-    """Return batches of (TokenBatch, standardised log views [B])."""
+    """Return batches of (TokenBatch, standardised log views [B]); see `LengthBuckets`."""
 
     def collate(items: list[tuple[ClipTokens, float]]) -> tuple[TokenBatch, Tensor]:
         return token_batch([clip for clip, _ in items], sizes), torch.tensor([y for _, y in items])
 
     lengths = [max([0, *(len(c.tokens[n]) for n in sizes if n in c.tokens)]) for c in clips]
-    return _loader(Listed(clips, targets), LengthBuckets(lengths, batch_size, seed), collate)
+    return _loader(Listed(clips, targets), LengthBuckets(lengths, batch_size, seed, drawn), collate)
 
 
 def frame_loader(
-    table: Rows, ids: Sequence[str], *, batch_size: int, seed: int | None
+    table: Rows,
+    ids: Sequence[str],
+    *,
+    batch_size: int,
+    seed: int | None,
+    drawn: int | None = None,
 ) -> DataLoader[Any]:
-    """Return batches of (uint8 frames [B, T, 3, H, W], lengths [B])."""
+    """Return batches of (uint8 frames [B, T, 3, H, W], lengths [B]); see `LengthBuckets`."""
     lengths = [len(table.row(i, ["timestamps_seconds"])["timestamps_seconds"]) for i in ids]
-    return _loader(Frames(table, ids), LengthBuckets(lengths, batch_size, seed), stack_frames)
+    return _loader(
+        Frames(table, ids), LengthBuckets(lengths, batch_size, seed, drawn), stack_frames
+    )
 
 
 def _loader(items: Dataset[Any], batches: LengthBuckets, collate: Callable[..., Any]) -> Any:

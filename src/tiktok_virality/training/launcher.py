@@ -26,6 +26,7 @@ from tiktok_virality.tracking import log_epoch
 from tiktok_virality.training.data import LengthBuckets
 from tiktok_virality.training.module import Trainee
 from tiktok_virality.training.parameters import TrainingParameters
+from tiktok_virality.training.progress import TrainingProgress
 
 logger = logging.getLogger(__name__)
 
@@ -132,11 +133,20 @@ def _train(
 ) -> list[dict[str, float]]:
     history = History(run.name, run.seed, quiet=run.quiet)
     last = run.folder / "last.ckpt"
+    batches = train.batch_sampler
+    assert isinstance(batches, LengthBuckets)
+    if batches.drawn < len(batches.lengths) and not run.quiet:
+        logger.info(
+            "%s: every epoch draws %d of %d training clips, since max_steps is %d",
+            run.name,
+            batches.drawn,
+            len(batches.lengths),
+            parameters.max_steps,
+        )
     if last.exists():
         done = torch.load(last, map_location="cpu", weights_only=True)["epoch"] + 1
         logger.info("%s: going on after %d epochs (%s)", run.name, done, last)
-        assert isinstance(train.batch_sampler, LengthBuckets)
-        train.batch_sampler.start_at(done)
+        batches.start_at(done)
     callbacks: list[Callback] = [
         history,
         ModelCheckpoint(
@@ -148,6 +158,8 @@ def _train(
             enable_version_counter=False,
         ),
     ]
+    if not run.quiet:
+        callbacks.append(TrainingProgress(run.name, trainee.steps))
     if parameters.patience is not None:
         callbacks.append(EarlyStopping("validation_loss", patience=parameters.patience))
     with _quiet():

@@ -29,6 +29,10 @@ class TrainingParameters(Config):
         precision: ``full``: float32, the same numbers on every processor. ``mixed``: products in
             bfloat16 (float16 on a GPU without it) where the hardware has it, else full. ``auto``:
             mixed on a GPU, full on a processor.
+        max_steps: The budget: most steps of all epochs together. Where whole epochs would take
+            more, each draws an equal share of clips, and no clip comes again before all have come.
+            ``None``: whole epochs. Steps and not minutes, so that the result is the same on every
+            machine, and the learning rate always comes to its end.
     """
 
     epochs: int = Field(ge=1)
@@ -38,6 +42,27 @@ class TrainingParameters(Config):
     patience: int | None = Field(default=None, ge=1)
     clip_norm: float = Field(default=1.0, gt=0)
     precision: Precision = "auto"
+    max_steps: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _check_budget(self) -> Self:
+        if self.max_steps is not None and self.max_steps < self.epochs:
+            raise ValueError(
+                f"max_steps={self.max_steps} gives none to some of epochs={self.epochs}: lower "
+                "epochs, or raise max_steps"
+            )
+        return self
+
+    @property
+    def clips_per_step(self) -> int:
+        """Clips whose gradients make one step."""
+        return self.batch_size
+
+    def clips_per_epoch(self, clips: int) -> int:
+        """Return how many of so many training clips an epoch draws."""
+        if self.max_steps is None:
+            return clips
+        return min(clips, self.max_steps // self.epochs * self.clips_per_step)
 
 
 class AutoencoderTraining(TrainingParameters):
@@ -48,10 +73,18 @@ class AutoencoderTraining(TrainingParameters):
             a small part of the memory.
         accumulation: Batches whose gradients are averaged into one step, for a step of more clips
             than fit into memory.
+        max_validation_clips: Most clips of the validation split that tell when training stops,
+            drawn once, by the seed; ``None``: all.
     """
 
     checkpointing: bool = False
     accumulation: int = Field(default=1, ge=1)
+    max_validation_clips: int | None = Field(default=None, ge=1)
+
+    @property
+    def clips_per_step(self) -> int:
+        """Clips whose gradients make one step."""
+        return self.batch_size * self.accumulation
 
 
 class EmbeddingParameters(Config):

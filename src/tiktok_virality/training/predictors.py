@@ -57,8 +57,12 @@ def train_predictor(
             spec.token_sizes,
             batch_size=parameters.batch_size,
             seed=seed,
+            drawn=drawn,
         )
-        for split, seed in ((train, run.seed), (validation, None))
+        for split, seed, drawn in (
+            (train, run.seed, parameters.clips_per_epoch(len(train))),
+            (validation, None, None),
+        )
     )
     trainee = ViewsTrainee(deep, parameters, steps=len(batches) * parameters.epochs)
     state, history = fit(trainee, batches, validation_batches, parameters, run)

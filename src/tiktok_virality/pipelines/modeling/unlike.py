@@ -173,7 +173,11 @@ def _altered_distances(
 def _errors(table: pd.DataFrame, point_predictions: pd.DataFrame, seed: int) -> dict[str, Any]:
     from scipy.stats import spearmanr
 
-    ours = (point_predictions["model"] == JUDGED) & (point_predictions["seed"] == seed)
+    ours = (
+        (point_predictions["model"] == JUDGED)
+        & (point_predictions["seed"] == seed)
+        & (point_predictions["split"] == "test")
+    )
     rows = point_predictions[ours].set_index(IDS).loc[table.index]
     error = (rows["y_pred"] - rows["y_true"]).abs()
     flagged = table["flagged"]
