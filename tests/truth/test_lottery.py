@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 
+from tests.modeling.test_pipeline import stage_store
 from tests.truth.conftest import READ, SEED
 from tests.truth.test_pipeline import SHAPE, TRAINING, corpus
-from tiktok_virality.datasets import StageStore
 from tiktok_virality.demo.lottery import draw_world
 from tiktok_virality.execution import StageItem
 from tiktok_virality.media.limits import SplitParameters
@@ -38,7 +39,7 @@ def trainer(clips: dict, **changes) -> WorldTrainer:
 @pytest.fixture(scope="module")
 def played(clips, tmp_path_factory):
     folder: Path = tmp_path_factory.mktemp("lottery")
-    store = StageStore(filepath=str(folder / "worlds"), engine={"type": "local", "workers": 1})
+    store = stage_store(folder / "worlds")
     tables = {name: clips[f"{name}_embeddings"] for name in READ}
     given = (clips["demo_clips"], clips["manifest"], SplitParameters())
     recipe = (SHAPE, TRAINING, TRAINING)
@@ -77,6 +78,11 @@ def test_a_world_is_played_anew_when_a_split_changes(clips):
     moved = clips["splits"].assign(split=clips["splits"]["split"].to_numpy()[::-1])
     assert trainer(clips).identity() != trainer(clips, splits=moved).identity()
     assert trainer(clips).identity() == trainer(clips).identity()
+
+
+def test_a_trainer_travels_to_a_worker(clips):
+    there = pickle.loads(pickle.dumps(trainer(clips)))
+    assert there.identity() == trainer(clips).identity()
 
 
 def test_views_are_replaced_by_clip_and_trainings_named_after_the_world(clips):
