@@ -102,7 +102,6 @@ def make_small(project: Path) -> None:
         demo={"clips": CLIPS, "creators": 6, "heights": [512]},
         visual={"autoencoder": {"hidden": 4}, "training": {"epochs": 1}},
         modeling={"training": {"epochs": 2}, "fine_tuning": {"epochs": 2}},
-        reporting={"resamples": 200},
     )
 
 
