@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NO_FILES = ("", ":memory:")  # what SQLite calls a database in memory
+EXPERIMENT_KIND = "mlflow.experimentKind"
+CLASSIC_ML = "custom_model_development"
 STORE_KEYS = ("mlflow_tracking_uri", "mlflow_registry_uri")
 SERVED_MODEL_CODE = Path(__file__).parent / "training" / "served_model.py"
 
@@ -112,6 +114,7 @@ class TrackingHooks(MlflowHook):
         _let_database_lie_in(context.project_path, context.config_loader)
         with contextlib.chdir(context.project_path):
             super().after_context_created(context)
+            open_on_runs(context.mlflow.tracking.experiment.name)
 
     @hook_impl
     def before_pipeline_run(
@@ -255,6 +258,22 @@ def _let_database_lie_in(project: Path, config_loader: AbstractConfigLoader) -> 
     server = config.get("server") or {}
     uris = {key: database_in(project, uri) for key, uri in server.items() if key in STORE_KEYS}
     config_loader["mlflow"] = {**config, "server": {**server, **uris}}
+
+
+def open_on_runs(experiment: str) -> None:
+    """Say that an experiment is of models that are trained, unless a person has said what it is.
+
+    MLflow's interface opens one of unknown kind on an empty overview of traces.
+
+    Args:
+        experiment: Its name.
+    """
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient()
+    found = client.get_experiment_by_name(experiment)
+    if found is not None and "inferred" in found.tags.get(EXPERIMENT_KIND, "not inferred"):
+        client.set_experiment_tag(found.experiment_id, EXPERIMENT_KIND, CLASSIC_ML)
 
 
 def database_in(project: Path, uri: str | None) -> str | None:

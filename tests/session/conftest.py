@@ -112,7 +112,6 @@ def make_small(project: Path) -> None:
             "fine_tuning": {"epochs": 2},
         },
         evaluation={"folds": 3},
-        reporting={"resamples": 200},
     )
     settings = project / "conf" / "demo" / "globals.yml"
     settings.write_text(settings.read_text().replace("workers: null", "workers: 1"))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.config import ReportingParameters
-from tiktok_virality.evaluation.intervals import ClusterBootstrap
+from tiktok_virality.evaluation.intervals import ClusterJackknife
 from tiktok_virality.evaluation.leakage import check_no_leak
 from tiktok_virality.evaluation.significance import ClusterSignFlips
 from tiktok_virality.evaluation.splits import group_together
@@ -51,7 +51,7 @@ def build_leaderboard(
         splits: ``video_id`` and ``split``.
         target: What was predicted.
         reporting: Of the intervals.
-        seed: The main seed, and that of the resamples.
+        seed: The main seed.
 
     Returns:
         A row per model, split and seed: test, calibration, validation, train; content-only models
@@ -59,7 +59,7 @@ def build_leaderboard(
         ``model``, ``modality``, ``regime``, ``role``, ``seed``, ``split``, ``n``, and each of the
         `METRICS` followed by its ``_low`` and ``_high``. Null stands for what does not exist: a
         correlation with a constant, and the intervals of the training split, whose clips the models
-        know.
+        know, and of splits of fewer than ten creators.
 
     Raises:
         DataError: The splits leak, or the predictions are broken or made with other splits.
@@ -69,7 +69,7 @@ def build_leaderboard(
     ruler = measured.Ruler(
         yardstick=measured.yardstick_of(predictions, Target(parameters=target)),
         clusters=_clusters(manifest),
-        bootstrap=_bootstrap(reporting, seed),
+        jackknife=ClusterJackknife(confidence=reporting.confidence),
     )
     parts = predictions.groupby(["model", "split", "seed"])
     rows = measured.in_order([ruler.row(part) for _, part in parts], seed)
@@ -94,7 +94,7 @@ def compare_models(
     """
     tests = PairedTests(
         clusters=_clusters(manifest),
-        bootstrap=_bootstrap(reporting, seed),
+        jackknife=ClusterJackknife(confidence=reporting.confidence),
         sign_flips=ClusterSignFlips(flips=reporting.sign_flips, seed=seed),
     )
     test = predictions[predictions["split"] == "test"]
@@ -306,12 +306,6 @@ def write_report(
 def _clusters(manifest: pd.DataFrame) -> dict[str, str]:
     """Return which clips belong together: by creator and duplicates, as splits keep them."""
     return {video_id: group[0] for group in group_together(manifest) for video_id in group}
-
-
-def _bootstrap(reporting: ReportingParameters, seed: int) -> ClusterBootstrap:
-    return ClusterBootstrap(
-        resamples=reporting.resamples, confidence=reporting.confidence, seed=seed
-    )
 
 
 def _words(target: TargetParameters) -> TargetWords:
