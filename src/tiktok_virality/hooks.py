@@ -16,7 +16,7 @@ from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from pydantic import BaseModel
 
 from tiktok_virality.evaluation.repeats import seed_deviations
-from tiktok_virality.modalities import MODALITIES
+from tiktok_virality.modalities import MODALITIES, PUBLISHED
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import ParameterError
 from tiktok_virality.tracking.child_runs import child_run, flatten
@@ -58,21 +58,23 @@ class ParameterHooks:
 
 
 class PipelineHooks:
-    """Which modalities take part is a parameter, and which pipelines run by default a global."""
+    """Which modalities and models take part is a parameter; the default pipelines are a global."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Make the pipelines anew for the modalities that take part, and the default from them."""
+        """Make the pipelines anew for what takes part, and the default from them."""
         from tiktok_virality.pipeline_registry import (
             DEFAULT_PIPELINES,
             READ_MODALITIES,
             pipeline_of,
         )
 
-        modalities = tuple(context.config_loader["parameters"]["modalities"])
+        parameters = context.config_loader["parameters"]
+        modalities = tuple(parameters["modalities"])
+        published = bool(parameters.get(PUBLISHED, {}).get("take_part"))
         for name in (name for name in READ_MODALITIES if name in pipelines):
-            if modalities != tuple(MODALITIES):
-                pipelines[name] = pipeline_of(name, modalities)
+            if modalities != tuple(MODALITIES) or published:
+                pipelines[name] = pipeline_of(name, modalities, published=published)
         _replace_default(
             context.config_loader["globals"].get("default_pipeline") or DEFAULT_PIPELINES
         )

@@ -14,6 +14,7 @@ from tiktok_virality.evaluation.significance import ClusterSignFlips
 from tiktok_virality.evaluation.splits import group_together
 from tiktok_virality.evaluation.targets import Target, TargetParameters
 from tiktok_virality.media.clip import VideoFiles
+from tiktok_virality.modalities import PUBLISHED
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.pipelines.reporting import corpus, measured, sample
 from tiktok_virality.pipelines.reporting.comparisons import PairedTests, seeds_of
@@ -157,7 +158,8 @@ def sample_held_out_clips(
     if transcripts is not None:
         said = dict(zip(transcripts["video_id"], transcripts["text"], strict=True))
     seconds = dict(zip(manifest["video_id"], manifest["duration_seconds"], strict=True))
-    models = (verdict["model"], verdict["baseline"])
+    models = [verdict["model"], verdict["baseline"]]
+    models += [PUBLISHED] if (test["model"] == PUBLISHED).any() else []
     by_model = {name: test[test["model"] == name].set_index("video_id") for name in models}
     ours = by_model[verdict["model"]]
     return [
@@ -260,6 +262,38 @@ def draw_clip_sample(clip_sample: list[SampledClip], target: TargetParameters) -
     from tiktok_virality.pipelines.reporting import pictures
 
     return pictures.clip_sample_picture(clip_sample, _words(target))
+
+
+def tabulate_published(
+    leaderboard: list[dict[str, Any]], predictions: pd.DataFrame, seed: int
+) -> str:
+    """Fill in Table 2 of the paper: errors in views of the published models, ours and constants.
+
+    Returns:
+        Markdown.
+
+    Raises:
+        DataError: The target is no count of views.
+    """
+    from tiktok_virality.pipelines.reporting import published
+
+    return published.second_table(
+        leaderboard, measured.of_main_seed(predictions, seed, "test")["video_id"].nunique()
+    )
+
+
+def draw_published(
+    training_summary: dict[str, Any],
+    predictions: pd.DataFrame,
+    verdict: dict[str, Any],
+    target: TargetParameters,
+    seed: int,
+) -> Picture:
+    """Draw the figures of the paper: losses of both models, actual beside predicted views."""
+    from tiktok_virality.pipelines.reporting import published
+
+    test = measured.of_main_seed(predictions, seed, "test")
+    return published.figures(training_summary, test, verdict["model"], _words(target))
 
 
 def write_report(
