@@ -16,7 +16,7 @@ from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from pydantic import BaseModel
 
 from tiktok_virality.evaluation.repeats import seed_deviations
-from tiktok_virality.modalities import MODALITIES
+from tiktok_virality.modalities import MODALITIES, PUBLISHED
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import ParameterError
 from tiktok_virality.tracking.child_runs import child_run, flatten
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NO_FILES = ("", ":memory:")  # what SQLite calls a database in memory
+EXPERIMENT_KIND = "mlflow.experimentKind"
+CLASSIC_ML = "custom_model_development"
 STORE_KEYS = ("mlflow_tracking_uri", "mlflow_registry_uri")
 SERVED_MODEL_CODE = Path(__file__).parent / "training" / "served_model.py"
 
@@ -56,21 +58,23 @@ class ParameterHooks:
 
 
 class PipelineHooks:
-    """Which modalities take part is a parameter, and which pipelines run by default a global."""
+    """Which modalities and models take part is a parameter; the default pipelines are a global."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Make the pipelines anew for the modalities that take part, and the default from them."""
+        """Make the pipelines anew for what takes part, and the default from them."""
         from tiktok_virality.pipeline_registry import (
             DEFAULT_PIPELINES,
             READ_MODALITIES,
             pipeline_of,
         )
 
-        modalities = tuple(context.config_loader["parameters"]["modalities"])
+        parameters = context.config_loader["parameters"]
+        modalities = tuple(parameters["modalities"])
+        published = bool(parameters.get(PUBLISHED, {}).get("take_part"))
         for name in (name for name in READ_MODALITIES if name in pipelines):
-            if modalities != tuple(MODALITIES):
-                pipelines[name] = pipeline_of(name, modalities)
+            if modalities != tuple(MODALITIES) or published:
+                pipelines[name] = pipeline_of(name, modalities, published=published)
         _replace_default(
             context.config_loader["globals"].get("default_pipeline") or DEFAULT_PIPELINES
         )
@@ -112,6 +116,7 @@ class TrackingHooks(MlflowHook):
         _let_database_lie_in(context.project_path, context.config_loader)
         with contextlib.chdir(context.project_path):
             super().after_context_created(context)
+            open_on_runs(context.mlflow.tracking.experiment.name)
 
     @hook_impl
     def before_pipeline_run(
@@ -255,6 +260,22 @@ def _let_database_lie_in(project: Path, config_loader: AbstractConfigLoader) -> 
     server = config.get("server") or {}
     uris = {key: database_in(project, uri) for key, uri in server.items() if key in STORE_KEYS}
     config_loader["mlflow"] = {**config, "server": {**server, **uris}}
+
+
+def open_on_runs(experiment: str) -> None:
+    """Say that an experiment is of models that are trained, unless a person has said what it is.
+
+    MLflow's interface opens one of unknown kind on an empty overview of traces.
+
+    Args:
+        experiment: Its name.
+    """
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient()
+    found = client.get_experiment_by_name(experiment)
+    if found is not None and "inferred" in found.tags.get(EXPERIMENT_KIND, "not inferred"):
+        client.set_experiment_tag(found.experiment_id, EXPERIMENT_KIND, CLASSIC_ML)
 
 
 def database_in(project: Path, uri: str | None) -> str | None:

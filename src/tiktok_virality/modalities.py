@@ -69,6 +69,16 @@ MODALITIES: Final[Mapping[str, Modality]] = {
 }
 """Those that there are, in the order in which tables and figures show them."""
 
+PUBLISHED: Final = "published"
+"""The published ensemble, and its part of the parameters."""
+
+PUBLISHED_TABLES: Final[Mapping[str, str]] = {
+    "published_visual": "the last state of the picture",
+    "published_audio": "the mean states of the voice",
+}
+"""What the published models read, in words: tables of tokens as those of modalities are, which
+nothing else reads; they are made where ``published.take_part`` asks for them."""
+
 
 def with_needs(names: Sequence[str]) -> tuple[str, ...]:
     """Return the modalities whose pipelines must run so that these can be read."""

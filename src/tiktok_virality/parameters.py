@@ -24,6 +24,7 @@ from tiktok_virality.training.parameters import (
     StudyParameters,
     TuningParameters,
 )
+from tiktok_virality.training.published import PublishedParameters
 
 
 class Parameters(Config):
@@ -43,6 +44,7 @@ class Parameters(Config):
     ingestion: IngestionParameters
     evaluation: EvaluationParameters = EvaluationParameters()
     modeling: ModelingParameters
+    published: PublishedParameters = PublishedParameters()
     certainty: CertaintyParameters
     reporting: ReportingParameters
     tuning: TuningParameters

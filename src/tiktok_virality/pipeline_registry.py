@@ -10,7 +10,8 @@ from kedro.pipeline import Pipeline
 
 DEFAULT_PIPELINES = ("ingestion", "modalities", "modeling", "reporting")
 READ_MODALITIES = ("modalities", "modeling", "reporting", "tuning", "truth")
-"""Pipelines that differ by which modalities take part; here all of them do."""
+"""Pipelines that differ by which modalities take part, and whether the published models do; here
+all modalities do, and no published model."""
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -21,8 +22,14 @@ def register_pipelines() -> dict[str, Pipeline]:
     return found
 
 
-def pipeline_of(name: str, modalities: Sequence[str]) -> Pipeline:
-    """Return one of `READ_MODALITIES` for the modalities that take part."""
+def pipeline_of(name: str, modalities: Sequence[str], *, published: bool = False) -> Pipeline:
+    """Return one of `READ_MODALITIES` for the modalities that take part.
+
+    Args:
+        name: Of the pipeline.
+        modalities: Those that take part.
+        published: Whether the published models do.
+    """
     module = import_module(f"tiktok_virality.pipelines.{name}")
-    made: Pipeline = module.create_pipeline(modalities=modalities)
+    made: Pipeline = module.create_pipeline(modalities=modalities, published=published)
     return made

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tiktok_virality.evaluation.intervals import ClusterBootstrap
+from tiktok_virality.evaluation.intervals import ClusterJackknife
 from tiktok_virality.evaluation.metrics import regression_metrics
 from tiktok_virality.models.baselines import fit_baseline
 from tiktok_virality.models.configs import TransformerConfig
@@ -24,7 +24,7 @@ COUNTS = {"train": 150, "validation": 45, "calibration": 6, "test": 90}
 SIZES = {"visual": 16, "audio": 12}
 SHAPE = TransformerConfig(width=16, layers=1, heads=2, feedforward=32)
 TRAINING = TrainingParameters(epochs=15, batch_size=16, learning_rate=0.003, patience=4)
-BOOTSTRAP = ClusterBootstrap(resamples=1000, confidence=0.95, seed=0)
+JACKKNIFE = ClusterJackknife(confidence=0.95)
 QUICK = ("ridge", "gradient_boosting", "mlp", "metadata_boosting")
 DEALS = 8
 SEED = 11
@@ -97,7 +97,7 @@ def skill_intervals(predictions: pd.DataFrame, test: LabelledClips) -> dict[str,
     by_model = {name: part["y_pred"].to_numpy() for name, part in rows.groupby("model")}
     reference = by_model["training_mean"]
     return {
-        name: BOOTSTRAP.compare(test.log_views, y_pred, reference, test.groups).skill_interval
+        name: JACKKNIFE.compare(test.log_views, y_pred, reference, test.groups).skill_interval
         for name, y_pred in by_model.items()
     }
 

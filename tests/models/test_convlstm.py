@@ -113,3 +113,32 @@ def test_from_the_last_state_only_the_end_of_a_clip_is_seen_by_the_decoder():
         expected = model.output(model.decoder(last).flatten(0, 1)).sigmoid()
         drawn = model(clip, torch.tensor([3]))
     torch.testing.assert_close(drawn.flatten(0, 1), expected)
+
+
+def published_recurrence(cell: ConvLSTMCell, x: torch.Tensor) -> torch.Tensor:
+    """As the published code does: its cell returns memory first, and callers read it second."""
+    h = c = x.new_zeros(x.shape[0], cell.hidden, *x.shape[3:])
+    states = []
+    for step in x.unbind(1):
+        enter, keep, show, new = cell.gates(torch.cat([step, h], dim=1)).chunk(4, dim=1)
+        memory = keep.sigmoid() * c + enter.sigmoid() * new.tanh()
+        hidden = show.sigmoid() * memory.tanh()
+        h, c = memory, hidden
+        states.append(h)
+    return torch.stack(states, dim=1)
+
+
+def test_swapped_states_are_those_of_the_published_code():
+    torch.manual_seed(0)
+    cell = ConvLSTMCell(3, 5, 3, swapped=True)
+    x = torch.rand(2, 4, 3, 7, 6)
+    swapped = cell(x)
+    torch.testing.assert_close(swapped, published_recurrence(cell, x), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(swapped, plain_recurrence(cell, x), atol=1e-3)
+
+
+def test_every_cell_of_an_autoencoder_swaps_or_none_does():
+    for swapped in (True, False):
+        model = ConvLSTMAutoencoder(ConvLSTMConfig(hidden=2, swapped_states=swapped))
+        cells = [*model.encoder, *model.decoder]
+        assert [cell.swapped for cell in cells] == [swapped] * 4

@@ -68,7 +68,7 @@ class Stage:
 
 @pytest.fixture
 def reporting() -> ReportingParameters:
-    return ReportingParameters(resamples=200, confidence=0.9, sign_flips=2000, sample_clips=3)
+    return ReportingParameters(confidence=0.9, sign_flips=2000, sample_clips=3)
 
 
 @pytest.fixture

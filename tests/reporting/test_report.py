@@ -295,7 +295,7 @@ def test_real_videos_have_no_such_notice(run_report):
 def test_every_parameter_is_listed_by_its_full_key(html):
     text = Page(html).text
     assert "visual.sampling.every_nth 77" in text
-    assert "reporting.resamples 200" in text
+    assert "reporting.sign_flips 2000" in text
 
 
 def test_what_was_lost_is_counted_by_reason(html):

@@ -106,13 +106,13 @@ def make_small(project: Path) -> None:
         demo={"clips": CLIPS, "creators": 6, "heights": [512], "max_seconds": 5.0},
         visual={"autoencoder": {"hidden": 4}, "training": {"epochs": 1}},
         modeling={
-            "repeats": 1,
             "transformer": {"width": 32, "layers": 1},
             "training": {"epochs": 2},
             "fine_tuning": {"epochs": 2},
+            "split_study": {"redraws": 1},
         },
+        certainty={"altered_clips": 4},
         evaluation={"folds": 3},
-        reporting={"resamples": 200},
     )
     settings = project / "conf" / "demo" / "globals.yml"
     settings.write_text(settings.read_text().replace("workers: null", "workers: 1"))

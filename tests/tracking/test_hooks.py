@@ -48,6 +48,25 @@ def test_the_parent_run_hears_what_each_world_reached(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "then"),
+    [
+        (None, "custom_model_development"),
+        ("no_inferred_type", "custom_model_development"),
+        ("genai_development_inferred", "custom_model_development"),
+        ("genai_development", "genai_development"),
+    ],
+)
+def test_an_experiment_opens_on_its_runs_unless_a_person_chose_otherwise(kind, then, tmp_path):
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    tags = {} if kind is None else {"mlflow.experimentKind": kind}
+    mlflow.create_experiment("clips", artifact_location=str(tmp_path / "files"), tags=tags)
+    hooks.open_on_runs("clips")
+    found = mlflow.get_experiment_by_name("clips").tags["mlflow.experimentKind"]
+    mlflow.set_tracking_uri(None)
+    assert found == then
+
+
 def one_node(name: str) -> Pipeline:
     return Pipeline([node(lambda: name, None, name, name=name)])
 

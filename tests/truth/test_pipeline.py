@@ -38,7 +38,7 @@ PARAMETERS = {
     "modeling.split_study": SplitStudyParameters(models=("ridge",), redraws=2),
     "ingestion.splits": SplitParameters(),
     "certainty": CertaintyParameters(),
-    "reporting": ReportingParameters(resamples=100, confidence=0.9, sign_flips=200, sample_clips=1),
+    "reporting": ReportingParameters(confidence=0.9, sign_flips=200, sample_clips=1),
     "seed": SEED,
     "device": "cpu",
 }

@@ -19,12 +19,22 @@ class ConvLSTMCell(nn.Module):
     One convolution gives all four gates. It is split into the part over the input and the part over
     the hidden state, whose sum is the same: the first step, whose state is zero, needs no second
     part, and on a GPU the first part is one convolution over all steps.
+
+    Args:
+        channels: Of the input.
+        hidden: Of the state.
+        kernel_size: Of the convolution, odd.
+        swapped: Exchange hidden state and memory after every step, as the published code does:
+            memory is what the next cell and the next step's gates read.
     """
 
-    def __init__(self, channels: int, hidden: int, kernel_size: int) -> None:
+    def __init__(
+        self, channels: int, hidden: int, kernel_size: int, *, swapped: bool = False
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.hidden = hidden
+        self.swapped = swapped
         self.padding = kernel_size // 2
         self.gates = nn.Conv2d(channels + hidden, 4 * hidden, kernel_size, padding=self.padding)
 
@@ -52,6 +62,8 @@ class ConvLSTMCell(nn.Module):
             added = (enter.sigmoid() * new.tanh()).float()  # the memory is summed in full precision
             memory = added if memory is None else keep.sigmoid() * memory + added
             state = show.sigmoid() * memory.tanh().to(show.dtype)
+            if self.swapped:
+                memory, state = state.float(), memory.to(show.dtype)
             states.append(state)
         return torch.stack(states, dim=1)
 
@@ -95,12 +107,12 @@ class ConvLSTMAutoencoder(nn.Module):
         super().__init__()
         hidden, kernel = config.hidden, config.kernel_size
         self.config = config
-        self.encoder = nn.Sequential(
-            ConvLSTMCell(config.channels, hidden, kernel), ConvLSTMCell(hidden, hidden, kernel)
+        first, *others = (
+            ConvLSTMCell(channels, hidden, kernel, swapped=config.swapped_states)
+            for channels in (config.channels, hidden, hidden, hidden)
         )
-        self.decoder = nn.Sequential(
-            ConvLSTMCell(hidden, hidden, kernel), ConvLSTMCell(hidden, hidden, kernel)
-        )
+        self.encoder = nn.Sequential(first, others[0])
+        self.decoder = nn.Sequential(*others[1:])
         self.output = nn.Conv2d(hidden, config.channels, kernel, padding=kernel // 2)
         self.checkpointing = False
         """Whether training computes a cell's gates anew in the backward pass, to save memory."""
@@ -112,7 +124,7 @@ class ConvLSTMAutoencoder(nn.Module):
             frames: [B, T, C, H, W] in [0, 1].
 
         Returns:
-            [B, T, hidden, H, W] in (-1, 1).
+            [B, T, hidden, H, W] in (-1, 1); in (-T, T) where states are swapped.
         """
         return self._through(self.encoder, frames)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
-from tiktok_virality.modalities import MODALITIES
+from tiktok_virality.modalities import MODALITIES, PUBLISHED, PUBLISHED_TABLES
 
-Role = Literal["constant", "baseline", "modality", "variant", "ensemble", "planted"]
+Role = Literal["constant", "baseline", "modality", "variant", "published", "ensemble", "planted"]
 """Constants know nothing of a clip; baselines are simple; a modality is a Transformer of its own; a
-variant fuses in another way; the ensemble is what the report judges; planted models are shown what
-a synthetic corpus was made from."""
+variant fuses in another way; published models are those of the paper; the ensemble is what the
+report judges; planted models are shown what a synthetic corpus was made from."""
 
 ROLE_ORDER: Final[tuple[Role, ...]] = get_args(Role)
 
@@ -36,6 +36,9 @@ ROLES: Final[Mapping[str, Role]] = {
 }
 """Of all models but those of one modality: the Transformer ``<name>`` and ``ridge_<name>``."""
 
+PUBLISHED_MODELS: Final = (*PUBLISHED_TABLES, PUBLISHED)
+"""Where they take part: each Transformer alone, and both together."""
+
 RIDGE_PREFIX: Final = "ridge_"
 """Begins the name of a ridge that reads one modality."""
 
@@ -55,6 +58,8 @@ def role_of(model: str) -> Role:
         return "planted"
     if model in ROLES:
         return ROLES[model]
+    if model in PUBLISHED_MODELS:
+        return "published"
     if model.removeprefix(RIDGE_PREFIX) not in MODALITIES:
         raise KeyError(
             f"No model is called {model!r}; there are {', '.join(ROLES)}, and those of the "

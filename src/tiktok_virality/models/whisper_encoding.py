@@ -17,7 +17,7 @@ from whisper.model import AudioEncoder, MultiHeadAttention, Whisper
 from tiktok_virality.models.configs import Precision
 from tiktok_virality.models.precision import bfloat16_is_native, has_gpu
 from tiktok_virality.models.weights import Checkpoint
-from tiktok_virality.models.whisper_windows import Window
+from tiktok_virality.models.whisper_windows import Window, cut_windows
 from tiktok_virality.schema import WeightsError
 
 HALF_PRECISION: Final = (nn.Conv1d, nn.Linear, nn.Embedding)
@@ -83,14 +83,30 @@ def encode(encoder: AudioEncoder, mel: Tensor) -> Tensor:
     Returns:
         float32 [B, T, D], one state per 20 ms.
     """
+    for x in block_states(encoder, mel):
+        last = x
+    return encoder.ln_post(last)
+
+
+def block_states(encoder: AudioEncoder, mel: Tensor) -> Iterator[Tensor]:
+    """Yield what the first block reads, then what each block makes of it.
+
+    Args:
+        encoder: Of a Whisper model.
+        mel: As in `encode`.
+
+    Yields:
+        float32 [B, T, D], one state per 20 ms.
+    """
     x = gelu(encoder.conv1(mel))  # [B, D, 2 T]
     x = gelu(encoder.conv2(x)).permute(0, 2, 1)  # [B, T, D]
     x = x.float() + encoder.positional_embedding[: x.shape[1]]
+    yield x
     for block in encoder.blocks:
         precision = block.attn.query.weight.dtype
         x = x + _attention(block.attn, block.attn_ln(x).to(precision))
         x = x + block.mlp(block.mlp_ln(x).to(precision))
-    return encoder.ln_post(x)
+        yield x
 
 
 def _attention(attention: MultiHeadAttention, x: Tensor) -> Tensor:
@@ -120,7 +136,6 @@ class WindowEncoder:
     def __init__(self, model: Whisper, batch_size: int) -> None:
         self._model = model
         self._batch_size = batch_size
-        self._precision = model.encoder.conv1.weight.dtype
 
     def __call__(
         self, waveforms: Sequence[np.ndarray], windows: Sequence[Window]
@@ -133,21 +148,44 @@ class WindowEncoder:
         """
         states: dict[Window, Tensor] = {}
         for batch in in_batches(windows, self._batch_size):
-            mel = torch.stack([self._mel(waveforms[window.clip], window) for window in batch])
+            mel = torch.stack(
+                [log_mel(self._model, waveforms[window.clip], window) for window in batch]
+            )
             with torch.inference_mode():
                 encoded = encode(self._model.encoder, mel)  # [B, T, D]
             states |= dict(zip(batch, encoded, strict=True))
         return [EncodedWindow(window, states[window]) for window in windows]
 
-    def _mel(self, waveform: np.ndarray, window: Window) -> Tensor:
-        """Return the log-mel spectrogram of a window and its padding, [mels, 2 * T]."""
-        mel = whisper.log_mel_spectrogram(
-            torch.tensor(waveform[window.start_sample : window.end_sample]),
-            self._model.dims.n_mels,
-            padding=window.padded_samples - window.samples,
-            device=self._model.device,
-        )
-        return mel.to(self._precision)
+
+def log_mel(model: Whisper, waveform: np.ndarray, window: Window) -> Tensor:
+    """Return the log-mel spectrogram of a window and its padding, [mels, 2 * T]."""
+    mel = whisper.log_mel_spectrogram(
+        torch.tensor(waveform[window.start_sample : window.end_sample]),
+        model.dims.n_mels,
+        padding=window.padded_samples - window.samples,
+        device=model.device,
+    )
+    return mel.to(model.encoder.conv1.weight.dtype)
+
+
+def clip_block_states(model: Whisper, waveform: np.ndarray) -> Tensor:
+    """Average the states around the encoder's blocks over a clip, its padding left out.
+
+    Args:
+        model: Whisper, on its device.
+        waveform: float32 [samples] at 16 kHz, at least one.
+
+    Returns:
+        float32 [blocks + 1, D]: what the first block reads, then what each block makes of it.
+    """
+    windows = cut_windows(0, len(waveform), [])
+    total = torch.zeros(1)
+    with torch.inference_mode():
+        for window in windows:
+            mel = log_mel(model, waveform, window)[None]
+            states = [x[0, : window.states].sum(dim=0) for x in block_states(model.encoder, mel)]
+            total = total + torch.stack(states).cpu()  # [blocks + 1, D]
+    return total / sum(window.states for window in windows)
 
 
 def in_batches(windows: Iterable[Window], batch_size: int) -> Iterator[list[Window]]:

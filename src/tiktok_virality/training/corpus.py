@@ -166,6 +166,7 @@ class ModelInput:
         token_parts: How many numbers of a token, in a row, belong together, by modality; one that
             is not named is whole.
         target: What the models predict.
+        scaled_by: The split whose truth standardises the target.
         label: Name of this corpus where there are several: a fold, or a world of the truth
             benchmark.
     """
@@ -175,12 +176,22 @@ class ModelInput:
     fingerprint: str
     token_parts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     target: Target = field(default_factory=Target)
+    scaled_by: Split = "train"
     label: str = ""
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Those that take part."""
         return tuple(self.token_sizes)
+
+    @property
+    def token_counts(self) -> dict[str, int]:
+        """Tokens of a clip by modality, for those of which every clip has equally many."""
+        clips = [clip for split in self.splits.values() for clip in split.tokens]
+        return {
+            name: next((len(clip.tokens[name]) for clip in clips if name in clip.tokens), 1)
+            for name in self.token_sizes
+        }
 
     @property
     def open_clips(self) -> LabelledClips:

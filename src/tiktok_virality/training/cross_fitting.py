@@ -19,7 +19,7 @@ from tiktok_virality.training.corpus import ModelInput, StoredTokens, assemble_a
 
 if TYPE_CHECKING:
     from tiktok_virality.datasets.stage_table import StageTable
-    from tiktok_virality.training.lineup import Recipe
+    from tiktok_virality.training.lineup import Recipe, Setting
 
 BLOCK = ("split", "model", "modality", "regime")
 """What the predictions of one model for one split have in common."""
@@ -86,24 +86,35 @@ class DivisionTrainer:
 
         if self.one_core:
             torch.set_num_threads(1)
-        _, self._divisions = assemble_all(self.manifest, self.splits, self.tables, self.target)
+        self._divisions = self.assembled()
+
+    def assembled(self) -> list[ModelInput]:
+        """Read the tokens of every division."""
+        _, divisions = assemble_all(self.manifest, self.splits, self.tables, self.target)
+        return divisions
 
     def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
         """Train, one after the other."""
         return [Done(video_id=each.video_id, columns=self._train(each.payload)) for each in items]
 
+    def predictions(
+        self, division: ModelInput, setting: Setting, *, with_baselines: bool
+    ) -> pd.DataFrame:
+        """Train the models of this trainer, and let them predict."""
+        from tiktok_virality.training.lineup import train_all
+
+        return train_all(division, self.recipe, setting, with_baselines=with_baselines)
+
     def _train(self, training: Training) -> dict[str, Any]:
-        from tiktok_virality.training.lineup import Setting, train_all
+        from tiktok_virality.training.lineup import Setting
 
         division = self._divisions[training.division]
         label = "/".join(part for part in (self.label, division.label) if part)
-        predictions = train_all(
-            replace(division, label=label),
-            self.recipe,
-            Setting(
-                seed=training.seed, device=self.device, checkpoints=self.checkpoints, quiet=True
-            ),
-            with_baselines=training.with_baselines,
+        setting = Setting(
+            seed=training.seed, device=self.device, checkpoints=self.checkpoints, quiet=True
+        )
+        predictions = self.predictions(
+            replace(division, label=label), setting, with_baselines=training.with_baselines
         )
         blocks = [dict(zip(BLOCK, key, strict=True)) for key, _ in _blocks(predictions)]
         return {"blocks": blocks, "y_pred": predictions["y_pred"].to_numpy(dtype=np.float64)}

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tiktok_virality.modalities import EVERYTHING
+from tiktok_virality.modalities import EVERYTHING, PUBLISHED, PUBLISHED_TABLES
 from tiktok_virality.models.baselines import SEEDED, FittedBaseline
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.decision_fusion import DecisionFusion, Decisions, fit_fusions
@@ -109,7 +109,13 @@ def train_model(
     sizes = model_input.token_sizes
     read = sizes if modality is None else {modality: sizes[modality]}
     parts = {name: each for name, each in model_input.token_parts.items() if name in read}
-    spec = ModelSpec(kind=kind, transformer=transformer, token_sizes=read, token_parts=parts)
+    spec = ModelSpec(
+        kind=kind,
+        transformer=transformer,
+        token_sizes=read,
+        token_parts=parts,
+        token_counts=model_input.token_counts if kind == PUBLISHED else {},
+    )
     run = TrainingRun.of(
         model_input.name_of(spec.name),
         [
@@ -124,7 +130,8 @@ def train_model(
         quiet=setting.quiet,
     )
     train, validation = model_input.splits["train"], model_input.splits["validation"]
-    return train_predictor(spec, train, validation, training, run, start)
+    scaled_by = model_input.splits[model_input.scaled_by]
+    return train_predictor(spec, train, validation, training, run, start, scaled_by=scaled_by)
 
 
 def fit_late_fusions(
@@ -249,6 +256,27 @@ def train_late_fusion(
     return alone, train_model(
         "late_fusion", model_input, shape, recipe.fine_tuning, setting, start=alone
     )
+
+
+def train_published(
+    model_input: ModelInput, recipe: Recipe, setting: Setting
+) -> list[TrainedModel]:
+    """Train both published Transformers alone, then the published ensemble from fresh weights."""
+    return [
+        train_model(
+            PUBLISHED, model_input, recipe.transformer, recipe.training, setting, modality=table
+        )
+        for table in (*PUBLISHED_TABLES, None)
+    ]
+
+
+def train_published_again(
+    model_input: ModelInput, recipe: Recipe, setting: Setting
+) -> pd.DataFrame:
+    """Train the published models, and let them predict, as `train_all` does."""
+    with untracked():
+        models = train_published(model_input, recipe, setting)
+        return predict_all(model_input, {}, {}, models, {}, setting.seed)
 
 
 def _baselines_say(

@@ -218,12 +218,13 @@ def predict(
     late_fusions: dict[str, Any],
     repeated_predictions: pd.DataFrame,
     seed: int,
+    published_predictions: pd.DataFrame | None = None,
     **models: TrainedModel,
 ) -> pd.DataFrame:
     """Let every model predict every clip that it may be measured on.
 
     Where every clip is tested, that is what the models of its folds predicted: those that are
-    served have learned from it.
+    served have learned from it. Where the published models take part, theirs are added.
 
     Returns:
         ``video_id``, ``split``, ``model``, ``modality``, ``regime`` (what a model may know),
@@ -233,6 +234,10 @@ def predict(
     """
     from tiktok_virality.training.lineup import predict_all
 
+    if published_predictions is not None:
+        repeated_predictions = pd.concat(
+            [repeated_predictions, published_predictions], ignore_index=True
+        )
     if "test" not in model_input.splits:
         return repeated_predictions
     fusions = {name: DecisionFusion.model_validate(value) for name, value in late_fusions.items()}

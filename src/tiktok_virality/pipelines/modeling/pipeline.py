@@ -18,16 +18,20 @@ PREDICTED_FROM = (
 )
 
 
-def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any) -> Pipeline:
+def create_pipeline(
+    modalities: Sequence[str] = tuple(MODALITIES), *, published: bool = False, **kwargs: Any
+) -> Pipeline:
     """Make ``baselines``, the models, ``predictions`` with intervals, and what these are worth.
 
     Args:
         modalities: Those that take part.
+        published: Whether the published models are trained and predict, too.
         **kwargs: Not used.
     """
     tables = {name: f"{name}_embeddings" for name in modalities}
     alone = {name: f"{name}_model" for name in modalities}
-    return pipeline(
+    added = ("published_predictions",) if published else ()
+    made = pipeline(
         [
             node(
                 nodes.assemble_clips,
@@ -94,7 +98,7 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
             node(
                 nodes.predict,
                 inputs={
-                    **{name: name for name in PREDICTED_FROM},
+                    **{name: name for name in (*PREDICTED_FROM, *added)},
                     "seed": "params:seed",
                     **alone,
                 },
@@ -118,6 +122,11 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
         prefix_datasets_with_namespace=False,
         tags="modeling",
     )
+    if not published:
+        return made
+    from tiktok_virality.pipelines.published import create_pipeline as create_published
+
+    return made + create_published()
 
 
 def _modality_model(modality: str) -> Pipeline:

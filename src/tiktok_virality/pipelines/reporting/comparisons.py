@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
 
-from tiktok_virality.evaluation.intervals import ClusterBootstrap, Comparison
+from tiktok_virality.evaluation.intervals import ClusterJackknife, Comparison
 from tiktok_virality.evaluation.significance import ClusterSignFlips, holm
 from tiktok_virality.models.roles import order_of, role_of
 from tiktok_virality.schema import DataError
 
 CHALLENGER: Final = "ensemble"
-COMPARED_WITH: Final = ("constant", "baseline", "modality", "variant")
+COMPARED_WITH: Final = ("constant", "baseline", "modality", "variant", "published")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,18 +24,18 @@ class PairedTests:
 
     Attributes:
         clusters: What belongs together, by video.
-        bootstrap: Of the intervals.
+        jackknife: Of the intervals.
         sign_flips: Of the p-values.
     """
 
     clusters: Mapping[str, str]
-    bootstrap: ClusterBootstrap
+    jackknife: ClusterJackknife
     sign_flips: ClusterSignFlips
 
     @property
     def level(self) -> float:
         """The largest adjusted p-value that counts as more than chance."""
-        return 1 - self.bootstrap.confidence
+        return 1 - self.jackknife.confidence
 
     def compare_all(self, test: pd.DataFrame, seeds: Sequence[int]) -> list[dict[str, Any]]:
         """Compare the ensemble with every model of its regime.
@@ -95,17 +96,22 @@ class PairedTests:
             "regime": str(reference["regime"].iloc[0]),
             "n": len(challenger),
             "clusters": len(set(groups)),
-            **_numbers(self.bootstrap.compare(*arrays)),
+            **_numbers(self.jackknife.compare(*arrays)),
             "p_value": self.sign_flips.p_value(*arrays),
         }
 
     def _judged(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Add what may be claimed: only what both the interval and the adjusted test say."""
+        """Add what may be claimed: only what the adjusted test says, and every interval too.
+
+        Where creators are too few for an interval, the test decides alone.
+        """
         significant = bool(row["p_adjusted"] <= self.level)
+        ends = [row[name] for name in ("low", "high", "skill_low", "skill_high")]
+        known = [end for end in ends if not math.isnan(end)] or [row["mse_gain"]]
         outcome = "not distinguishable"
-        if significant and row["low"] > 0:
+        if significant and min(known) > 0:
             outcome = "better"
-        elif significant and row["high"] < 0:
+        elif significant and max(known) < 0:
             outcome = "worse"
         return row | {"significant": significant, "outcome": outcome}
 

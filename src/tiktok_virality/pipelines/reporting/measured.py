@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tiktok_virality.evaluation.cross_fitting import divisions_of
-from tiktok_virality.evaluation.intervals import ClusterBootstrap, Interval
+from tiktok_virality.evaluation.intervals import NOTHING_TO_SAY, ClusterJackknife, Interval
 from tiktok_virality.evaluation.metrics import METRICS, Yardstick, regression_metrics
 from tiktok_virality.evaluation.targets import Target
 from tiktok_virality.models.roles import Regime, role_of
@@ -22,7 +22,6 @@ COLUMNS: Final = (
     *("video_id", "split", "model", "modality", "regime"),
     *("seed", "y_true", "y_pred", "lower", "upper"),
 )
-NOTHING_TO_SAY: Final = Interval(low=float("nan"), high=float("nan"))
 AGAIN: Final = "Run the modeling pipeline again: `kedro run --pipeline modeling`."
 
 
@@ -33,12 +32,12 @@ class Ruler:
     Attributes:
         yardstick: What the metrics must know of the training split.
         clusters: What belongs together, by video.
-        bootstrap: Of the intervals.
+        jackknife: Of the intervals.
     """
 
     yardstick: Yardstick
     clusters: Mapping[str, str]
-    bootstrap: ClusterBootstrap
+    jackknife: ClusterJackknife
 
     def row(self, part: pd.DataFrame) -> dict[str, Any]:
         """Measure one model with one seed on one split.
@@ -73,7 +72,7 @@ class Ruler:
         if split == "train":
             return dict.fromkeys(METRICS, NOTHING_TO_SAY)
         groups = [self.clusters[video_id] for video_id in part["video_id"]]
-        return self.bootstrap.metric_intervals(
+        return self.jackknife.metric_intervals(
             part["y_true"], part["y_pred"], groups, self.yardstick
         )
 

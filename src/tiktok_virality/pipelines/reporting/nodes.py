@@ -8,12 +8,13 @@ import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.config import ReportingParameters
-from tiktok_virality.evaluation.intervals import ClusterBootstrap
+from tiktok_virality.evaluation.intervals import ClusterJackknife
 from tiktok_virality.evaluation.leakage import check_no_leak
 from tiktok_virality.evaluation.significance import ClusterSignFlips
 from tiktok_virality.evaluation.splits import group_together
 from tiktok_virality.evaluation.targets import Target, TargetParameters
 from tiktok_virality.media.clip import VideoFiles
+from tiktok_virality.modalities import PUBLISHED
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.pipelines.reporting import corpus, measured, sample
 from tiktok_virality.pipelines.reporting.comparisons import PairedTests, seeds_of
@@ -51,7 +52,7 @@ def build_leaderboard(
         splits: ``video_id`` and ``split``.
         target: What was predicted.
         reporting: Of the intervals.
-        seed: The main seed, and that of the resamples.
+        seed: The main seed.
 
     Returns:
         A row per model, split and seed: test, calibration, validation, train; content-only models
@@ -59,7 +60,7 @@ def build_leaderboard(
         ``model``, ``modality``, ``regime``, ``role``, ``seed``, ``split``, ``n``, and each of the
         `METRICS` followed by its ``_low`` and ``_high``. Null stands for what does not exist: a
         correlation with a constant, and the intervals of the training split, whose clips the models
-        know.
+        know, and of splits of fewer than ten creators.
 
     Raises:
         DataError: The splits leak, or the predictions are broken or made with other splits.
@@ -69,7 +70,7 @@ def build_leaderboard(
     ruler = measured.Ruler(
         yardstick=measured.yardstick_of(predictions, Target(parameters=target)),
         clusters=_clusters(manifest),
-        bootstrap=_bootstrap(reporting, seed),
+        jackknife=ClusterJackknife(confidence=reporting.confidence),
     )
     parts = predictions.groupby(["model", "split", "seed"])
     rows = measured.in_order([ruler.row(part) for _, part in parts], seed)
@@ -94,7 +95,7 @@ def compare_models(
     """
     tests = PairedTests(
         clusters=_clusters(manifest),
-        bootstrap=_bootstrap(reporting, seed),
+        jackknife=ClusterJackknife(confidence=reporting.confidence),
         sign_flips=ClusterSignFlips(flips=reporting.sign_flips, seed=seed),
     )
     test = predictions[predictions["split"] == "test"]
@@ -157,7 +158,8 @@ def sample_held_out_clips(
     if transcripts is not None:
         said = dict(zip(transcripts["video_id"], transcripts["text"], strict=True))
     seconds = dict(zip(manifest["video_id"], manifest["duration_seconds"], strict=True))
-    models = (verdict["model"], verdict["baseline"])
+    models = [verdict["model"], verdict["baseline"]]
+    models += [PUBLISHED] if (test["model"] == PUBLISHED).any() else []
     by_model = {name: test[test["model"] == name].set_index("video_id") for name in models}
     ours = by_model[verdict["model"]]
     return [
@@ -262,6 +264,38 @@ def draw_clip_sample(clip_sample: list[SampledClip], target: TargetParameters) -
     return pictures.clip_sample_picture(clip_sample, _words(target))
 
 
+def tabulate_published(
+    leaderboard: list[dict[str, Any]], predictions: pd.DataFrame, seed: int
+) -> str:
+    """Fill in Table 2 of the paper: errors in views of the published models, ours and constants.
+
+    Returns:
+        Markdown.
+
+    Raises:
+        DataError: The target is no count of views.
+    """
+    from tiktok_virality.pipelines.reporting import published
+
+    return published.second_table(
+        leaderboard, measured.of_main_seed(predictions, seed, "test")["video_id"].nunique()
+    )
+
+
+def draw_published(
+    training_summary: dict[str, Any],
+    predictions: pd.DataFrame,
+    verdict: dict[str, Any],
+    target: TargetParameters,
+    seed: int,
+) -> Picture:
+    """Draw the figures of the paper: losses of both models, actual beside predicted views."""
+    from tiktok_virality.pipelines.reporting import published
+
+    test = measured.of_main_seed(predictions, seed, "test")
+    return published.figures(training_summary, test, verdict["model"], _words(target))
+
+
 def write_report(
     verdict: dict[str, Any],
     leaderboard: list[dict[str, Any]],
@@ -306,12 +340,6 @@ def write_report(
 def _clusters(manifest: pd.DataFrame) -> dict[str, str]:
     """Return which clips belong together: by creator and duplicates, as splits keep them."""
     return {video_id: group[0] for group in group_together(manifest) for video_id in group}
-
-
-def _bootstrap(reporting: ReportingParameters, seed: int) -> ClusterBootstrap:
-    return ClusterBootstrap(
-        resamples=reporting.resamples, confidence=reporting.confidence, seed=seed
-    )
 
 
 def _words(target: TargetParameters) -> TargetWords:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import cycle
 from typing import Final
 
-from tiktok_virality.modalities import MODALITIES
+from tiktok_virality.modalities import MODALITIES, PUBLISHED, PUBLISHED_TABLES
 
 GREY: Final = "#8b929b"
 OF_MODALITIES: Final = ("#2a9d6f", "#d9822b", "#7a9a2e", "#c05a8c", "#3d8f9e", "#a07a4a")
@@ -19,6 +19,8 @@ COLOURS: Final[Mapping[str, str]] = {
     "late_fusion_gate": "#9a6fb8",
     "late_fusion_stacking": "#9a6fb8",
     "autoencoder": "#b0574f",
+    PUBLISHED: "#b8860b",
+    **dict.fromkeys(PUBLISHED_TABLES, "#b8860b"),
     **dict(zip(MODALITIES, cycle(OF_MODALITIES), strict=False)),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
-from tiktok_virality.modalities import MODALITIES
+from tiktok_virality.modalities import MODALITIES, PUBLISHED, PUBLISHED_TABLES
 from tiktok_virality.pipelines.reporting import nodes
 
 TARGET = "params:modeling.target"
@@ -31,18 +31,23 @@ DRAWN_OF: dict[str, tuple[Callable[..., Any], str, str]] = {
 """How each model or exhibit of a modality is drawn: the node, what it reads, what it makes."""
 
 
-def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any) -> Pipeline:
+def create_pipeline(
+    modalities: Sequence[str] = tuple(MODALITIES), *, published: bool = False, **kwargs: Any
+) -> Pipeline:
     """Make ``leaderboard``, ``comparisons``, ``verdict``, the figures and ``report``.
 
     Args:
         modalities: Those that take part.
+        published: Whether the published models do, with the figures and Table 2 of the paper.
         **kwargs: Not used.
     """
     models = [name for each in modalities for name in MODALITIES[each].models]
     exhibits = [name for each in modalities for name in MODALITIES[each].exhibits]
+    alone = [*modalities, *((*PUBLISHED_TABLES, PUBLISHED) if published else ())]
     return pipeline(
         [
-            *_findings(modalities, models),
+            *_findings(modalities, models, alone),
+            *(_published() if published else ()),
             *_figures([*models, *exhibits]),
             _report(exhibits, models),
         ],
@@ -52,7 +57,7 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
     )
 
 
-def _findings(modalities: Sequence[str], models: Sequence[str]) -> list[Node]:
+def _findings(modalities: Sequence[str], models: Sequence[str], alone: Sequence[str]) -> list[Node]:
     return [
         node(
             nodes.build_leaderboard,
@@ -85,7 +90,7 @@ def _findings(modalities: Sequence[str], models: Sequence[str]) -> list[Node]:
             nodes.summarise_training,
             inputs={
                 **{name: name for name in models},
-                **{name: f"{name}_model" for name in modalities},
+                **{name: f"{name}_model" for name in alone},
                 **{name: name for name in ("early_fusion", "ensemble")},
             },
             outputs="training_summary",
@@ -100,6 +105,23 @@ def _findings(modalities: Sequence[str], models: Sequence[str]) -> list[Node]:
             outputs="clip_sample",
             name="sample_held_out_clips",
             tags="media",
+        ),
+    ]
+
+
+def _published() -> list[Node]:
+    return [
+        node(
+            nodes.tabulate_published,
+            inputs=["leaderboard", "predictions", "params:seed"],
+            outputs="published_table",
+            name="tabulate_published",
+        ),
+        node(
+            nodes.draw_published,
+            inputs=["training_summary", "predictions", "verdict", TARGET, "params:seed"],
+            outputs="published_picture",
+            name="draw_published",
         ),
     ]
 

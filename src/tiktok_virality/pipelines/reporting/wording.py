@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tiktok_virality.modalities import EVERYTHING, MODALITIES
+from tiktok_virality.modalities import EVERYTHING, MODALITIES, PUBLISHED, PUBLISHED_TABLES
 from tiktok_virality.models.roles import RIDGE_PREFIX
 
 LABELS: Final[Mapping[str, str]] = {
@@ -20,6 +20,9 @@ LABELS: Final[Mapping[str, str]] = {
     "late_fusion_mean": "late fusion, mean",
     "late_fusion_gate": "late fusion, gate",
     "late_fusion_stacking": "late fusion, stacking",
+    PUBLISHED: "published ensemble",
+    "published_visual": "published Transformer, picture",
+    "published_audio": "published Transformer, voice",
     "planted_picture": "all that the picture tells",
     "planted_sound": "all that the sound tells",
     "planted_both": "all that both tell",
@@ -33,6 +36,8 @@ SEES: Final[Mapping[str, str]] = {
     "metadata": "metadata",
     "words": "words",
     EVERYTHING: "everything",
+    PUBLISHED: "picture and voice",
+    **PUBLISHED_TABLES,
     **{name: modality.words for name, modality in MODALITIES.items()},
 }
 
@@ -47,6 +52,7 @@ ROLES: Final[Mapping[str, str]] = {
     "baseline": "baseline",
     "modality": "one modality",
     "variant": "other fusion",
+    "published": "as published",
     "ensemble": "the ensemble",
     "planted": "shown the truth",
 }
