@@ -149,6 +149,6 @@ def override(project: Path, **groups: dict) -> None:
 
 def merged(old: dict, new: dict) -> dict:
     return old | {
-        key: merged(old[key], value) if isinstance(value, dict) else value
+        key: merged(old.get(key, {}), value) if isinstance(value, dict) else value
         for key, value in new.items()
     }
