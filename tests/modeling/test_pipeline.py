@@ -24,7 +24,6 @@ from tiktok_virality.models.roles import ROLES
 from tiktok_virality.pipelines.modeling import create_pipeline
 from tiktok_virality.pipelines.modeling.nodes import (
     assemble_clips,
-    fit_baselines,
     train_again,
     training_alone,
 )
@@ -193,14 +192,15 @@ def test_validation_clips_teach_the_baselines_and_no_prediction_of_themselves(re
     validation = model_input.splits["validation"]
     otherwise = dataclasses.replace(validation, log_views=validation.log_views[::-1])
     splits = {**model_input.splits, "validation": otherwise}
-    other, _ = fit_baselines(dataclasses.replace(model_input, splits=splits), SEED)
-    baselines, rehearsed = fit_baselines(model_input, SEED)
+    taught = ("ridge", "training_mean")
+    other, _ = fit_and_rehearse(dataclasses.replace(model_input, splits=splits), SEED, taught)
+    baselines, rehearsed = fit_and_rehearse(model_input, SEED, taught)
     said = of_main_seed(result["predictions"]).set_index(["model", "video_id"])["y_pred"]
     known = {
         name: pooled(model_input.splits[name], model_input.token_sizes)
         for name in ("validation", "test")
     }
-    for name in ("ridge", "training_mean"):
+    for name in taught:
         expected = rehearsed[name].predict(known["validation"])
         np.testing.assert_allclose(said[name].loc[list(validation.ids)], expected)
         test = [each[name].predict(known["test"]) for each in (baselines, other)]
