@@ -30,7 +30,7 @@ test: $(INSTALLED) ## The quick tests, as many side by side as JOBS says
 	$(BIN)/pytest --numprocesses $(JOBS)
 
 test-slow: $(INSTALLED) ## The tests that take minutes
-	$(BIN)/pytest -m slow
+	OMP_NUM_THREADS=$(JOBS) $(BIN)/pytest -m slow
 
 test-browser: ## The tests that drive a real browser; installs nothing
 	@command -v chromium chromedriver | wc -l | grep -qx 2 || { echo "chromium or chromedriver is \

@@ -86,7 +86,7 @@ def test_bfloat16_hears_the_same_words_and_nearly_the_same_sound(checkpoint, hal
 
 def test_bfloat16_gives_a_clip_the_same_alone_and_in_a_batch(half_precise, sound):
     jfk, nasa = sound("jfk_speech.flac"), sound("nasa_webb_speech.mp4")
-    clips = [jfk[: 9 * SAMPLE_RATE_HZ], nasa, jfk[: 4 * SAMPLE_RATE_HZ]]
+    clips = [jfk[: 4 * SAMPLE_RATE_HZ], nasa[: 7 * SAMPLE_RATE_HZ]]
     for together, clip in zip(half_precise.read(clips), clips, strict=True):
         (alone,) = half_precise.read([clip])
         assert alone.segments == together.segments

@@ -20,7 +20,7 @@ from tiktok_virality.schema import SAMPLE_RATE_HZ
 
 pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
 
-FPS = 24
+FPS = 12
 PLAIN: dict[str, Any] = {
     "width": 288,
     "height": 512,

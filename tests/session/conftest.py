@@ -106,11 +106,12 @@ def make_small(project: Path) -> None:
         demo={"clips": CLIPS, "creators": 6, "heights": [512], "max_seconds": 5.0},
         visual={"autoencoder": {"hidden": 4}, "training": {"epochs": 1}},
         modeling={
-            "repeats": 1,
             "transformer": {"width": 32, "layers": 1},
             "training": {"epochs": 2},
             "fine_tuning": {"epochs": 2},
+            "split_study": {"redraws": 1},
         },
+        certainty={"altered_clips": 4},
         evaluation={"folds": 3},
     )
     settings = project / "conf" / "demo" / "globals.yml"
@@ -148,6 +149,6 @@ def override(project: Path, **groups: dict) -> None:
 
 def merged(old: dict, new: dict) -> dict:
     return old | {
-        key: merged(old[key], value) if isinstance(value, dict) else value
+        key: merged(old.get(key, {}), value) if isinstance(value, dict) else value
         for key, value in new.items()
     }

@@ -27,6 +27,7 @@ STAGES = {
     *("videos", "video_probes", "fingerprints"),
     *("waveforms", "frames", "screen_words"),
     *(f"{name}_embeddings" for name in (*MODALITIES, ADDED)),
+    "trained_again",
 }
 MODELS = {
     *MODALITIES,
@@ -43,7 +44,7 @@ def test_one_command_ends_in_a_report_and_a_leaderboard(first_run):
     assert "<html" in (reporting / "report.html").read_text()
     rows = pd.DataFrame(json.loads((reporting / "leaderboard.json").read_text()))
     assert set(rows["model"]) >= MODELS
-    assert set(rows["split"]) == {"train", "validation", "calibration", "test"}
+    assert set(rows["split"]) == {"train", "validation", "test"}
     metrics = ["mse", "rmse", "mae", "mse_views", "mae_views"]
     assert rows[metrics].notna().all(axis=None)
 
@@ -57,12 +58,12 @@ def test_every_clip_is_accounted_for_in_every_stage(first_run):
     assert len(manifest) == CLIPS
 
 
-def test_no_creator_is_in_two_splits(first_run):
+def test_no_creator_is_in_two_folds(first_run):
     primary = first_run.data / "03_primary"
     rows = pd.read_parquet(primary / "manifest.parquet").merge(
         pd.read_parquet(primary / "splits.parquet"), on="video_id"
     )
-    assert not rows[["creator_id", "split"]].drop_duplicates()["creator_id"].duplicated().any()
+    assert not rows[["creator_id", "fold"]].drop_duplicates()["creator_id"].duplicated().any()
 
 
 def test_mlflow_holds_one_run_with_a_nested_run_per_model_under_the_same_metrics(first_run):

@@ -25,7 +25,8 @@ VIDEOS = (
 SMALL = (
     "visual.sampling.shrink=32,visual.autoencoder.hidden=4,visual.training.epochs=1,"
     "modeling.transformer.width=32,modeling.transformer.layers=1,modeling.training.epochs=2,"
-    "modeling.fine_tuning.epochs=1"
+    "modeling.fine_tuning.epochs=1,modeling.split_study.redraws=1,certainty.altered_clips=4,"
+    "evaluation.scheme=holdout"  # the demo's run is cross-fitted
 )
 WEBB = (
     "one of the largest clean rooms in the world at nasa's goddard space flight center in "
