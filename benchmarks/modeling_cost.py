@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/modeling_cost.py --like data/demo/04_feature [--clips 3600]
 
 Nothing is learned: tokens are noise, and a clip of 30 s has as many as a real one. Times are of the
-processor, with one thread: steps of Transformers of two shapes, forward and back; the readout of all
-modalities; and every baseline, on as many clips as the training and the validation split
-have together.
+processor, with one thread: steps of Transformers of two shapes, forward and back; the readout of
+all modalities; and every baseline, on as many clips as the training and the validation split have
+together.
 """
 
 from __future__ import annotations

@@ -283,15 +283,12 @@ def at_full_size(
     trained = TRAINED.search(name)
     if name == REPEATED or trained:
         names = [trained[1]] if trained else [*(f"{n}_model" for n in MODALITIES), *TOGETHER]
-        seeds = [settings(project, "modeling", tried)["repeats"] - 1 for tried in (True, False)]
-        done, whole = (
-            sum(steps(project, each) for each in names)
-            for steps in (lambda *each: steps_taken(*each, clips), most_steps)
+        tried, base = (
+            1 if trained else max(1, settings(project, "modeling", is_tried)["repeats"] - 1)
+            for is_tried in (True, False)
         )
-        done, whole = (
-            count * (1 if trained else max(1, times))
-            for count, times in zip((done, whole), seeds, strict=True)
-        )
+        done = tried * sum(steps_taken(project, each, clips) for each in names)
+        whole = base * sum(most_steps(project, each) for each in names)
         return f"{cpu / done:.2f} s a step", cpu / done * whole / CORES / 3600
     if name not in first:
         return f"{cpu / clips:.2f} s a clip", cpu / clips * PUBLISHED_CLIPS / CORES / 3600
