@@ -30,7 +30,7 @@ from tiktok_virality.demo.config import World
 from tiktok_virality.demo.planting import plant_views
 from tiktok_virality.evaluation.cross_fitting import assign_folds
 from tiktok_virality.modalities import MODALITIES
-from tiktok_virality.parameters import Parameters
+from tiktok_virality.parameters import check_parameters
 from tiktok_virality.pipelines.reporting.nodes import (
     build_leaderboard,
     compare_models,
@@ -46,7 +46,7 @@ class Draw:
 
     world: World
     seed: int
-    parameters: Parameters
+    parameters: dict[str, Any]
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
     options.add_argument("--world", default=None, help="by default the demo's")
     asked = options.parse_args()
     parameters = demo_parameters()
-    world = asked.world or parameters.demo.world
+    world = asked.world or parameters["demo"]["world"]
     draws = [
         Draw(world=world, seed=seed, parameters=parameters)
         for seed in range(asked.first, asked.first + asked.seeds)
@@ -70,16 +70,15 @@ def main() -> None:
     print(f"{world}, {len(draws)} seeds: {dict(outcomes)}")
 
 
-def demo_parameters() -> Parameters:
+def demo_parameters() -> dict[str, Any]:
     """Return the parameters of ``--env demo``."""
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
-    from tiktok_virality.parameters import check_parameters
-
     bootstrap_project(Path.cwd())
     with KedroSession.create(env="demo") as session:
-        return check_parameters(session.load_context().params)
+        checked = check_parameters(session.load_context().params)
+    return checked.model_dump(mode="json")
 
 
 def judge(draw: Draw) -> dict[str, Any]:
@@ -100,7 +99,8 @@ def _judge(draw: Draw) -> dict[str, Any]:
     from tiktok_virality.training.lineup import Recipe, Setting, train_all
 
     torch.set_num_threads(1)
-    parameters, modeling = draw.parameters, draw.parameters.modeling
+    parameters = check_parameters(draw.parameters)
+    modeling = parameters.modeling
     clips = pd.read_parquet(DATA / "01_raw" / "demo_clips.parquet")
     planted = plant_views(clips, draw.world, draw.seed).set_index("video_id")["log_views"]
     manifest = pd.read_parquet(DATA / "03_primary" / "manifest.parquet")

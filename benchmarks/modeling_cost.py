@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/modeling_cost.py --like data/demo/04_feature [--clips 3600]
 
 Nothing is learned: tokens are noise, and a clip of 30 s has as many as a real one. Times are of the
-processor, with one thread: steps of the Transformers of `conf/base`, forward and back; the readout
-of all modalities; and every baseline, on as many clips as the training and the validation split
-have together.
+processor, with one thread: steps of Transformers of two shapes, forward and back; the readout of
+all modalities; and every baseline, on as many clips as the training and the validation split have
+together.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ ROOT = Path(__file__).parents[1]
 TOKENS = {"visual": 32, "image": 8, "motion": 60, "audio": 60, "sound": 60, "text": 4}
 """Of a clip of 30 s."""
 CLIPS_PER_CREATOR = 6
-SHAPES = ({}, {"width": 128, "layers": 2, "feedforward": 256, "heads": 4})
-STEPS = 3
+SHAPES = (
+    {"width": 256, "layers": 6, "feedforward": 1024, "heads": 8},
+    {"width": 128, "layers": 2, "feedforward": 256, "heads": 4},
+)
+STEPS = 2
 SEED = 7
 
 

@@ -10,8 +10,9 @@ none. Everything else is `conf/base`. A project of its own is made in a folder, 
 it; the log says when a node began and ended, and Linux what processor time it took, workers
 included.
 
-Processor time and not the clock is extrapolated, since it hardly depends on what else runs: it is
-divided by the cores for what is done clip by clip, and for trainings scaled by their steps. What
+Processor time and not the clock is extrapolated, since it hardly depends on what else runs, and
+divided by the cores. A quarter of the clips goes through the stages first, so that what a stage
+takes to start is told from what it takes for a clip; trainings are scaled by their steps. What
 grows otherwise, as the baselines and the readout do, is in `modeling_cost.py`.
 """
 
@@ -26,7 +27,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,9 @@ SCENE_SEGMENTS = 5
 """As they follow each other in a film: words that are cut every two seconds puzzle Whisper."""
 CLIPS_PER_CREATOR, FEWEST_CREATORS = 6, 12
 TRAINING_SHARE = 0.6
+STAGES = ("ingestion", "image", "motion", "audio", "sound", "text")
+FIRST_SHARE = 0.25
+SHOWN_HOURS = 0.005
 BEGAN = re.compile(r"Running node: ")
 ENDED = re.compile(r"Completed node: (\S+)")
 TRAINED = re.compile(r"train_(\w+)")
@@ -61,12 +65,10 @@ class NodeTime:
     """What a node took.
 
     Attributes:
-        name: With its namespace, as ``audio.read_speech``.
         seconds: By the clock.
         cpu_seconds: Of all processes.
     """
 
-    name: str
     seconds: float
     cpu_seconds: float
 
@@ -81,16 +83,18 @@ def main() -> None:
         make_project(project, options)
         make_corpus(pool, project / "data/01_raw", options.clips, options.seconds)
     print_machine()
-    times = run(project, options.pipelines)
-    (project / "times.json").write_text(json.dumps([vars(each) for each in times], indent=1))
-    print_table(times, project, options.clips)
+    posts = json.loads((project / "posts.json").read_text())
+    few = round(FIRST_SHARE * options.clips)
+    first = run(project, STAGES, posts[:few])
+    times = run(project, options.pipelines, posts)
+    print_table(times, first, project, options.clips)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--clips", type=int, default=PUBLISHED_CLIPS)
     parser.add_argument("--seconds", type=int, default=30, help="of each clip")
-    parser.add_argument("--height", type=int, default=1920, help="in pixels; the width is 9/16")
+    parser.add_argument("--height", type=int, default=1024, help="in pixels; the width is 9/16")
     parser.add_argument("--sources", type=Path, default=ROOT.parent / "shared/clips")
     parser.add_argument("--work", type=Path, default=ROOT / "build/whole_corpus")
     parser.add_argument("--workers", type=int, help="worker processes; one per core if not given")
@@ -186,7 +190,7 @@ def make_corpus(pool: Sequence[Path], folder: Path, count: int, seconds: int) ->
             }
         )
     listed.unlink()
-    (folder / "metadata.json").write_text(json.dumps(posts, indent=1) + "\n")
+    (folder.parents[1] / "posts.json").write_text(json.dumps(posts, indent=1) + "\n")
 
 
 def _scenes(pool: Sequence[Path]) -> list[Sequence[Path]]:
@@ -199,14 +203,17 @@ def _scenes(pool: Sequence[Path]) -> list[Sequence[Path]]:
     ]
 
 
-def run(project: Path, pipelines: Sequence[str]) -> list[NodeTime]:
-    """Run the project as a user does, print its log, and return what each node took."""
+def run(
+    project: Path, pipelines: Sequence[str], posts: Sequence[dict[str, Any]]
+) -> dict[str, NodeTime]:
+    """Run the project as a user does, print its log, and return what each node took, by name."""
+    (project / "data/01_raw/metadata.json").write_text(json.dumps(posts, indent=1) + "\n")
     command = [sys.executable, "-m", "kedro", "run"]
     command += ["--pipelines", ",".join(pipelines)] if pipelines else []
     environment = {**os.environ, "PYTHONPATH": str(project / "src"), "PYTHONUNBUFFERED": "1"}
     environment |= {"KEDRO_DISABLE_TELEMETRY": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
     environment |= {"PYTHONWARNINGS": "ignore"}
-    times: list[NodeTime] = []
+    times: dict[str, NodeTime] = {}
     began, cpu_before = time.monotonic(), 0.0
     with subprocess.Popen(
         command,
@@ -222,12 +229,9 @@ def run(project: Path, pipelines: Sequence[str]) -> list[NodeTime]:
             if BEGAN.search(line):
                 began, cpu_before = time.monotonic(), cpu_seconds(process.pid)
             elif ended := ENDED.search(line):
-                times.append(
-                    NodeTime(
-                        name=ended[1],
-                        seconds=time.monotonic() - began,
-                        cpu_seconds=cpu_seconds(process.pid) - cpu_before,
-                    )
+                times[ended[1]] = NodeTime(
+                    seconds=time.monotonic() - began,
+                    cpu_seconds=cpu_seconds(process.pid) - cpu_before,
                 )
     if process.returncode:
         raise SystemExit(f"kedro run ended with {process.returncode}; its log is above.")
@@ -240,18 +244,26 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, values[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def print_table(times: Sequence[NodeTime], project: Path, clips: int) -> None:
-    """Print what every node took, and what it takes on `PUBLISHED_CLIPS` clips."""
-    grown = {each.name: growth(each.name, project, clips) for each in times}
-    rows = [["node", "seconds", "processor s", "grows with", f"hours at {PUBLISHED_CLIPS:,}"]]
+def print_table(
+    times: Mapping[str, NodeTime], first: Mapping[str, NodeTime], project: Path, clips: int
+) -> None:
+    """Print what every node took, and what it takes on `PUBLISHED_CLIPS` clips.
+
+    Args:
+        times: Of the whole run, by node; stages did what the first run had left.
+        first: Of a run on the first clips.
+        project: Where they ran.
+        clips: Of both runs together.
+    """
+    rows = [["node", "seconds", "processor s", "for each", f"hours at {PUBLISHED_CLIPS:,}"]]
     hours: dict[str, float] = defaultdict(float)
-    for each in sorted(times, key=lambda each: -each.cpu_seconds * grown[each.name][1]):
-        what, factor = grown[each.name]
-        whole = each.cpu_seconds * factor / CORES / 3600
-        hours[each.name.partition(".")[0]] += whole
-        if whole >= 0.005:
-            cells = [each.name, f"{each.seconds:.1f}", f"{each.cpu_seconds:.1f}"]
-            rows.append([*cells, what, f"{whole:.2f}"])
+    table = []
+    for name, each in times.items():
+        unit, whole = at_full_size(name, each.cpu_seconds, first, project, clips)
+        hours[name.partition(".")[0]] += whole
+        cells = [name, f"{each.seconds:.1f}", f"{each.cpu_seconds:.1f}", unit, f"{whole:.2f}"]
+        table.append((whole, cells))
+    rows += [cells for whole, cells in sorted(table, reverse=True) if whole >= SHOWN_HOURS]
     print(f"\n## {clips} clips, `kedro run`\n")
     print_rows(rows)
     print(f"\n## Hours on {CORES} cores, extrapolated to {PUBLISHED_CLIPS:,} clips\n")
@@ -264,17 +276,26 @@ def print_table(times: Sequence[NodeTime], project: Path, clips: int) -> None:
     )
 
 
-def growth(name: str, project: Path, clips: int) -> tuple[str, float]:
-    """Return with what a node's time grows, and how often more of it there is at the full size."""
+def at_full_size(
+    name: str, cpu: float, first: Mapping[str, NodeTime], project: Path, clips: int
+) -> tuple[str, float]:
+    """Return what a node takes for each clip or step, in words, and its hours at the full size."""
     trained = TRAINED.search(name)
-    if name != REPEATED and not trained:
-        return "clips", PUBLISHED_CLIPS / clips
-    names = [trained[1]] if trained else [*(f"{n}_model" for n in MODALITIES), *TOGETHER]
-    done = sum(steps_taken(project, each, clips) for each in names)
-    whole = sum(most_steps(project, each) for each in names)
-    seeds = [settings(project, "modeling", tried)["repeats"] - 1 for tried in (False, True)]
-    again = 1.0 if trained else seeds[0] / max(1, seeds[1])
-    return "steps", again * whole / max(1, done)
+    if name == REPEATED or trained:
+        names = [trained[1]] if trained else [*(f"{n}_model" for n in MODALITIES), *TOGETHER]
+        tried, base = (
+            1 if trained else max(1, settings(project, "modeling", is_tried)["repeats"] - 1)
+            for is_tried in (True, False)
+        )
+        done = tried * sum(steps_taken(project, each, clips) for each in names)
+        whole = base * sum(most_steps(project, each) for each in names)
+        return f"{cpu / done:.2f} s a step", cpu / done * whole / CORES / 3600
+    if name not in first:
+        return f"{cpu / clips:.2f} s a clip", cpu / clips * PUBLISHED_CLIPS / CORES / 3600
+    few = round(FIRST_SHARE * clips)
+    each = max(0.0, cpu - first[name].cpu_seconds) / (clips - 2 * few)
+    start = max(0.0, first[name].cpu_seconds - few * each)
+    return f"{each:.2f} s a clip", (start + each * PUBLISHED_CLIPS) / CORES / 3600
 
 
 def steps_taken(project: Path, name: str, clips: int) -> int:

@@ -87,6 +87,16 @@ def test_pipelines_are_made_anew_for_the_modalities_that_take_part(monkeypatch):
     assert registered["ingestion"] is None
 
 
+def test_the_published_models_are_wired_where_they_take_part(monkeypatch):
+    registered = {"modeling": modeling.create_pipeline(), "reporting": reporting.create_pipeline()}
+    monkeypatch.setattr(hooks, "pipelines", registered)
+    parameters = {"modalities": list(MODALITIES), "published": {"take_part": True}}
+    loader = {"parameters": parameters, "globals": {}}
+    hooks.PipelineHooks().after_context_created(SimpleNamespace(config_loader=loader))
+    assert "published_predictions" in registered["modeling"].all_outputs()
+    assert "published_table" in registered["reporting"].all_outputs()
+
+
 def test_an_unknown_modality_is_refused_by_name():
     with pytest.raises(ParameterError, match="no modality \\['smell'\\]"):
         check_parameters({"modalities": ["audio", "smell"]})

@@ -14,6 +14,7 @@ from tiktok_virality.hooks import ParameterHooks
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.schema import ParameterError
 from tiktok_virality.settings import CONFIG_LOADER_ARGS
+from tiktok_virality.training.published import PublishedFaults, PublishedParameters
 
 ROOT = Path(__file__).resolve().parents[1]
 PIPELINES = (
@@ -23,12 +24,13 @@ PIPELINES = (
     "audio",
     "visual",
     "modeling",
+    "published",
     "reporting",
     "tuning",
     "study",
     "truth",
 )
-ENVIRONMENTS = ("base", "demo", "truth", "paper", "gpu")
+ENVIRONMENTS = ("base", "demo", "truth", "paper", "paper_100", "gpu")
 
 
 def loader_of(env: str) -> OmegaConfigLoader:
@@ -64,7 +66,25 @@ def test_the_paper_environment_holds_the_published_settings():
     assert (parameters.visual.sampling.height, parameters.visual.sampling.width) == (128, 72)
     assert parameters.visual.autoencoder.hidden == 64
     assert parameters.visual.training.learning_rate == 1e-4
-    assert parameters.modeling.training.learning_rate == 1e-3
+    assert parameters.published.take_part
+    assert parameters.published.training.learning_rate == 1e-3
+    assert parameters.published.faults == PublishedFaults(channels_as_tokens=True)
+    assert parameters.evaluation.scheme == "holdout"
+
+
+def test_every_100th_frame_is_all_that_paper_100_changes():
+    every_200th, every_100th = parameters_of("paper"), parameters_of("paper_100")
+    assert every_100th["visual"]["sampling"]["every_nth"] == 100
+    every_100th["visual"]["sampling"]["every_nth"] = 200
+    assert every_100th == every_200th
+
+
+@pytest.mark.parametrize("env", ["base", "demo", "truth"])
+def test_the_published_models_and_faults_are_off_unless_asked_for(env):
+    published = check_parameters(parameters_of(env)).published
+    assert published == PublishedParameters()
+    assert not published.take_part
+    assert not any(published.faults.model_dump().values())
 
 
 def test_base_trains_within_a_budget_and_the_paper_environment_on_whole_epochs():

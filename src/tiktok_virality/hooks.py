@@ -116,7 +116,7 @@ class TrackingHooks(MlflowHook):
         _let_database_lie_in(context.project_path, context.config_loader)
         with contextlib.chdir(context.project_path):
             super().after_context_created(context)
-            open_on_runs(context.mlflow.tracking.experiment.name)
+            open_on_runs(vars(context)["mlflow"].tracking.experiment.name)
 
     @hook_impl
     def before_pipeline_run(

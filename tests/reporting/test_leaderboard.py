@@ -123,8 +123,9 @@ def test_held_out_metrics_lie_in_their_intervals_and_the_training_split_has_none
             low, value, high = row[f"{name}_low"], row[name], row[f"{name}_high"]
             if row["split"] == "train":
                 assert low is None and high is None
-            elif value is not None and name not in ("macro_f1", "ordinal_correlation"):
+            elif low is not None and name not in ("macro_f1", "ordinal_correlation"):
                 assert low <= value <= high
+    assert row_of(leaderboard, "ridge")["mse_low"] is not None
 
 
 def test_skill_is_measured_against_the_training_split(leaderboard, predictions):

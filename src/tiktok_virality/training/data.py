@@ -111,7 +111,7 @@ class LengthBuckets(Sampler[list[int]]):
             yield from self._batches(np.argsort(self.lengths, kind="stable"))
             return
         rng = np.random.default_rng([self.seed, self.epoch])
-        order = self._draw(rng, self.epoch * self.drawn)
+        order = self._draw(self.seed, rng)
         self.epoch += 1
         window = self.batch_size * BUCKET_BATCHES
         windows = [order[start : start + window] for start in range(0, len(order), window)]
@@ -122,13 +122,14 @@ class LengthBuckets(Sampler[list[int]]):
         ]
         yield from (batches[index] for index in rng.permutation(len(batches)))
 
-    def _draw(self, rng: np.random.Generator, first: int) -> np.ndarray:
-        """Return the clips of an epoch, from a place in the sequence of all passes on."""
+    def _draw(self, seed: int, rng: np.random.Generator) -> np.ndarray:
+        """Return the clips of the epoch: the next ones in the sequence of all passes."""
         count = len(self.lengths)
         if self.drawn == count:
             return rng.permutation(count)
+        first = self.epoch * self.drawn
         passes = range(first // count, -(-(first + self.drawn) // count))
-        orders = [np.random.default_rng([self.seed, each]).permutation(count) for each in passes]
+        orders = [np.random.default_rng([seed, each]).permutation(count) for each in passes]
         start = first % count
         return np.concatenate(orders)[start : start + self.drawn]
 
