@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kedro.config import OmegaConfigLoader
+from omegaconf import DictConfig, OmegaConf
 
 from tiktok_virality.schema import ConfigurationError
+
+
+INHERITED: Final = ("parameters", "globals")
 
 
 class ProjectConfigLoader(OmegaConfigLoader):
@@ -19,6 +24,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
         conf_source: The folder ``conf``; archives and addresses are left to Kedro to judge.
         env: The environment.
         default_run_env: The environment where none is named.
+        inherits: By environment, the one of which it says only what differs, in parameters and
+            globals.
         options: Of Kedro's loader.
 
     Raises:
@@ -31,14 +38,30 @@ class ProjectConfigLoader(OmegaConfigLoader):
         env: str | None = None,
         *args: Any,
         default_run_env: str | None = None,
+        inherits: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
+        self._parent = (inherits or {}).get(env or "")
         if not _is_elsewhere(str(conf_source)):
             conf_source = Path(conf_source).resolve()  # the working directory may change
             _check_environment(conf_source, env)
             if not (conf_source / (default_run_env or "")).is_dir():
                 default_run_env = options.get("base_env")
         super().__init__(conf_source, env, *args, default_run_env=default_run_env, **options)
+
+
+    def _read_raw_config(
+        self, key: str
+    ) -> tuple[
+        dict[Path, DictConfig], dict[Path, DictConfig], str, str, set[Path]
+    ]:  # where Kedro reads the files of base and of the environment
+        base, own, base_path, env_path, files = super()._read_raw_config(key)
+        if self._parent and key in INHERITED:
+            folder = str(Path(env_path).parent / self._parent)
+            parent = self._read_dir_configs(folder, self.config_patterns[key], key, files)
+            whole = OmegaConf.merge(*base.values(), *parent.values())
+            base = {Path(base_path): DictConfig(whole)}
+        return base, own, base_path, env_path, files
 
 
 def environments(conf: Path) -> list[str]:

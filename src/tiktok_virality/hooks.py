@@ -60,17 +60,19 @@ class PipelineHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Make the pipelines anew for the modalities that take part, and the default from them."""
+        """Make the pipelines anew for the modalities and models that take part; then the default."""
         from tiktok_virality.pipeline_registry import (
             DEFAULT_PIPELINES,
             READ_MODALITIES,
             pipeline_of,
         )
 
-        modalities = tuple(context.config_loader["parameters"]["modalities"])
+        parameters = context.config_loader["parameters"]
+        modalities = tuple(parameters["modalities"])
+        published = bool(parameters["published"]["enabled"])
         for name in (name for name in READ_MODALITIES if name in pipelines):
-            if modalities != tuple(MODALITIES):
-                pipelines[name] = pipeline_of(name, modalities)
+            if published or modalities != tuple(MODALITIES):
+                pipelines[name] = pipeline_of(name, modalities, published=published)
         _replace_default(
             context.config_loader["globals"].get("default_pipeline") or DEFAULT_PIPELINES
         )

@@ -70,6 +70,13 @@ MODALITIES: Final[Mapping[str, Modality]] = {
 """Those that there are, in the order in which tables and figures show them."""
 
 
+STATES: Final[Mapping[str, str]] = {"published_visual": "visual", "published_audio": "audio"}
+"""Tables that only the published models read, and of which modality each knows something.
+
+They are no modalities: neither baselines nor fusions nor flags are shown them.
+"""
+
+
 def with_needs(names: Sequence[str]) -> tuple[str, ...]:
     """Return the modalities whose pipelines must run so that these can be read."""
     wanted = [*names, *(need for name in names for need in with_needs(MODALITIES[name].needs))]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, create_model, field_validator
+from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
 from tiktok_virality.collection.config import CollectionParameters
 from tiktok_virality.demo.config import DemoParameters
@@ -16,7 +16,8 @@ from tiktok_virality.evaluation.config import (
     ReportingParameters,
 )
 from tiktok_virality.media.limits import IngestionParameters
-from tiktok_virality.modalities import MODALITIES
+from tiktok_virality.modalities import MODALITIES, STATES
+from tiktok_virality.models.published_configs import PublishedParameters
 from tiktok_virality.schema import Config, ParameterError
 from tiktok_virality.training.parameters import (
     LotteryParameters,
@@ -48,6 +49,7 @@ class Parameters(Config):
     tuning: TuningParameters
     study: StudyParameters
     lottery: LotteryParameters = LotteryParameters()
+    published: PublishedParameters = PublishedParameters()
 
     @field_validator("modalities", mode="before")
     @classmethod
@@ -63,6 +65,16 @@ class Parameters(Config):
         if len(set(names)) < len(names):
             raise ValueError("a modality is named twice")
         return tuple(name for name in MODALITIES if name in names)
+
+    @model_validator(mode="after")
+    def _check_published(self) -> Self:
+        lacking = [name for name in STATES.values() if name not in self.modalities]
+        if self.published.enabled and lacking:
+            raise ValueError(
+                f"published.enabled needs the modalities {', '.join(STATES.values())}; "
+                f"{', '.join(lacking)} does not take part"
+            )
+        return self
 
 
 def parameter_tree() -> type[Parameters]:

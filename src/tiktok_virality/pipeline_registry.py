@@ -21,8 +21,14 @@ def register_pipelines() -> dict[str, Pipeline]:
     return found
 
 
-def pipeline_of(name: str, modalities: Sequence[str]) -> Pipeline:
-    """Return one of `READ_MODALITIES` for the modalities that take part."""
+def pipeline_of(name: str, modalities: Sequence[str], *, published: bool = False) -> Pipeline:
+    """Return one of `READ_MODALITIES` for the modalities that take part.
+
+    Args:
+        name: Of the pipeline.
+        modalities: Those that take part.
+        published: Whether the published models do.
+    """
     module = import_module(f"tiktok_virality.pipelines.{name}")
-    made: Pipeline = module.create_pipeline(modalities=modalities)
+    made: Pipeline = module.create_pipeline(modalities=modalities, published=published)
     return made

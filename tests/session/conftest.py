@@ -106,10 +106,10 @@ def make_small(project: Path) -> None:
     )
 
 
-def override(project: Path, **groups: dict) -> None:
-    """Merge values into the demo environment's own parameter files."""
+def override(project: Path, env: str = "demo", **groups: dict) -> None:
+    """Merge values into an environment's own parameter files."""
     for group, values in groups.items():
-        file = project / "conf" / "demo" / f"parameters_{group}.yml"
+        file = project / "conf" / env / f"parameters_{group}.yml"
         base = project / "conf" / "base" / f"parameters_{group}.yml"
         source = file if file.exists() else base
         file.write_text(

@@ -22,12 +22,15 @@ class ConvLSTMConfig(Config):
         decode_from: ``each_state``: the decoder reads the encoder's state of each step, so that
             every state is trained to hold its own frame. ``last_state``: it reads the clip's last
             state at every step, as the published model does.
+        swapped_states: Every cell takes its memory for the hidden state and the other way round, a
+            fault of the published code; see `PublishedFaults`.
     """
 
     channels: int = Field(default=3, ge=1)
     hidden: int = Field(default=64, ge=1)
     kernel_size: int = Field(default=3, ge=1)
     decode_from: Literal["each_state", "last_state"] = "each_state"
+    swapped_states: bool = False
 
     @model_validator(mode="after")
     def _check_kernel(self) -> Self:

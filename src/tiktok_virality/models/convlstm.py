@@ -19,12 +19,21 @@ class ConvLSTMCell(nn.Module):
     One convolution gives all four gates. It is split into the part over the input and the part over
     the hidden state, whose sum is the same: the first step, whose state is zero, needs no second
     part, and on a GPU the first part is one convolution over all steps.
+
+    Args:
+        channels: Of the input.
+        hidden: Channels of state and memory.
+        kernel_size: Odd.
+        swapped: Take the memory for the hidden state after every step, and the other way round.
     """
 
-    def __init__(self, channels: int, hidden: int, kernel_size: int) -> None:
+    def __init__(
+        self, channels: int, hidden: int, kernel_size: int, *, swapped: bool = False
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.hidden = hidden
+        self.swapped = swapped
         self.padding = kernel_size // 2
         self.gates = nn.Conv2d(channels + hidden, 4 * hidden, kernel_size, padding=self.padding)
 
@@ -52,6 +61,8 @@ class ConvLSTMCell(nn.Module):
             added = (enter.sigmoid() * new.tanh()).float()  # the memory is summed in full precision
             memory = added if memory is None else keep.sigmoid() * memory + added
             state = show.sigmoid() * memory.tanh().to(show.dtype)
+            if self.swapped:
+                state, memory = memory.to(state.dtype), state.float()
             states.append(state)
         return torch.stack(states, dim=1)
 
@@ -81,6 +92,8 @@ def plain_recurrence(cell: ConvLSTMCell, x: Tensor) -> Tensor:
         enter, keep, show, new = cell.gates(torch.cat([step, state], dim=1)).chunk(4, dim=1)
         memory = keep.sigmoid() * memory + enter.sigmoid() * new.tanh()
         state = show.sigmoid() * memory.tanh()
+        if cell.swapped:
+            state, memory = memory, state
         states.append(state)
     return torch.stack(states, dim=1)
 
@@ -94,13 +107,13 @@ class ConvLSTMAutoencoder(nn.Module):
     def __init__(self, config: ConvLSTMConfig) -> None:
         super().__init__()
         hidden, kernel = config.hidden, config.kernel_size
+        cells = [
+            ConvLSTMCell(channels, hidden, kernel, swapped=config.swapped_states)
+            for channels in (config.channels, hidden, hidden, hidden)
+        ]
         self.config = config
-        self.encoder = nn.Sequential(
-            ConvLSTMCell(config.channels, hidden, kernel), ConvLSTMCell(hidden, hidden, kernel)
-        )
-        self.decoder = nn.Sequential(
-            ConvLSTMCell(hidden, hidden, kernel), ConvLSTMCell(hidden, hidden, kernel)
-        )
+        self.encoder = nn.Sequential(*cells[:2])
+        self.decoder = nn.Sequential(*cells[2:])
         self.output = nn.Conv2d(hidden, config.channels, kernel, padding=kernel // 2)
         self.checkpointing = False
         """Whether training computes a cell's gates anew in the backward pass, to save memory."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
-from tiktok_virality.modalities import MODALITIES
+from tiktok_virality.modalities import MODALITIES, STATES
 
-Role = Literal["constant", "baseline", "modality", "variant", "ensemble", "planted"]
-"""Constants know nothing of a clip; baselines are simple; a modality is a Transformer of its own; a
+Role = Literal[
+    "constant", "baseline", "published", "modality", "variant", "ensemble", "planted"
+]
+"""Constants know nothing of a clip; baselines are simple; published models are those of the paper,
+where they are asked for; a modality is a Transformer of its own; a
 variant fuses in another way; the ensemble is what the report judges; planted models are shown what
 a synthetic corpus was made from."""
 
@@ -34,7 +37,10 @@ ROLES: Final[Mapping[str, Role]] = {
     "late_fusion_stacking": "variant",
     "ensemble": "ensemble",
 }
-"""Of all models but those of one modality: the Transformer ``<name>`` and ``ridge_<name>``."""
+"""Of all models but the published ones and those of one modality: the Transformer ``<name>`` and ``ridge_<name>``."""
+
+PUBLISHED: Final = (*STATES, "published")
+"""The published Transformers, each alone, and the published ensemble."""
 
 RIDGE_PREFIX: Final = "ridge_"
 """Begins the name of a ridge that reads one modality."""
@@ -53,6 +59,8 @@ def role_of(model: str) -> Role:
     """
     if model.startswith(PLANTED_PREFIX):
         return "planted"
+    if model in PUBLISHED:
+        return "published"
     if model in ROLES:
         return ROLES[model]
     if model.removeprefix(RIDGE_PREFIX) not in MODALITIES:

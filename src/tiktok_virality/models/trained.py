@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tiktok_virality.modalities import EVERYTHING
+from tiktok_virality.modalities import EVERYTHING, STATES
 from tiktok_virality.models.configs import ConvLSTMConfig, TransformerConfig
 from tiktok_virality.schema import Config, digest
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 WEIGHTS_NAME = "weights.safetensors"
 DESCRIPTION_NAME = "model.json"
 
-ModelKind = Literal["autoencoder", "modality", "late_fusion", "early_fusion"]
-"""``modality`` reads one of them, the fusions all."""
+ModelKind = Literal["autoencoder", "modality", "late_fusion", "early_fusion", "published"]
+"""``modality`` reads one of them, the fusions all; ``published`` one table of states or all."""
 
 
 class ModelSpec(Config):
@@ -32,6 +32,7 @@ class ModelSpec(Config):
         transformer: Shape of the Transformers, for the others.
         token_sizes: Size of a token by each modality that it reads, for the others.
         token_parts: How many numbers of a token belong together, where it is made of parts.
+        token_counts: How many tokens a published model reads, by each table.
     """
 
     kind: ModelKind
@@ -39,18 +40,24 @@ class ModelSpec(Config):
     transformer: TransformerConfig | None = None
     token_sizes: dict[str, int] = Field(default_factory=dict)
     token_parts: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    token_counts: dict[str, int] = Field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """What the leaderboard and MLflow call it."""
         if self.kind == "modality":
             return self.modality
+        if self.kind == "published" and len(self.token_sizes) == 1:
+            return next(iter(self.token_sizes))
         return "ensemble" if self.kind == "late_fusion" else self.kind
 
     @property
     def modality(self) -> str:
         """What it knows of a clip: the name of a modality, or all that take part."""
-        return next(iter(self.token_sizes)) if self.kind == "modality" else EVERYTHING
+        if self.kind not in ("modality", "published") or len(self.token_sizes) != 1:
+            return EVERYTHING
+        [read] = self.token_sizes
+        return STATES.get(read, read)
 
     def build(self) -> nn.Module:
         """Return the model with fresh weights."""
@@ -59,7 +66,7 @@ class ModelSpec(Config):
         if self.kind == "autoencoder":
             return convlstm.ConvLSTMAutoencoder(self.convlstm or ConvLSTMConfig())
         deep = self.build_deep()
-        if not self.shape.readout:
+        if not self.shape.readout or self.kind == "published":
             return deep
         return readout.Blended(
             deep,
@@ -73,9 +80,13 @@ class ModelSpec(Config):
 
     def build_deep(self) -> nn.Module:
         """Return the part of a predictor that gradients train, with fresh weights."""
-        from tiktok_virality.models import fusion
+        from tiktok_virality.models import fusion, paper
 
         shape = self.shape
+        if self.kind == "published":
+            return paper.PublishedModel(
+                {name: (self.token_counts[name], size) for name, size in self.token_sizes.items()}
+            )
         if self.kind == "late_fusion":
             return fusion.LateFusion(self.token_sizes, shape)
         if self.kind == "early_fusion":

@@ -17,7 +17,7 @@ from whisper.model import AudioEncoder, MultiHeadAttention, Whisper
 from tiktok_virality.models.configs import Precision
 from tiktok_virality.models.precision import bfloat16_is_native, has_gpu
 from tiktok_virality.models.weights import Checkpoint
-from tiktok_virality.models.whisper_windows import Window
+from tiktok_virality.models.whisper_windows import Window, cut_windows
 from tiktok_virality.schema import WeightsError
 
 HALF_PRECISION: Final = (nn.Conv1d, nn.Linear, nn.Embedding)
@@ -83,14 +83,26 @@ def encode(encoder: AudioEncoder, mel: Tensor) -> Tensor:
     Returns:
         float32 [B, T, D], one state per 20 ms.
     """
+    *_, last = layer_states(encoder, mel)
+    return encoder.ln_post(last)
+
+
+def layer_states(encoder: AudioEncoder, mel: Tensor) -> Iterator[Tensor]:
+    """Yield what the blocks read, and what each of them gives, float32 [B, T, D] each.
+
+    Args:
+        encoder: Of a Whisper model.
+        mel: [B, mels, 2 * T], in the precision of the convolutions.
+    """
     x = gelu(encoder.conv1(mel))  # [B, D, 2 T]
     x = gelu(encoder.conv2(x)).permute(0, 2, 1)  # [B, T, D]
     x = x.float() + encoder.positional_embedding[: x.shape[1]]
+    yield x
     for block in encoder.blocks:
         precision = block.attn.query.weight.dtype
         x = x + _attention(block.attn, block.attn_ln(x).to(precision))
         x = x + block.mlp(block.mlp_ln(x).to(precision))
-    return encoder.ln_post(x)
+        yield x
 
 
 def _attention(attention: MultiHeadAttention, x: Tensor) -> Tensor:
@@ -138,6 +150,21 @@ class WindowEncoder:
                 encoded = encode(self._model.encoder, mel)  # [B, T, D]
             states |= dict(zip(batch, encoded, strict=True))
         return [EncodedWindow(window, states[window]) for window in windows]
+
+    def average_layers(self, waveform: np.ndarray) -> np.ndarray:
+        """Return what the blocks read and what each gives, averaged over a clip, float32 [L, D].
+
+        Args:
+            waveform: float32 [samples] at 16 kHz.
+        """
+        windows = cut_windows(0, len(waveform), [])
+        sums, count = torch.zeros(()), sum(window.states for window in windows)
+        with torch.inference_mode():
+            for window in windows:
+                mel = self._mel(waveform, window)[None]
+                layers = torch.cat(list(layer_states(self._model.encoder, mel)))  # [L, T, D]
+                sums = sums + layers[:, : window.states].sum(dim=1).cpu()
+        return (sums / count).numpy()
 
     def _mel(self, waveform: np.ndarray, window: Window) -> Tensor:
         """Return the log-mel spectrogram of a window and its padding, [mels, 2 * T]."""

@@ -57,10 +57,8 @@ class ClipEmbedder:
         assert self._module is not None
         rows = [item.payload.load() for item in items]
         lengths = [len(row["pixels"]) for row in rows]
-        frames = torch.zeros(len(rows), max(lengths), *rows[0]["pixels"].shape[1:])
-        for place, row in enumerate(rows):
-            frames[place, : lengths[place]] = torch.tensor(row["pixels"]) / 255
         with torch.inference_mode():
+            frames = stack_pixels([row["pixels"] for row in rows])
             states = self._module.encode(frames.to(self._place))  # [B, T, hidden, H, W]
             tokens = pool_states(states, self.grid).cpu().numpy()  # [B, T, D]
         return [
@@ -74,6 +72,16 @@ class ClipEmbedder:
             )
             for place, item in enumerate(items)
         ]
+
+
+def stack_pixels(clips: Sequence[np.ndarray]) -> Tensor:
+    """Pad frames of clips, uint8 [T, 3, H, W] each, with black; [B, T, 3, H, W] in [0, 1]."""
+    import torch
+
+    frames = torch.zeros(len(clips), max(map(len, clips)), *clips[0].shape[1:])
+    for place, pixels in enumerate(clips):
+        frames[place, : len(pixels)] = torch.tensor(pixels) / 255
+    return frames
 
 
 def pool_states(states: Tensor, grid: tuple[int, int]) -> Tensor:

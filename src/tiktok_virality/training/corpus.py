@@ -17,6 +17,7 @@ import pandas as pd
 from tiktok_virality.evaluation.cross_fitting import divisions_of, fold_name, is_cross_fitted
 from tiktok_virality.evaluation.leakage import check_features, check_no_leak
 from tiktok_virality.evaluation.targets import Target, TargetParameters
+from tiktok_virality.modalities import STATES
 from tiktok_virality.models.baselines import PooledClips
 from tiktok_virality.models.pooling import pool, stack_pooled
 from tiktok_virality.schema import SPLITS, DataError, Split, digest
@@ -32,6 +33,9 @@ METADATA_FEATURES: Final = (
     "posted_at",
 )
 """Columns of the manifest that models may read; the leak check looks at them."""
+
+SIZE_OF_NOTHING: Final = 8
+"""Size of a published token where no clip has any: what eight heads can share."""
 
 TRUTH: Final = "y_true"
 HOURS_PER_DAY: Final = 24
@@ -83,10 +87,16 @@ class ClipTokens:
     Attributes:
         tokens: By modality, float32 [T, D] each; a modality that the clip lacks is not there.
         words: All that is said and written in it.
+        states: By table, what only the published models read, float32 [T, D] each.
     """
 
     tokens: Mapping[str, np.ndarray]
     words: str = ""
+    states: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def read(self, name: str) -> np.ndarray | None:
+        """Return the tokens of a modality, or a table of states; ``None`` where it is lacking."""
+        return self.tokens.get(name, self.states.get(name))
 
     @cached_property
     def pooled(self) -> dict[str, np.ndarray]:
@@ -111,8 +121,10 @@ def _clip_tokens(
         for name, table in tables.items()
         if video_id in table
     }
+    tokens = {name: np.asarray(row["tokens"], dtype=np.float32) for name, row in rows.items()}
     return ClipTokens(
-        tokens={name: np.asarray(row["tokens"], dtype=np.float32) for name, row in rows.items()},
+        tokens={name: value for name, value in tokens.items() if name not in STATES},
+        states={name: value for name, value in tokens.items() if name in STATES},
         words=" ".join(str(row[WORDS]) for row in rows.values() if WORDS in row),
     )
 
@@ -165,6 +177,8 @@ class ModelInput:
         fingerprint: Digest of the clips, their splits, their truth and their embeddings.
         token_parts: How many numbers of a token, in a row, belong together, by modality; one that
             is not named is whole.
+        state_shapes: Of what only the published models read, by table: most tokens of a training
+            clip, and their size.
         target: What the models predict.
         label: Name of this corpus where there are several: a fold, or a world of the truth
             benchmark.
@@ -174,6 +188,7 @@ class ModelInput:
     token_sizes: dict[str, int]
     fingerprint: str
     token_parts: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    state_shapes: dict[str, tuple[int, int]] = field(default_factory=dict)
     target: Target = field(default_factory=Target)
     label: str = ""
 
@@ -212,7 +227,7 @@ def assemble(
     Args:
         manifest: The clips; those of which the target is not known are left out.
         splits: ``video_id`` and ``split``; ``fold`` where every clip is tested.
-        tables: Tokens of clips by modality.
+        tables: Tokens of clips by modality, and what only the published models read.
         target: What the models predict.
 
     Raises:
@@ -287,9 +302,16 @@ class _Corpus:
         }
         return ModelInput(
             splits=by_split,
-            token_sizes={name: _token_size(name, every_clip) for name in self.tables},
+            token_sizes={
+                name: _token_size(name, every_clip) for name in self.tables if name not in STATES
+            },
             fingerprint=digest([labels, content]),
             token_parts=dict(_token_parts(self.tables, rows["video_id"].tolist())),
+            state_shapes={
+                name: _state_shape(name, by_split["train"].tokens, every_clip)
+                for name in self.tables
+                if name in STATES
+            },
             target=self.target,
         )
 
@@ -373,6 +395,15 @@ def _token_parts(
         first = next((video_id for video_id in ids if video_id in table), None)
         if first is not None and PARTS in table.columns:
             yield name, tuple(int(size) for size in table.row(first, [PARTS])[PARTS])
+
+
+def _state_shape(
+    table: str, taught: Sequence[ClipTokens], every_clip: Sequence[ClipTokens]
+) -> tuple[int, int]:
+    """Return how many tokens the longest training clip has, and the size of a token."""
+    counts = [len(clip.states[table]) for clip in taught if table in clip.states]
+    sizes = (clip.states[table].shape[1] for clip in every_clip if table in clip.states)
+    return max(counts, default=1), next(sizes, SIZE_OF_NOTHING)
 
 
 def _token_size(modality: str, clips: Sequence[ClipTokens]) -> int:

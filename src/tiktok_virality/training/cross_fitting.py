@@ -77,8 +77,11 @@ class DivisionTrainer:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result, besides the clips of a division."""
-        recipe = (self.recipe.transformer, self.recipe.training, self.recipe.fine_tuning)
-        return {"version": 1, "recipe": [part.model_dump(mode="json") for part in recipe]}
+        recipe = (
+            *(self.recipe.transformer, self.recipe.training, self.recipe.fine_tuning),
+            self.recipe.faults,
+        )
+        return {"version": 2, "recipe": [part.model_dump(mode="json") for part in recipe]}
 
     def setup(self) -> None:
         """Read all tokens."""

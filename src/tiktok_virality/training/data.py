@@ -33,7 +33,7 @@ def token_batch(
     clips: Sequence[ClipTokens], sizes: Mapping[str, int], *, pooled: bool = False
 ) -> TokenBatch:
     """Pad the tokens of clips, each modality to its longest; pool them, too, if asked to."""
-    padded = {name: pad([c.tokens.get(name) for c in clips], n) for name, n in sizes.items()}
+    padded = {name: pad([c.read(name) for c in clips], n) for name, n in sizes.items()}
     rows = {
         name: torch.from_numpy(stack_pooled([c.pooled.get(name) for c in clips], n)).nan_to_num()
         for name, n in sizes.items()
@@ -126,7 +126,7 @@ def token_loader(
     def collate(items: list[tuple[ClipTokens, float]]) -> tuple[TokenBatch, Tensor]:
         return token_batch([clip for clip, _ in items], sizes), torch.tensor([y for _, y in items])
 
-    lengths = [max([0, *(len(c.tokens[n]) for n in sizes if n in c.tokens)]) for c in clips]
+    lengths = [max([0, *(len(r) for r in map(c.read, sizes) if r is not None)]) for c in clips]
     return _loader(Listed(clips, targets), LengthBuckets(lengths, batch_size, seed), collate)
 
 

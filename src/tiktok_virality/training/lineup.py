@@ -14,6 +14,7 @@ from tiktok_virality.modalities import EVERYTHING
 from tiktok_virality.models.baselines import SEEDED, FittedBaseline
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.decision_fusion import DecisionFusion, Decisions, fit_fusions
+from tiktok_virality.models.published_configs import PublishedFaults
 from tiktok_virality.models.roles import regime_of
 from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
 from tiktok_virality.schema import Split
@@ -70,11 +71,13 @@ class Recipe:
         transformer: Shape of every Transformer.
         training: How each is trained alone.
         fine_tuning: How the ensemble goes on from the modality models.
+        faults: Of the published models, where they are trained.
     """
 
     transformer: TransformerConfig
     training: TrainingParameters
     fine_tuning: TrainingParameters
+    faults: PublishedFaults = PublishedFaults()
 
 
 class Predicted(NamedTuple):
@@ -94,6 +97,7 @@ def train_model(
     *,
     modality: str | None = None,
     start: Mapping[str, TrainedModel] | None = None,
+    scaled_by: Split = "train",
 ) -> TrainedModel:
     """Train one model, or take what an earlier run has finished.
 
@@ -103,13 +107,12 @@ def train_model(
         transformer: Its shape.
         training: How long and how fast.
         setting: Where, on what and under which seed.
-        modality: The one that it reads; ``None``: all that take part.
+        modality: The one that it reads, or of a published model the table of states; ``None``: all
+            that take part.
         start: Trained modality models, by modality, that the late fusion begins from.
+        scaled_by: The split whose truth the target is standardised by.
     """
-    sizes = model_input.token_sizes
-    read = sizes if modality is None else {modality: sizes[modality]}
-    parts = {name: each for name, each in model_input.token_parts.items() if name in read}
-    spec = ModelSpec(kind=kind, transformer=transformer, token_sizes=read, token_parts=parts)
+    spec = _spec(kind, model_input, transformer, modality)
     run = TrainingRun.of(
         model_input.name_of(spec.name),
         [
@@ -117,6 +120,7 @@ def train_model(
             spec.model_dump(mode="json"),
             training.model_dump(mode="json"),
             {modality: model.digest for modality, model in (start or {}).items()},
+            scaled_by,
         ],
         checkpoints=setting.checkpoints,
         seed=setting.seed,
@@ -124,7 +128,55 @@ def train_model(
         quiet=setting.quiet,
     )
     train, validation = model_input.splits["train"], model_input.splits["validation"]
-    return train_predictor(spec, train, validation, training, run, start)
+    scaling = model_input.splits[scaled_by]
+    return train_predictor(spec, train, validation, training, run, start, scaled_by=scaling)
+
+
+def _spec(
+    kind: ModelKind, model_input: ModelInput, transformer: TransformerConfig, modality: str | None
+) -> ModelSpec:
+    """Return what to build; the published models have a shape of their own."""
+    if kind == "published":
+        shapes = {
+            name: shape
+            for name, shape in model_input.state_shapes.items()
+            if modality in (None, name)
+        }
+        return ModelSpec(
+            kind=kind,
+            token_sizes={name: size for name, (_, size) in shapes.items()},
+            token_counts={name: count for name, (count, _) in shapes.items()},
+        )
+    sizes = model_input.token_sizes
+    read = sizes if modality is None else {modality: sizes[modality]}
+    parts = {name: each for name, each in model_input.token_parts.items() if name in read}
+    return ModelSpec(kind=kind, transformer=transformer, token_sizes=read, token_parts=parts)
+
+
+def published_scale(model_input: ModelInput, faults: PublishedFaults) -> Split:
+    """Return the split whose truth standardises the target of the published models."""
+    if not faults.scaler_on_held_out:
+        return "train"
+    return "test" if "test" in model_input.splits else "validation"
+
+
+def train_published(
+    setting: Setting, model_input: ModelInput, recipe: Recipe
+) -> list[TrainedModel]:
+    """Train the published Transformers alone, and their ensemble; none where there are no states."""
+    alone: list[str | None] = list(model_input.state_shapes)
+    return [
+        train_model(
+            "published",
+            model_input,
+            recipe.transformer,
+            recipe.training,
+            setting,
+            modality=table,
+            scaled_by=published_scale(model_input, recipe.faults),
+        )
+        for table in (*alone, *([None] if alone else []))
+    ]
 
 
 def fit_late_fusions(
@@ -228,10 +280,11 @@ def train_all(
         early_fusion = train_model(
             "early_fusion", model_input, recipe.transformer, recipe.training, setting
         )
+        published = train_published(setting, model_input, recipe)
         return predict_all(
             model_input,
             *fit_and_rehearse(model_input, setting.seed, names),
-            [*alone.values(), early_fusion, ensemble],
+            [*alone.values(), early_fusion, ensemble, *published],
             fit_late_fusions(model_input, alone),
             setting.seed,
         )

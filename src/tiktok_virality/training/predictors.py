@@ -30,6 +30,8 @@ def train_predictor(
     parameters: TrainingParameters,
     run: TrainingRun,
     start: Mapping[str, TrainedModel] | None = None,
+    *,
+    scaled_by: LabelledClips | None = None,
 ) -> TrainedModel:
     """Train a predictor of log1p(views).
 
@@ -43,8 +45,10 @@ def train_predictor(
         parameters: How long and how fast.
         run: Names the training.
         start: Trained modality models, by modality, that a late fusion begins from.
+        scaled_by: Clips whose truth the target is standardised by; the training clips, unless a
+            published fault is tried.
     """
-    target = _scale(train.log_views)
+    target = _scale((scaled_by or train).log_views)
     torch.manual_seed(run.seed)
     deep = spec.build_deep()
     _fit_scales(deep, spec, train.tokens)

@@ -13,14 +13,16 @@ from tiktok_virality.modalities import MODALITIES, with_needs
 __all__ = ["create_pipeline"]
 
 
-def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any) -> Pipeline:
+def create_pipeline(
+    modalities: Sequence[str] = tuple(MODALITIES), *, published: bool = False, **kwargs: Any
+) -> Pipeline:
     """Make ``<name>_embeddings`` of each modality.
 
     Args:
         modalities: Those that take part; what they need of others is made, too.
+        published: Whether the states are made, too, that the published models read.
         **kwargs: Not used.
     """
-    modules = [
-        import_module(f"tiktok_virality.pipelines.{name}") for name in with_needs(modalities)
-    ]
+    names = [*with_needs(modalities), *(["published"] if published else [])]
+    modules = [import_module(f"tiktok_virality.pipelines.{name}") for name in names]
     return sum((module.create_pipeline() for module in modules), Pipeline([]))

@@ -16,6 +16,7 @@ from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.models.baselines import FittedBaseline
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.decision_fusion import DecisionFusion
+from tiktok_virality.models.published_configs import PublishedFaults
 from tiktok_virality.models.trained import ModelKind, TrainedModel
 from tiktok_virality.training.baselines import fit_and_rehearse
 from tiktok_virality.training.corpus import ModelInput, assemble_all, pooled, together
@@ -36,7 +37,7 @@ def assemble_clips(
         manifest: The clips.
         splits: In which split each is, and in which fold where every clip is tested.
         target: What is predicted.
-        **embeddings: Tokens of the clips, by modality.
+        **embeddings: Tokens of the clips, by modality, and what only the published models read.
 
     Returns:
         What the models learn from that are served; and the divisions that test clips, one a fold,
@@ -86,7 +87,8 @@ def training_alone(kind: ModelKind, modality: str | None = None) -> Callable[...
 
     Args:
         kind: Which architecture.
-        modality: The one that it reads; ``None``: all that take part.
+        modality: The one that it reads, or of a published model the table of states; ``None``: all
+            that take part.
     """
 
     def train(
@@ -96,12 +98,20 @@ def training_alone(kind: ModelKind, modality: str | None = None) -> Callable[...
         seed: int,
         device: str,
         checkpoints: Path,
+        faults: PublishedFaults | None = None,
     ) -> TrainedModel:
         """Train the model, or take what an earlier run has finished."""
-        from tiktok_virality.training.lineup import Setting, train_model
+        from tiktok_virality.training.lineup import Setting, published_scale, train_model
 
-        setting = Setting(seed=seed, device=device, checkpoints=checkpoints)
-        return train_model(kind, model_input, transformer, training, setting, modality=modality)
+        return train_model(
+            kind,
+            model_input,
+            transformer,
+            training,
+            Setting(seed=seed, device=device, checkpoints=checkpoints),
+            modality=modality,
+            scaled_by=published_scale(model_input, faults or PublishedFaults()),
+        )
 
     train.__name__ = f"train_{modality or kind}"
     return train
@@ -158,6 +168,7 @@ def train_again(
     seed: int,
     device: str,
     checkpoints: Path,
+    faults: PublishedFaults | None = None,
     **embeddings: StageTable,
 ) -> StagePlan:
     """Plan to train every model for each fold, and all that a seed decides under other seeds.
@@ -177,7 +188,12 @@ def train_again(
             splits=splits,
             tables=embeddings,
             target=target,
-            recipe=Recipe(transformer=transformer, training=training, fine_tuning=fine_tuning),
+            recipe=Recipe(
+                transformer=transformer,
+                training=training,
+                fine_tuning=fine_tuning,
+                faults=faults or PublishedFaults(),
+            ),
             device=device,
             checkpoints=checkpoints,
             label=model_input.label,

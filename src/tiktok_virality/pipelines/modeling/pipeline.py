@@ -7,10 +7,12 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
-from tiktok_virality.modalities import MODALITIES
+from tiktok_virality.modalities import MODALITIES, STATES
+from tiktok_virality.models.roles import PUBLISHED
 from tiktok_virality.pipelines.modeling import certainty, nodes, unlike
 
 RECIPE = ("transformer", "training", "fine_tuning")
+FAULTS = "params:published.faults"
 RUN_INPUTS = ["params:seed", "params:device", "checkpoints"]
 PREDICTED_FROM = (
     *("model_input", "baselines", "rehearsed_baselines"),
@@ -18,14 +20,19 @@ PREDICTED_FROM = (
 )
 
 
-def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any) -> Pipeline:
+def create_pipeline(
+    modalities: Sequence[str] = tuple(MODALITIES), *, published: bool = False, **kwargs: Any
+) -> Pipeline:
     """Make ``baselines``, the models, ``predictions`` with intervals, and what these are worth.
 
     Args:
         modalities: Those that take part.
+        published: Whether the published models do.
         **kwargs: Not used.
     """
     tables = {name: f"{name}_embeddings" for name in modalities}
+    states = {name: f"{name}_embeddings" for name in STATES if published}
+    faults = {"faults": FAULTS} if published else {}
     alone = {name: f"{name}_model" for name in modalities}
     return pipeline(
         [
@@ -35,6 +42,7 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
                     **{name: name for name in ("manifest", "splits")},
                     "target": "params:modeling.target",
                     **tables,
+                    **states,
                 },
                 outputs=["model_input", "divisions"],
                 name="assemble_clips",
@@ -49,6 +57,7 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
             ),
             *(_modality_model(name) for name in modalities),
             _training(nodes.training_alone("early_fusion"), "early_fusion"),
+            *(_published_model(name) for name in (PUBLISHED if published else ())),
             node(
                 nodes.train_ensemble,
                 inputs={
@@ -76,6 +85,8 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
                     **{n: f"params:modeling.{n}" for n in ("target", "repeats", *RECIPE)},
                     **_run_inputs(),
                     **tables,
+                    **states,
+                    **faults,
                 },
                 outputs="trained_again",
                 name="train_again",
@@ -97,6 +108,7 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
                     **{name: name for name in PREDICTED_FROM},
                     "seed": "params:seed",
                     **alone,
+                    **{name: f"{name}_model" for name in (PUBLISHED if published else ())},
                 },
                 outputs="point_predictions",
                 name="predict",
@@ -125,7 +137,13 @@ def _modality_model(modality: str) -> Pipeline:
     return pipeline([_training(nodes.training_alone("modality", modality), f"{modality}_model")])
 
 
-def _training(function: Any, output: str) -> Node:
+def _published_model(name: str) -> Node:
+    """Return the node of a published Transformer alone, or of the published ensemble."""
+    table = name if name in STATES else None
+    return _training(nodes.training_alone("published", table), f"{name}_model", FAULTS)
+
+
+def _training(function: Any, output: str, *settings: str) -> Node:
     return node(
         function,
         inputs=[
@@ -133,6 +151,7 @@ def _training(function: Any, output: str) -> Node:
             "params:modeling.transformer",
             "params:modeling.training",
             *RUN_INPUTS,
+            *settings,
         ],
         outputs=output,
         name=f"train_{output}",

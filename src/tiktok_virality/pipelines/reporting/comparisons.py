@@ -14,7 +14,7 @@ from tiktok_virality.models.roles import order_of, role_of
 from tiktok_virality.schema import DataError
 
 CHALLENGER: Final = "ensemble"
-COMPARED_WITH: Final = ("constant", "baseline", "modality", "variant")
+COMPARED_WITH: Final = ("constant", "baseline", "published", "modality", "variant")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,9 @@ from tiktok_virality.evaluation.significance import ClusterSignFlips
 from tiktok_virality.evaluation.splits import group_together
 from tiktok_virality.evaluation.targets import Target, TargetParameters
 from tiktok_virality.media.clip import VideoFiles
+from tiktok_virality.media.frames import FrameSampling
+from tiktok_virality.models.published_configs import PublishedFaults
+from tiktok_virality.models.roles import PUBLISHED
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.pipelines.reporting import corpus, measured, sample
 from tiktok_virality.pipelines.reporting.comparisons import PairedTests, seeds_of
@@ -23,6 +26,7 @@ from tiktok_virality.pipelines.reporting.evidence import (
     read_split_sensitivity,
 )
 from tiktok_virality.pipelines.reporting.json_values import json_ready
+from tiktok_virality.pipelines.reporting.published import published_table
 from tiktok_virality.pipelines.reporting.sample import SampledClip
 from tiktok_virality.pipelines.reporting.target_words import TargetWords
 from tiktok_virality.pipelines.reporting.verdict import reach_verdict
@@ -194,7 +198,7 @@ def plot_ensemble_loss(training_summary: dict[str, Any]) -> Plot:
     histories = {
         name: model["history"]
         for name, model in training_summary.items()
-        if name != "autoencoder"  # its loss is of pixels
+        if name not in ("autoencoder", *PUBLISHED)  # a loss of pixels; a figure of their own
     }
     return plots.loss_plot(histories, "loss (mean squared error)", constant=1.0)
 
@@ -208,6 +212,35 @@ def plot_actual_vs_predicted(
     test = measured.of_main_seed(predictions, seed, "test")
     models = [verdict["baseline"], verdict["model"]]
     return plots.actual_vs_predicted_plot(test, models, _words(target))
+
+
+def tabulate_published(
+    leaderboard: list[dict[str, Any]], sampling: FrameSampling, faults: PublishedFaults
+) -> list[dict[str, Any]]:
+    """Fill in Table 2 of the paper: errors on held-out clips, in thousands of views.
+
+    Returns:
+        See `published_table`.
+    """
+    return published_table(leaderboard, sampling, faults)
+
+
+def plot_published_loss(training_summary: dict[str, Any]) -> Plot:
+    """Draw training and validation loss of the published models, by epoch."""
+    from tiktok_virality.pipelines.reporting import plots
+
+    histories = {name: training_summary[name]["history"] for name in PUBLISHED}
+    return plots.loss_plot(histories, "loss (mean squared error)", constant=1.0)
+
+
+def plot_published_predictions(
+    predictions: pd.DataFrame, target: TargetParameters, seed: int
+) -> Plot:
+    """Draw truth and prediction of the test split, of the published ensemble and ours."""
+    from tiktok_virality.pipelines.reporting import plots
+
+    test = measured.of_main_seed(predictions, seed, "test")
+    return plots.actual_vs_predicted_plot(test, ["ensemble", "published"], _words(target))
 
 
 def plot_leaderboard(

@@ -19,6 +19,9 @@ COLOURS: Final[Mapping[str, str]] = {
     "late_fusion_gate": "#9a6fb8",
     "late_fusion_stacking": "#9a6fb8",
     "autoencoder": "#b0574f",
+    "published": "#b0574f",
+    "published_visual": "#5f8f5a",
+    "published_audio": "#b98a4b",
     **dict(zip(MODALITIES, cycle(OF_MODALITIES), strict=False)),
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
 from tiktok_virality.modalities import MODALITIES
+from tiktok_virality.models.roles import PUBLISHED
 from tiktok_virality.pipelines.reporting import nodes
 
 TARGET = "params:modeling.target"
@@ -31,18 +32,23 @@ DRAWN_OF: dict[str, tuple[Callable[..., Any], str, str]] = {
 """How each model or exhibit of a modality is drawn: the node, what it reads, what it makes."""
 
 
-def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any) -> Pipeline:
+def create_pipeline(
+    modalities: Sequence[str] = tuple(MODALITIES), *, published: bool = False, **kwargs: Any
+) -> Pipeline:
     """Make ``leaderboard``, ``comparisons``, ``verdict``, the figures and ``report``.
 
     Args:
         modalities: Those that take part.
+        published: Whether the published models do; they have a table and figures of their own.
         **kwargs: Not used.
     """
+    trained = (*modalities, *(PUBLISHED if published else ()))
     models = [name for each in modalities for name in MODALITIES[each].models]
     exhibits = [name for each in modalities for name in MODALITIES[each].exhibits]
     return pipeline(
         [
-            *_findings(modalities, models),
+            *_findings(modalities, models, trained),
+            *(_published() if published else ()),
             *_figures([*models, *exhibits]),
             _report(exhibits, models),
         ],
@@ -52,7 +58,9 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
     )
 
 
-def _findings(modalities: Sequence[str], models: Sequence[str]) -> list[Node]:
+def _findings(
+    modalities: Sequence[str], models: Sequence[str], trained: Sequence[str]
+) -> list[Node]:
     return [
         node(
             nodes.build_leaderboard,
@@ -85,7 +93,7 @@ def _findings(modalities: Sequence[str], models: Sequence[str]) -> list[Node]:
             nodes.summarise_training,
             inputs={
                 **{name: name for name in models},
-                **{name: f"{name}_model" for name in modalities},
+                **{name: f"{name}_model" for name in trained},
                 **{name: name for name in ("early_fusion", "ensemble")},
             },
             outputs="training_summary",
@@ -100,6 +108,30 @@ def _findings(modalities: Sequence[str], models: Sequence[str]) -> list[Node]:
             outputs="clip_sample",
             name="sample_held_out_clips",
             tags="media",
+        ),
+    ]
+
+
+def _published() -> list[Node]:
+    """Return what is shown of the published models beside the report."""
+    return [
+        node(
+            nodes.tabulate_published,
+            inputs=["leaderboard", "params:visual.sampling", "params:published.faults"],
+            outputs="published_table",
+            name="tabulate_published",
+        ),
+        node(
+            nodes.plot_published_loss,
+            inputs="training_summary",
+            outputs="published_loss_plot",
+            name="plot_published_loss",
+        ),
+        node(
+            nodes.plot_published_predictions,
+            inputs=["predictions", TARGET, "params:seed"],
+            outputs="published_actual_vs_predicted_plot",
+            name="plot_published_predictions",
         ),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tiktok_virality.modalities import EVERYTHING, MODALITIES
+from tiktok_virality.modalities import EVERYTHING, MODALITIES, STATES
 from tiktok_virality.models.roles import RIDGE_PREFIX
 
 LABELS: Final[Mapping[str, str]] = {
@@ -24,7 +24,9 @@ LABELS: Final[Mapping[str, str]] = {
     "planted_sound": "all that the sound tells",
     "planted_both": "all that both tell",
     "planted_boosting": "gradient boosting, true factors",
+    "published": "published ensemble",
     **{name: f"{name} Transformer" for name in MODALITIES},
+    **{name: f"published {of} Transformer" for name, of in STATES.items()},
     **{f"{RIDGE_PREFIX}{name}": f"ridge, {name}" for name in MODALITIES},
 }
 
@@ -45,6 +47,7 @@ REGIMES: Final[Mapping[str, str]] = {
 ROLES: Final[Mapping[str, str]] = {
     "constant": "constant",
     "baseline": "baseline",
+    "published": "as published",
     "modality": "one modality",
     "variant": "other fusion",
     "ensemble": "the ensemble",

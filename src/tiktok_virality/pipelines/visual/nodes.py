@@ -12,6 +12,7 @@ from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.cross_fitting import is_cross_fitted
 from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.models.configs import ConvLSTMConfig
+from tiktok_virality.models.published_configs import PublishedFaults
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import DataError, Split
 from tiktok_virality.training.parameters import AutoencoderTraining, EmbeddingParameters
@@ -25,8 +26,19 @@ def train_autoencoder(
     seed: int,
     device: str,
     checkpoints: Path,
+    faults: PublishedFaults,
 ) -> TrainedModel:
     """Train the autoencoder on the training split; the validation split tells when it was best.
+
+    Args:
+        frames: Of all clips.
+        splits: ``video_id`` and ``split``.
+        autoencoder: Its shape.
+        training: How it is trained.
+        seed: Of weights and the order of batches.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        checkpoints: Folder of all trainings.
+        faults: Of the published code; whether its cells swap their states.
 
     Raises:
         DataError: No clip of one of these splits has frames.
@@ -34,6 +46,9 @@ def train_autoencoder(
     from tiktok_virality.training import autoencoder as trainer
     from tiktok_virality.training.launcher import TrainingRun
 
+    autoencoder = autoencoder.model_copy(
+        update={"swapped_states": autoencoder.swapped_states or faults.swapped_states}
+    )
     train, validation = (_ids_with_frames(frames, splits, name) for name in ("train", "validation"))
     run = TrainingRun.of(
         "autoencoder",

@@ -28,6 +28,7 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                     "params:seed",
                     "params:device",
                     "checkpoints",
+                    "params:published.faults",
                 ],
                 outputs="autoencoder",
                 name="train_autoencoder",
