@@ -58,6 +58,17 @@ def test_the_globals_of_an_environment_win(conf, env):
     assert loaded["data"] == f"data/{env}"
 
 
+def test_an_environment_that_inherits_says_only_what_differs(conf):
+    every_200th, every_100th = (loader_of(conf, env) for env in ("paper", "paper_100"))
+    parent, child = (each["parameters"] for each in (every_200th, every_100th))
+    assert parent["visual"]["sampling"].pop("every_nth") == 200
+    assert child["visual"]["sampling"].pop("every_nth") == 100
+    assert parent == child
+    raw = [each["catalog"]["videos"]["filepath"] for each in (every_200th, every_100th)]
+    assert raw == ["data/01_raw/videos"] * 2
+    assert every_100th["catalog"]["frames"]["filepath"].startswith("data/paper_100/")
+
+
 def test_one_word_on_the_tracking_store_leaves_how_parameters_are_logged(conf):
     write(conf / "local" / "mlflow.yml", {"tracking": {"experiment": {"name": "mine"}}})
     tracking = loader_of(conf)["mlflow"]["tracking"]
@@ -78,7 +89,7 @@ def test_an_environment_that_does_not_exist_is_named_with_those_that_do(conf):
     (conf / ".hidden").mkdir()
     with pytest.raises(ConfigurationError) as caught:
         loader_of(conf, "nosuch")
-    assert "no environment 'nosuch'; there are base, demo, gpu, local, paper, truth." in str(
+    assert "no environment 'nosuch'; there are base, demo, gpu, local, paper, paper_100, paper_demo, truth." in str(
         caught.value
     )
     assert str(conf / "nosuch") in str(caught.value)

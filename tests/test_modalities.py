@@ -80,7 +80,8 @@ def test_what_a_modality_needs_is_made_with_it():
 def test_pipelines_are_made_anew_for_the_modalities_that_take_part(monkeypatch):
     registered = {"modeling": modeling.create_pipeline(), "ingestion": None}
     monkeypatch.setattr(hooks, "pipelines", registered)
-    loader = {"parameters": {"modalities": ["audio"]}, "globals": {}}
+    parameters = {"modalities": ["audio"], "published": {"enabled": False}}
+    loader = {"parameters": parameters, "globals": {}}
     hooks.PipelineHooks().after_context_created(SimpleNamespace(config_loader=loader))
     assert "audio_model" in registered["modeling"].all_outputs()
     assert "visual_model" not in registered["modeling"].all_outputs()

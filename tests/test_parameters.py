@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import pytest
-from kedro.config import OmegaConfigLoader
 
+from tiktok_virality.configuration import ProjectConfigLoader
 from tiktok_virality.hooks import ParameterHooks
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.schema import ParameterError
@@ -22,17 +22,18 @@ PIPELINES = (
     "ingestion",
     "audio",
     "visual",
+    "published",
     "modeling",
     "reporting",
     "tuning",
     "study",
     "truth",
 )
-ENVIRONMENTS = ("base", "demo", "truth", "paper", "gpu")
+ENVIRONMENTS = ("base", "demo", "truth", "paper", "paper_100", "paper_demo", "gpu")
 
 
-def loader_of(env: str) -> OmegaConfigLoader:
-    return OmegaConfigLoader(str(ROOT / "conf"), env=env, **CONFIG_LOADER_ARGS)
+def loader_of(env: str) -> ProjectConfigLoader:
+    return ProjectConfigLoader(str(ROOT / "conf"), env=env, **CONFIG_LOADER_ARGS)
 
 
 def parameters_of(env: str) -> dict[str, Any]:
@@ -65,6 +66,20 @@ def test_the_paper_environment_holds_the_published_settings():
     assert parameters.visual.autoencoder.hidden == 64
     assert parameters.visual.training.learning_rate == 1e-4
     assert parameters.modeling.training.learning_rate == 1e-3
+
+
+def test_the_published_models_need_the_modalities_that_they_read():
+    raw = {**parameters_of("paper"), "modalities": ["audio", "text"]}
+    with pytest.raises(ParameterError, match="needs the modalities visual, audio; visual does not"):
+        check_parameters(raw)
+
+
+def test_the_published_models_are_off_and_without_faults_unless_they_are_asked_for():
+    base, paper = (check_parameters(parameters_of(env)).published for env in ("base", "paper"))
+    assert not base.enabled
+    assert not any(base.faults.model_dump().values())
+    assert paper.enabled
+    assert [name for name, on in paper.faults.model_dump().items() if on] == ["channels_as_tokens"]
 
 
 def test_every_fault_is_named_with_its_full_key():

@@ -29,7 +29,7 @@ CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
-    "inherits": {"paper_100": "paper"},
+    "inherits": {"paper_100": "paper", "paper_demo": "paper"},
     "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
     # An environment says only what differs. Entries of the catalog are replaced as a whole: a
     # dataset of another type has other options.

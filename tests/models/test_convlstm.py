@@ -24,9 +24,10 @@ def test_the_published_size_is_1_041_859_parameters():
     assert sum(p.numel() for p in model.parameters()) == 1_041_859
 
 
-def test_the_fast_cell_equals_the_plain_recurrence_in_outputs_and_gradients():
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_fast_cell_equals_the_plain_recurrence_in_outputs_and_gradients(swapped):
     torch.manual_seed(0)
-    cell = ConvLSTMCell(3, 5, 3)
+    cell = ConvLSTMCell(3, 5, 3, swapped=swapped)
     x = torch.rand(2, 4, 3, 7, 6, requires_grad=True)
     results = []
     for run in (cell, lambda value: plain_recurrence(cell, value)):

@@ -24,6 +24,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Project:
     make_small(project.path)
     project.run("--env", "demo", "--pipeline", "demo")
     (project.path / "data" / "demo" / "01_raw").rename(project.path / "data" / "01_raw")
+    parameters = project.path / "conf" / "paper" / "parameters.yml"
+    parameters.write_text("modalities: [visual, audio]\n")
     override(
         project.path,
         "paper",
@@ -41,7 +43,7 @@ def reported(project: Project, env: str) -> Path:
 @pytest.mark.slow
 def test_both_published_runs_end_in_a_leaderboard_on_the_same_clips(planted):
     for env, every_nth in (("paper", 200), ("paper_100", 100)):
-        stages = planted.run("--env", env, "--params", "modalities=[visual,audio]")
+        stages = planted.run("--env", env)
         assert stages["published_visual_embeddings"].computed == CLIPS
         assert stages["published_audio_embeddings"].computed > 0
         rows = pd.DataFrame(json.loads((reported(planted, env) / "leaderboard.json").read_text()))

@@ -23,6 +23,7 @@ from tiktok_virality.datasets import (
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.models.configs import ConvLSTMConfig
+from tiktok_virality.models.published_configs import PublishedFaults
 from tiktok_virality.pipelines.visual import create_pipeline
 from tiktok_virality.pipelines.visual.nodes import train_autoencoder
 from tiktok_virality.schema import DataError
@@ -49,6 +50,7 @@ def catalog(tmp_path: Path) -> DataCatalog:
         "params:visual.reconstructions": 4,
         "params:seed": 1,
         "params:device": "cpu",
+        "params:published.faults": PublishedFaults(),
     }
     stores = {
         name: StageStore(
@@ -117,16 +119,25 @@ def split_table() -> pd.DataFrame:
 def test_the_autoencoder_never_reads_a_test_clip(tmp_path):
     frames = Recorded(["a", "b", "c", "d"])
     config = ConvLSTMConfig(hidden=2)
-    train_autoencoder(frames, split_table(), config, TRAINING, 1, "cpu", tmp_path)
+    where = (1, "cpu", tmp_path, PublishedFaults())
+    train_autoencoder(frames, split_table(), config, TRAINING, *where)
     assert frames.read == {"a", "b", "c"}
 
 
 def test_a_split_without_frames_stops_the_training_and_is_named(tmp_path):
     config = ConvLSTMConfig(hidden=2)
+    where = (1, "cpu", tmp_path, PublishedFaults())
     with pytest.raises(DataError, match="validation split has frames"):
-        train_autoencoder(
-            Recorded(["a", "b", "d"]), split_table(), config, TRAINING, 1, "cpu", tmp_path
-        )
+        train_autoencoder(Recorded(["a", "b", "d"]), split_table(), config, TRAINING, *where)
+
+
+def test_the_fault_of_the_published_code_swaps_the_states_of_the_autoencoder(tmp_path):
+    faults = PublishedFaults(swapped_states=True)
+    trained = train_autoencoder(
+        *(Recorded(["a", "b", "c"]), split_table(), ConvLSTMConfig(hidden=2), TRAINING),
+        *(1, "cpu", tmp_path, faults),
+    )
+    assert trained.spec.convlstm.swapped_states
 
 
 def test_a_real_clip_of_any_shape_is_embedded(real_clips, catalog):

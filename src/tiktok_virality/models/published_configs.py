@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from tiktok_virality.schema import Config
 
 
@@ -30,10 +28,8 @@ class PublishedParameters(Config):
 
     Attributes:
         enabled: Whether they are trained, and the states made that they read.
-        batch_size: Clips whose states are made together.
         faults: Of the authors' code.
     """
 
     enabled: bool = False
-    batch_size: int = Field(default=2, ge=1)
     faults: PublishedFaults = PublishedFaults()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import Resources, StagePlan
-from tiktok_virality.models.published_configs import PublishedParameters
+from tiktok_virality.models.published_configs import PublishedFaults
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.models.whisper_configs import WhisperParameters
 from tiktok_virality.training.parameters import EmbeddingParameters
@@ -13,7 +13,7 @@ from tiktok_virality.training.parameters import EmbeddingParameters
 def keep_autoencoder_states(
     frames: StageTable,
     autoencoder: TrainedModel,
-    published: PublishedParameters,
+    faults: PublishedFaults,
     embedding: EmbeddingParameters,
     device: str,
 ) -> StagePlan:
@@ -24,16 +24,16 @@ def keep_autoencoder_states(
     return StagePlan(
         items=frames.items(["pixels"]),
         transform=StateKeeper(
-            autoencoder, None if published.faults.channels_as_tokens else grid, device
+            autoencoder, None if faults.channels_as_tokens else grid, device
         ),
         absent=frames.missing("frames"),
-        batch_size=published.batch_size,
+        batch_size=embedding.batch_size,
         resources=Resources(in_process=True),
     )
 
 
 def average_whisper_states(
-    waveforms: StageTable, published: PublishedParameters, whisper: WhisperParameters, device: str
+    waveforms: StageTable, whisper: WhisperParameters, device: str
 ) -> StagePlan:
     """Plan to average the states of every layer of Whisper over every clip that has sound.
 
@@ -49,6 +49,6 @@ def average_whisper_states(
         items=waveforms.items(["samples"]),
         transform=LayerAverager(checkpoint, whisper.precision, device),
         absent=waveforms.missing("waveform"),
-        batch_size=published.batch_size,
+        batch_size=whisper.batch_size,
         resources=Resources(in_process=True),
     )

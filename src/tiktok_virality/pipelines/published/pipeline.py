@@ -19,7 +19,7 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
             node(
                 keep_autoencoder_states,
                 inputs=[
-                    *("frames", "autoencoder", "params:published"),
+                    *("frames", "autoencoder", "params:published.faults"),
                     *("params:visual.embedding", "params:device"),
                 ],
                 outputs="published_visual_embeddings",
@@ -28,7 +28,7 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
             ),
             node(
                 average_whisper_states,
-                inputs=["waveforms", "params:published", "params:audio.whisper", "params:device"],
+                inputs=["waveforms", "params:audio.whisper", "params:device"],
                 outputs="published_audio_embeddings",
                 name="average_whisper_states",
                 tags="gpu",
