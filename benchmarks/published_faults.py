@@ -33,7 +33,7 @@ METRICS = ("mse", "mae", "r2", "spearman")
 def run(env: str, faults: dict[str, str]) -> list[dict[str, Any]]:
     """Run the environment; return the rows of its leaderboard for the test split."""
     settings = ",".join(f"{PREFIX}.{name}={value}" for name, value in faults.items())
-    command = [sys.executable, "-m", "kedro", "run", "--env", env]
+    command = [sys.executable, "-m", "kedro", "run", "--env", env, "--to-outputs", "leaderboard"]
     subprocess.run([*command, *(["--params", settings] if settings else [])], cwd=ROOT, check=True)
     rows = json.loads((ROOT / "data" / env / "08_reporting" / "leaderboard.json").read_text())
     return [row for row in rows if row["split"] == "test"]
@@ -51,7 +51,7 @@ def describe(name: str, rows: list[dict[str, Any]], models: tuple[str, ...]) -> 
 
 
 def _written(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:.3f}"
 
 
 def main() -> None:

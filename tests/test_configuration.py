@@ -89,9 +89,8 @@ def test_an_environment_that_does_not_exist_is_named_with_those_that_do(conf):
     (conf / ".hidden").mkdir()
     with pytest.raises(ConfigurationError) as caught:
         loader_of(conf, "nosuch")
-    assert "no environment 'nosuch'; there are base, demo, gpu, local, paper, paper_100, paper_demo, truth." in str(
-        caught.value
-    )
+    there = "base, demo, gpu, local, paper, paper_100, paper_demo, truth"
+    assert f"no environment 'nosuch'; there are {there}." in str(caught.value)
     assert str(conf / "nosuch") in str(caught.value)
 
 

@@ -11,7 +11,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from tiktok_virality.schema import ConfigurationError
 
-
 INHERITED: Final = ("parameters", "globals")
 
 
@@ -48,7 +47,6 @@ class ProjectConfigLoader(OmegaConfigLoader):
             if not (conf_source / (default_run_env or "")).is_dir():
                 default_run_env = options.get("base_env")
         super().__init__(conf_source, env, *args, default_run_env=default_run_env, **options)
-
 
     def _read_raw_config(
         self, key: str

@@ -60,7 +60,7 @@ class PipelineHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Make the pipelines anew for the modalities and models that take part; then the default."""
+        """Make the pipelines anew for what takes part, and the default from them."""
         from tiktok_virality.pipeline_registry import (
             DEFAULT_PIPELINES,
             READ_MODALITIES,

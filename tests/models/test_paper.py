@@ -48,7 +48,7 @@ def test_smaller_frames_make_a_model_for_two_cores(height, width):
 
 
 def test_tokens_that_eight_heads_cannot_share_are_refused():
-    with pytest.raises(ParameterError, match="252 numbers.*visual.sampling.shrink"):
+    with pytest.raises(ParameterError, match=r"252 numbers.*visual.sampling.shrink"):
         PublishedModel(published_shapes(21, 12))
 
 

@@ -7,9 +7,7 @@ from typing import Final, Literal, get_args
 
 from tiktok_virality.modalities import MODALITIES, STATES
 
-Role = Literal[
-    "constant", "baseline", "published", "modality", "variant", "ensemble", "planted"
-]
+Role = Literal["constant", "baseline", "published", "modality", "variant", "ensemble", "planted"]
 """Constants know nothing of a clip; baselines are simple; published models are those of the paper,
 where they are asked for; a modality is a Transformer of its own; a
 variant fuses in another way; the ensemble is what the report judges; planted models are shown what
@@ -37,7 +35,8 @@ ROLES: Final[Mapping[str, Role]] = {
     "late_fusion_stacking": "variant",
     "ensemble": "ensemble",
 }
-"""Of all models but the published ones and those of one modality: the Transformer ``<name>`` and ``ridge_<name>``."""
+"""Of all models but the `PUBLISHED` and those of one modality: the Transformer ``<name>`` and
+``ridge_<name>``."""
 
 PUBLISHED: Final = (*STATES, "published")
 """The published Transformers, each alone, and the published ensemble."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -77,7 +77,7 @@ class Recipe:
     transformer: TransformerConfig
     training: TrainingParameters
     fine_tuning: TrainingParameters
-    faults: PublishedFaults = PublishedFaults()
+    faults: PublishedFaults = field(default_factory=PublishedFaults)
 
 
 class Predicted(NamedTuple):
@@ -163,7 +163,7 @@ def published_scale(model_input: ModelInput, faults: PublishedFaults) -> Split:
 def train_published(
     setting: Setting, model_input: ModelInput, recipe: Recipe
 ) -> list[TrainedModel]:
-    """Train the published Transformers alone, and their ensemble; none where there are no states."""
+    """Train the published Transformers alone and their ensemble; none where there are no states."""
     alone: list[str | None] = list(model_input.state_shapes)
     return [
         train_model(

@@ -23,9 +23,7 @@ def keep_autoencoder_states(
     grid = (embedding.grid_height, embedding.grid_width)
     return StagePlan(
         items=frames.items(["pixels"]),
-        transform=StateKeeper(
-            autoencoder, None if faults.channels_as_tokens else grid, device
-        ),
+        transform=StateKeeper(autoencoder, None if faults.channels_as_tokens else grid, device),
         absent=frames.missing("frames"),
         batch_size=embedding.batch_size,
         resources=Resources(in_process=True),

@@ -9,7 +9,6 @@ from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.models.published_configs import PublishedFaults
 from tiktok_virality.models.roles import PUBLISHED
 
-THOUSAND: Final = 1_000
 SHOWN: Final = (*PUBLISHED, "ensemble", "training_mean", "training_median")
 REPORTED: Final[Mapping[str, Mapping[str, float]]] = {
     "published": {"mse": 72.96e6, "mae": 4.89e3},
@@ -43,8 +42,8 @@ def published_table(
             "every_nth": sampling.every_nth,
             "shrink": sampling.shrink,
             "n": first[model]["n"],
-            "mse": first[model]["mse_views"] / THOUSAND**2,
-            "mae": first[model]["mae_views"] / THOUSAND,
+            "mse": first[model]["mse_views"],
+            "mae": first[model]["mae_views"],
             "reported_mse": REPORTED.get(model, {}).get("mse"),
             "reported_mae": REPORTED.get(model, {}).get("mae"),
             "faults": on,
