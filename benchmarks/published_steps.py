@@ -76,7 +76,7 @@ def train_steps(shrink: int, clips: int, steps: int, device: str) -> list[tuple[
         optimizer.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=half):
             loss = torch.nn.functional.mse_loss(model(batch).float(), target)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         taken.append((loss.item(), time.perf_counter() - started))  # .item() waits for the GPU
