@@ -107,7 +107,8 @@ def _draw_predictions(
     axes: Axes, test: pd.DataFrame, models: Sequence[str], words: TargetWords
 ) -> None:
     drawn = test[test["model"].isin(models)]
-    ends = [drawn[["y_true", "y_pred"]].min(axis=None), drawn[["y_true", "y_pred"]].max(axis=None)]
+    values = drawn[["y_true", "y_pred"]].to_numpy(dtype=float)
+    ends = [float(values.min()), float(values.max())]
     axes.plot(ends, ends, "--", color=GREY, linewidth=1, label="predicted = actual")
     for model, marker in zip(models, ("o", "D"), strict=True):
         rows = drawn[drawn["model"] == model]
