@@ -11,20 +11,21 @@ a table in Markdown.
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-import yaml
-from kedro.framework.session import KedroSession
-from kedro.framework.startup import bootstrap_project
+from omegaconf import OmegaConf
 
 from tiktok_virality.models.roles import PUBLISHED_MODELS
 from tiktok_virality.training.published import PublishedFaults
 
 PROJECT = Path(__file__).resolve().parents[1]
 SETTINGS = PROJECT / "benchmarks" / "published_small.yml"
+PREDICTIONS = PROJECT / "data" / "07_model_output" / "published_predictions.parquet"
 CASES: dict[str, PublishedFaults] = {
     "channels as tokens (`conf/paper`)": PublishedFaults(channels_as_tokens=True),
     "no fault: moments as tokens": PublishedFaults(),
@@ -36,16 +37,15 @@ CASES: dict[str, PublishedFaults] = {
 
 
 def predictions_with(faults: PublishedFaults, repeats: int) -> pd.DataFrame:
-    """Run the published models with faults, and return what they predicted."""
-    small: dict[str, Any] = yaml.safe_load(SETTINGS.read_text())["run"]["params"]
-    parameters = small | {
-        "published": {"faults": faults.model_dump()},
-        "modeling": small["modeling"] | {"repeats": repeats},
-    }
-    with KedroSession.create(PROJECT, env="paper", runtime_params=parameters) as session:
-        session.run(pipeline_names=["published"])
-        table: pd.DataFrame = session.load_context().catalog.load("published_predictions")
-    return table
+    """Run the published models with faults, in a process of its own; return what they predicted."""
+    asked = {"published": {"faults": faults.model_dump()}, "modeling": {"repeats": repeats}}
+    settings = OmegaConf.merge(OmegaConf.load(SETTINGS), {"run": {"params": asked}})
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "run.yml"
+        OmegaConf.save(settings, file)
+        command = [sys.executable, "-m", "kedro", "run", "--config", str(file)]
+        subprocess.run([*command, "--pipelines", "published"], cwd=PROJECT, check=True)
+    return pd.read_parquet(PREDICTIONS)
 
 
 def skills(predictions: pd.DataFrame, model: str) -> list[float]:
@@ -76,7 +76,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=1)
     repeats = parser.parse_args().repeats
-    bootstrap_project(PROJECT)
     rows = {name: predictions_with(faults, repeats) for name, faults in CASES.items()}
     first = next(iter(rows.values()))
     clips = first.loc[first["split"] == "test", "video_id"].nunique()

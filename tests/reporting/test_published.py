@@ -61,7 +61,7 @@ def test_the_figure_has_both_losses_and_predictions(predictions, verdict):
     figure = nodes.draw_published(training, predictions, verdict, TargetParameters(), SEED)
     pixels, views, both = figure.axes
     assert len(pixels.lines) == 2
-    assert len(views.lines) == 2 * len(PUBLISHED_MODELS)
+    assert len(views.lines) == 2 * len(PUBLISHED_MODELS) + 1
     ours, published = (each.get_offsets() for each in both.collections)
     assert len(ours) == len(published) == 40
     assert np.allclose(published[:, 0], published[:, 1])

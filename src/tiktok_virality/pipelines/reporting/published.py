@@ -72,8 +72,11 @@ def figures(
     if "autoencoder" in training:
         _draw_losses(of_pixels, training, ["autoencoder"])
     of_pixels.set(title="autoencoder", ylabel="mean squared error of pixels")
+    of_pixels.set_ylim(bottom=0)
     _draw_losses(of_views, training, [name for name in PUBLISHED_MODELS if name in training])
     of_views.set(title="published models", ylabel="mean squared error, standardised")
+    of_views.set_yscale("log")  # the first epochs are off by orders of magnitude
+    of_views.axhline(1.0, color=GREY, linewidth=1, linestyle="--")  # the training mean
     _draw_predictions(both, test, [challenger, PUBLISHED_MODELS[-1]], words)
     both.set(title="test clips")
     return figure
@@ -96,7 +99,6 @@ def _draw_losses(axes: Axes, training: Mapping[str, Any], models: Sequence[str])
             )
         axes.set_xticks(epochs)
     axes.set_xlabel("epoch")
-    axes.set_ylim(bottom=0)
     if models:
         axes.legend(fontsize=7)
 
