@@ -20,6 +20,7 @@ from plotly import graph_objects as go
 from tests.app.transforms import SayName
 from tests.conftest import ROOT
 from tests.ingestion.conftest import PICTURES
+from tests.stages.stores import without_workers
 from tiktok_virality.app.commands import main
 from tiktok_virality.app.project import open_catalog
 from tiktok_virality.datasets import VideoFolder
@@ -42,12 +43,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory, shelf: Path) -> Path:
     for name in ("pyproject.toml", "conf"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, project / name)
-    settings = project / "conf" / "base" / "globals.yml"
-    settings.write_text(settings.read_text().replace("workers: null", "workers: 1"))
     (project / "src").mkdir()
     fill_raw(project / "data" / "01_raw", shelf)
     with contextlib.chdir(project):
-        catalog = open_catalog(project, None)
+        catalog = open_without_workers(project)
         ingest(catalog)
         fill_stages(catalog)
         fill_results(catalog)
@@ -93,6 +92,13 @@ def fill_raw(raw: Path, shelf: Path) -> None:
         info = {"id": video_id, "view_count": 5}
         (raw / "videos" / f"{video_id}.info.json").write_text(json.dumps(info))
         (raw / "videos" / f"{video_id}.en.vtt").write_text("WEBVTT")
+
+
+def open_without_workers(project: Path) -> DataCatalog:
+    catalog = open_catalog(project, None)
+    for name in ("video_probes", "fingerprints", "waveforms", "frames", "audio_embeddings"):
+        without_workers(catalog[name])
+    return catalog
 
 
 def ingest(catalog: DataCatalog) -> None:
@@ -237,7 +243,7 @@ def test_what_was_forgotten_is_not_taken_again(project, shelf, caplog):
     fill_again = project / "data" / "01_raw"
     shutil.rmtree(fill_again / "videos")
     fill_raw(fill_again, shelf)
-    catalog = open_catalog(project, None)
+    catalog = open_without_workers(project)
     ingest(catalog)
     gone = [*IDS[:2], LONER]
     for name in ("posts", "manifest", "rejected_videos"):

@@ -10,6 +10,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from tests.media.encoding import ffmpeg, h264, picture, tone
+from tests.stages.stores import stage_store
 from tiktok_virality.datasets import StageStore, VideoFolder
 from tiktok_virality.models import whisper_encoding
 from tiktok_virality.models.whisper_configs import WaveformParameters, WhisperParameters
@@ -43,11 +44,7 @@ def stores(folder, checkpoint, tmp_path_factory):
         }
     )
     transcripts = MemoryDataset()
-    waveforms = StageStore(
-        filepath=str(place / "waveforms"),
-        engine={"type": "local", "workers": 1},
-        file_columns={"samples": {"suffix": ".wav"}},
-    )
+    waveforms = stage_store(place / "waveforms", file_columns={"samples": {"suffix": ".wav"}})
     embeddings = StageStore(filepath=str(place / "embeddings"))
     catalog = DataCatalog(
         {

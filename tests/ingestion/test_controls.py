@@ -7,11 +7,13 @@ import pytest
 
 from tests.ingestion.conftest import PICTURES
 from tests.media.encoding import ffmpeg
+from tiktok_virality.evaluation.config import EvaluationParameters
 from tiktok_virality.evaluation.leakage import check_no_leak
 from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.pipelines.ingestion.nodes import split_videos
 from tiktok_virality.schema import DataError
 
+HOLDOUT = EvaluationParameters(scheme="holdout")
 REENCODED = ["-vf", "scale=60:106", "-c:v", "libx265", "-preset", "ultrafast", "-crf", "30"]
 
 
@@ -36,7 +38,7 @@ def test_a_copied_test_clip_stays_with_its_original_or_out(manifest):
     assert groups.nunique() == len(PICTURES)
     for strategy in ("group", "random", "chronological", "group_chronological"):
         for seed in range(8):
-            splits = split_videos(manifest, SplitParameters(strategy=strategy), seed)
+            splits = split_videos(manifest, SplitParameters(strategy=strategy), HOLDOUT, seed)
             pair = splits.loc[splits["video_id"].isin(["red", "stolen"]), "split"]
             assert len(set(pair)) <= 1
             check_no_leak(manifest, splits)
@@ -44,7 +46,7 @@ def test_a_copied_test_clip_stays_with_its_original_or_out(manifest):
 
 @pytest.mark.parametrize("strategy", ["group", "random"])
 def test_splits_that_part_a_copy_from_its_original_are_refused(manifest, strategy):
-    splits = split_videos(manifest, SplitParameters(strategy=strategy), seed=1)
+    splits = split_videos(manifest, SplitParameters(strategy=strategy), HOLDOUT, seed=1)
     parted = splits.assign(
         split=splits["split"]
         .mask(splits["video_id"] == "red", "test")

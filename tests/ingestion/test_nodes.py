@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.media.encoding import ffmpeg, h264, picture
+from tiktok_virality.evaluation.config import EvaluationParameters
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, SplitParameters
 from tiktok_virality.media.motion import MotionSampling
@@ -228,7 +229,9 @@ def test_the_videos_are_divided(corpus):
         corpus.add(f"{color}.mp4", color)
     corpus.describe(*({"id": color, "views": 5} for color in colors))
     manifest, _ = corpus.ingest()
-    splits = split_videos(manifest, SplitParameters(), seed=1)
+    splits = split_videos(
+        manifest, SplitParameters(), EvaluationParameters(scheme="holdout"), seed=1
+    )
     SplitsSchema.validate(splits)
     assert sorted(splits["split"]) == ["calibration", "test", "train", "validation"]
 

@@ -9,11 +9,11 @@ from kedro_datasets.pandas import ParquetDataset
 from kedro_datasets.text import TextDataset
 
 from tests.ingestion.conftest import Corpus
+from tests.stages.stores import stage_store
 from tiktok_virality.datasets import (
     ForgetListFile,
     OptionalParquet,
     PostMetadata,
-    StageStore,
     VideoFolder,
 )
 from tiktok_virality.datasets.optional_json import OptionalJSON
@@ -42,16 +42,9 @@ def make_catalog(corpus: Corpus) -> DataCatalog:
         {
             "videos": VideoFolder(filepath=str(corpus.videos)),
             "video_metadata": PostMetadata(filepath=str(corpus.folder)),
-            "video_probes": StageStore(
-                filepath=str(corpus.folder / "probes"), engine={"type": "local", "workers": 1}
-            ),
-            "frames": StageStore(
-                filepath=str(corpus.folder / "frames"), engine={"type": "local", "workers": 1}
-            ),
-            "fingerprints": StageStore(
-                filepath=str(corpus.folder / "fingerprints"),
-                engine={"type": "local", "workers": 1},
-            ),
+            "video_probes": stage_store(corpus.folder / "probes"),
+            "frames": stage_store(corpus.folder / "frames"),
+            "fingerprints": stage_store(corpus.folder / "fingerprints"),
             "forget_list": ForgetListFile(filepath=str(corpus.folder / "forgotten.json")),
             "count_snapshots": OptionalParquet(filepath=str(corpus.folder / "snapshots.parquet")),
             "transcripts": OptionalParquet(filepath=str(corpus.folder / "transcripts.parquet")),

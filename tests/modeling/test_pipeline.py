@@ -14,7 +14,8 @@ import torch
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines, StageStore
+from tests.stages.stores import stage_store
+from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines
 from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.limits import SplitParameters
@@ -110,20 +111,6 @@ def assembled_all(
         target or TargetParameters(),
         **{name: inputs[f"{name}_embeddings"] for name in MODALITIES},
     )
-
-
-class InProcess:
-    """An engine that starts no worker."""
-
-    def run(self, batches: Any, work: Any, resources: Any) -> Any:
-        return map(work, batches)
-
-
-def stage_store(folder: Path) -> StageStore:
-    """Return a store whose plans run in this process."""
-    store = StageStore(filepath=str(folder))
-    store._engine = InProcess()
-    return store
 
 
 def run(

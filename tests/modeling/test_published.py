@@ -18,8 +18,8 @@ from tests.modeling.test_pipeline import (
     TRAINING,
     Tokens,
     corpus,
-    stage_store,
 )
+from tests.stages.stores import stage_store
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.roles import PUBLISHED_MODELS

@@ -10,7 +10,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from tests.stages.items import AsTheyAre
-from tiktok_virality.datasets import StageStore
+from tests.stages.stores import stage_store
 from tiktok_virality.execution import Done, Resources, StageItem, StagePlan
 from tiktok_virality.media.motion import STEP
 from tiktok_virality.models.motion_configs import MotionParameters
@@ -28,11 +28,7 @@ def measured(video_id: str, frames: int) -> StageItem:
 @pytest.fixture
 def catalog(tmp_path: Path) -> DataCatalog:
     stores = {
-        name: StageStore(
-            filepath=str(tmp_path / name),
-            engine={"type": "local", "workers": 1},
-            max_failure_share=0.5,
-        )
+        name: stage_store(tmp_path / name, max_failure_share=0.5)
         for name in ("frames", "motion_embeddings")
     }
     items = [measured("short", 2), measured("long", 26), measured("one", 1), measured("broken", 2)]

@@ -11,6 +11,7 @@ from kedro.runner import SequentialRunner
 
 from tests.sound.sounds import noise, sine, sound_item
 from tests.stages.items import AsTheyAre
+from tests.stages.stores import stage_store
 from tiktok_virality.datasets import StageStore
 from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.models.sound_configs import SoundParameters
@@ -24,9 +25,7 @@ def catalog(tmp_path: Path) -> DataCatalog:
         file_columns={"samples": {"suffix": ".wav"}},
         max_failure_share=0.5,
     )
-    embeddings = StageStore(
-        filepath=str(tmp_path / "sound"), engine={"type": "local", "workers": 1}
-    )
+    embeddings = stage_store(tmp_path / "sound")
     silence = noise(0)
     sounds = {"tone": sine(220, 2), "noise": noise(1), "broken": silence, "mute": silence}
     items = [sound_item(name, samples) for name, samples in sounds.items()]

@@ -13,7 +13,8 @@ from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
 
 from tests.media.encoding import ffmpeg, h264, picture
-from tiktok_virality.datasets import StageStore, VideoFolder
+from tests.stages.stores import stage_store
+from tiktok_virality.datasets import VideoFolder
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.pipelines.study import create_pipeline
 from tiktok_virality.pipelines.study.figure import PANELS, frame_study_plot
@@ -56,9 +57,7 @@ def catalog(tmp_path_factory) -> DataCatalog:
         {
             **{name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()},
             "videos": VideoFolder(filepath=str(videos)),
-            "study_frames": StageStore(
-                filepath=str(folder / "frames"), engine={"type": "local", "workers": 1}
-            ),
+            "study_frames": stage_store(folder / "frames"),
             "frame_study": JSONDataset(filepath=str(folder / "frame_study.json")),
         }
     )

@@ -11,8 +11,8 @@ from kedro.runner import SequentialRunner
 
 from tests.stages.items import AsTheyAre
 from tests.stages.stills import still_item
+from tests.stages.stores import stage_store
 from tests.text.test_screen_words import written
-from tiktok_virality.datasets import StageStore
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import Resources, StageItem, StagePlan
 from tiktok_virality.models.text_configs import ScreenParameters, TextParameters
@@ -21,14 +21,10 @@ from tiktok_virality.pipelines.text import create_pipeline
 pytest.importorskip("rapidocr", reason="extra `ocr` is not installed")
 
 
-def store(folder: Path, name: str) -> StageStore:
-    return StageStore(filepath=str(folder / name), engine={"type": "local", "workers": 1})
-
-
 @pytest.fixture
 def catalog(tmp_path: Path) -> DataCatalog:
     names = ("frames", "audio_embeddings", "screen_words", "text_embeddings")
-    stores = {name: store(tmp_path, name) for name in names}
+    stores = {name: stage_store(tmp_path / name) for name in names}
     here = Resources(in_process=True)
     stills = [
         still_item("a", written("HOT PAN")),

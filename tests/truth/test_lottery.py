@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 
-from tests.modeling.test_pipeline import stage_store
+from tests.stages.stores import stage_store
 from tests.truth.conftest import READ, SEED
 from tests.truth.test_pipeline import SHAPE, TRAINING, corpus
 from tiktok_virality.demo.lottery import draw_world

@@ -11,7 +11,8 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from tests.modeling.test_pipeline import Tokens, stage_store
+from tests.modeling.test_pipeline import Tokens
+from tests.stages.stores import stage_store
 from tests.truth.conftest import MODELS, READ, SEED, drawn_worlds
 from tiktok_virality.datasets import SafetensorsModel, SkopsBaselines
 from tiktok_virality.demo.config import DemoParameters

@@ -12,11 +12,11 @@ from kedro.runner import SequentialRunner
 
 from tests.media.encoding import ffmpeg, h264, picture
 from tests.stages.items import item_of
+from tests.stages.stores import stage_store
 from tiktok_virality.datasets import (
     ArrayArchive,
     CheckpointFolder,
     SafetensorsModel,
-    StageStore,
 )
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.frames import FrameSampling
@@ -49,11 +49,7 @@ def catalog(tmp_path: Path) -> DataCatalog:
         "params:device": "cpu",
     }
     stores = {
-        name: StageStore(
-            filepath=str(tmp_path / name),
-            engine={"type": "local", "workers": 1},
-            max_failure_share=0.5,
-        )
+        name: stage_store(tmp_path / name, max_failure_share=0.5)
         for name in ("frames", "visual_embeddings")
     }
     stores["frames"].save(frames_of(sorted(videos.iterdir()), FrameSampling(shrink=64)))
