@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,12 +65,12 @@ class Stage:
         return len(self.ids)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def reporting() -> ReportingParameters:
     return ReportingParameters(confidence=0.9, sign_flips=2000, sample_clips=3)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def manifest() -> pd.DataFrame:
     rng = np.random.default_rng(SEED)
     count = 120
@@ -87,18 +86,18 @@ def manifest() -> pd.DataFrame:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def splits(manifest) -> pd.DataFrame:
     names = ["train"] * 44 + ["validation"] * 20 + ["calibration"] * 16 + ["test"] * 40
     return pd.DataFrame({"video_id": manifest["video_id"], "split": names})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def target() -> TargetParameters:
     return TargetParameters()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def predictions(manifest, splits) -> pd.DataFrame:
     """Ridge is the best baseline on validation, gradient boosting the best on test.
 
@@ -142,22 +141,22 @@ def predict(model: str, truth: np.ndarray, split: np.ndarray, seed: int) -> np.n
     return truth + rng.normal(0, 1, len(truth)) * noise
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def leaderboard(predictions, manifest, splits, target, reporting) -> list[dict[str, Any]]:
     return nodes.build_leaderboard(predictions, manifest, splits, target, reporting, SEED)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def comparisons(predictions, manifest, reporting) -> list[dict[str, Any]]:
     return nodes.compare_models(predictions, manifest, reporting, SEED)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def verdict(leaderboard, comparisons, reporting) -> dict[str, Any]:
     return nodes.judge_ensemble(leaderboard, comparisons, reporting)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def coverage() -> dict[str, Any]:
     """Split conformal intervals hold what they promise; the other method's are too narrow."""
     parts = [
@@ -188,7 +187,7 @@ def coverage() -> dict[str, Any]:
     return {"method": "split", "level": 0.8, "calibration_clips": 16, "rows": rows}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def novelty_evidence() -> dict[str, Any]:
     unlike = [
         {"alteration": "noise", "n": 40, "flagged": 1.0, "low": 1.0, "high": 1.0, "auroc": 1.0},
@@ -209,7 +208,7 @@ def novelty_evidence() -> dict[str, Any]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def split_sensitivity() -> list[dict[str, Any]]:
     levels = {"random": 0.5, "group": 0.3, "chronological": 0.4, "group_chronological": 0.2}
     return [
@@ -234,7 +233,7 @@ def split_sensitivity() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ground_truth(manifest) -> dict[str, Any]:
     """What was planted: the sound says nothing, picture and sound together say everything."""
     log_views = np.log1p(manifest["views"].to_numpy(float))
@@ -251,7 +250,7 @@ def ground_truth(manifest) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rejected_videos() -> pd.DataFrame:
     rows = [
         ("gone", "posts", "no file", "no video file is named 'gone'"),
@@ -261,19 +260,19 @@ def rejected_videos() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["video_id", "stage", "reason", "detail"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def visual_embeddings(manifest) -> Stage:
     return Stage(manifest["video_id"].tolist()[1:], failures=(("clip000", "unreadable", "cut"),))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def audio_embeddings(manifest) -> Stage:
     silent = manifest.loc[~manifest["has_audio"], "video_id"]
     heard = manifest.loc[manifest["has_audio"], "video_id"]
     return Stage(heard.tolist(), absent=dict.fromkeys(silent, "no audio track"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def training_summary() -> dict[str, Any]:
     history = [
         {
@@ -288,19 +287,19 @@ def training_summary() -> dict[str, Any]:
     return {name: {"parameter_count": 12_345, "history": history} for name in names}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def transcripts(manifest) -> pd.DataFrame:
     heard = manifest.loc[manifest["has_audio"], "video_id"]
     return pd.DataFrame({"video_id": heard, "text": HOSTILE})
 
 
-@pytest.fixture
-def videos(manifest, tmp_path: Path) -> VideoFiles:
+@pytest.fixture(scope="session")
+def videos(manifest, tmp_path_factory: pytest.TempPathFactory) -> VideoFiles:
     """One real clip under every id."""
-    path = tmp_path / "clip.mp4"
+    path = tmp_path_factory.mktemp("videos") / "clip.mp4"
     ffmpeg(*picture(1), *h264(), path)
     return VideoFiles(
-        tmp_path,
+        path.parent,
         [
             EncodedVideo(video_id=i, path=path, size_bytes=1, modified_ns=1)
             for i in manifest["video_id"]
@@ -308,7 +307,7 @@ def videos(manifest, tmp_path: Path) -> VideoFiles:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def reconstructions() -> dict[str, Any]:
     original = np.random.default_rng(SEED).integers(0, 256, (2, 7, 3, 32, 18)).astype(np.uint8)
     return {

@@ -18,7 +18,7 @@ COURSE = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def predictions(predictions) -> pd.DataFrame:
     """The published ensemble says the truth, and both Transformers alone the opposite."""
     ours = predictions[(predictions["model"] == "ensemble") & (predictions["seed"] == SEED)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -67,7 +68,7 @@ class Page(HTMLParser):
         return " ".join(self.texts)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def run_report(
     predictions,
     manifest,
@@ -84,13 +85,12 @@ def run_report(
     split_sensitivity,
     target,
     reporting,
-    tmp_path,
-    monkeypatch,
+    tmp_path_factory,
 ):
     """Run the whole pipeline on the project's own catalog, in a folder of its own."""
 
-    def run(ground_truth=None, **changed) -> str:
-        monkeypatch.chdir(tmp_path)
+    def run(ground_truth=None, **changed) -> Path:
+        folder = tmp_path_factory.mktemp("project")
         config = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="demo")
         catalog = DataCatalog.from_config(config["catalog"], config["credentials"])
         models = {
@@ -131,15 +131,21 @@ def run_report(
         }
         for name, data in inputs.items():
             catalog[name] = MemoryDataset(data, copy_mode="assign")
-        SequentialRunner().run(create_pipeline(("visual", "audio")), catalog)
-        return Path("data/demo/08_reporting/report.html").read_text("utf-8")
+        with contextlib.chdir(folder):
+            SequentialRunner().run(create_pipeline(("visual", "audio")), catalog)
+        return folder / "data" / "demo" / "08_reporting" / "report.html"
 
     return run
 
 
-@pytest.fixture
-def html(run_report, ground_truth) -> str:
+@pytest.fixture(scope="module")
+def report(run_report, ground_truth) -> Path:
     return run_report(ground_truth)
+
+
+@pytest.fixture(scope="module")
+def html(report) -> str:
+    return report.read_text("utf-8")
 
 
 def test_the_report_is_well_formed_and_its_ids_are_unique(html):
@@ -210,7 +216,8 @@ def test_the_evidence_for_the_flag_is_in_numbers(html):
 def test_too_few_calibration_clips_for_a_flag_are_named(run_report, novelty_evidence):
     few = novelty_evidence | {"can_flag": False}
     assert (
-        "With so few of them no clip can be flagged" in Page(run_report(novelty_evidence=few)).text
+        "With so few of them no clip can be flagged"
+        in Page(run_report(novelty_evidence=few).read_text("utf-8")).text
     )
 
 
@@ -229,7 +236,9 @@ def test_scores_by_split_are_means_over_redrawings_and_part_the_regimes(html, sp
 
 
 def test_what_was_not_measured_has_no_section(run_report):
-    page = Page(run_report(coverage=None, novelty_evidence=None, split_sensitivity=None))
+    page = Page(
+        run_report(coverage=None, novelty_evidence=None, split_sensitivity=None).read_text("utf-8")
+    )
     assert not {"certainty", "unlike", "splits"}.intersection(page.ids)
     assert {"comparisons", "classes"} <= set(page.ids)
 
@@ -258,7 +267,9 @@ def test_a_target_of_classes_is_called_so_and_drawn_without_counts(run_report, p
     for column in ("y_true", "y_pred", "lower", "upper"):
         scores[column] = np.clip(scores[column] / 4, 0, 3)
     quartile = TargetParameters(kind="quartile")
-    text = Page(run_report(predictions=scores, **{"params:modeling.target": quartile})).text
+    text = Page(
+        run_report(predictions=scores, **{"params:modeling.target": quartile}).read_text("utf-8")
+    ).text
     assert "mean squared error of quartile classes" in text
     assert "K views" not in text and "log views" not in text
 
@@ -289,7 +300,7 @@ def test_a_synthetic_corpus_says_so_and_what_was_reachable(html):
 
 
 def test_real_videos_have_no_such_notice(run_report):
-    assert "synthetic" not in Page(run_report()).text.lower()
+    assert "synthetic" not in Page(run_report().read_text("utf-8")).text.lower()
 
 
 def test_every_parameter_is_listed_by_its_full_key(html):
@@ -305,9 +316,8 @@ def test_what_was_lost_is_counted_by_reason(html):
     assert "1 \N{MULTIPLICATION SIGN} unreadable" in text
 
 
-def test_the_figures_are_saved_beside_the_report(html):
-    folder = Path("data/demo/08_reporting")
-    assert {path.name for path in folder.iterdir()} == {
+def test_the_figures_are_saved_beside_the_report(report):
+    assert {path.name for path in report.parent.iterdir()} == {
         *("leaderboard.json", "comparisons.json", "verdict.json"),
         *("corpus_summary.json", "training_summary.json"),
         *("leaderboard_plot.json", "comparisons_plot.json", "actual_vs_predicted_plot.json"),
