@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,6 +35,21 @@ def predictions(predictions) -> pd.DataFrame:
         for name in PUBLISHED_MODELS
     ]
     return pd.concat([predictions, *added], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def leaderboard(predictions, manifest, splits, target, reporting) -> list[dict[str, Any]]:
+    return nodes.build_leaderboard(predictions, manifest, splits, target, reporting, SEED)
+
+
+@pytest.fixture(scope="module")
+def comparisons(predictions, manifest, reporting) -> list[dict[str, Any]]:
+    return nodes.compare_models(predictions, manifest, reporting, SEED)
+
+
+@pytest.fixture(scope="module")
+def verdict(leaderboard, comparisons, reporting) -> dict[str, Any]:
+    return nodes.judge_ensemble(leaderboard, comparisons, reporting)
 
 
 def test_the_table_has_the_published_models_ours_and_constants(leaderboard, predictions):
