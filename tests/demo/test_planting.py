@@ -81,7 +81,9 @@ def test_every_sentence_fits_into_the_shortest_clip_at_the_slowest_speed():
 
 
 def test_no_factor_goes_with_another_over_all_clips_or_within_creators():
-    clips = plan_clips(DemoParameters(clips=660, creators=110, min_seconds=6.0), seed=1)
+    clips = plan_clips(
+        DemoParameters(clips=660, creators=110, min_seconds=6.0, max_seconds=9.0), seed=1
+    )
     table = factor_table(clips)
     levels = pd.concat([columns_of(table[name]) for name in FACTORS], axis=1)
     creators = clips["creator"].to_numpy()
