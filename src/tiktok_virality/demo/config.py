@@ -63,9 +63,9 @@ class DemoParameters(Config):
     clips: int = Field(default=168, ge=1, le=100_000)
     creators: int = Field(default=56, ge=1, le=MAX_CREATORS)
     world: World = "mixed"
-    min_seconds: float = Field(default=4.0, ge=4, le=60)
-    max_seconds: float = Field(default=5.0, ge=4, le=60)
-    heights: tuple[int, ...] = Field(default=(512, 640, 768), min_length=1)
+    min_seconds: float = Field(default=6.0, ge=4, le=60)
+    max_seconds: float = Field(default=7.0, ge=4, le=60)
+    heights: tuple[int, ...] = Field(default=(512, 640), min_length=1)
     silent_share: float = Field(default=0.05, ge=0, le=0.5)
     music_share: float = Field(default=0.04, ge=0, le=0.5)
 
