@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 NO_FILES = ("", ":memory:")  # what SQLite calls a database in memory
 EXPERIMENT_KIND = "mlflow.experimentKind"
 CLASSIC_ML = "custom_model_development"
+AT_A_GLANCE = {"test_skill_mean": "skill", "test_mse": "MSE"}
+TITLE_SEPARATOR = " · "
 STORE_KEYS = ("mlflow_tracking_uri", "mlflow_registry_uri")
 SERVED_MODEL_CODE = Path(__file__).parent / "training" / "served_model.py"
 
@@ -314,12 +316,36 @@ def _log_truth(truth: Mapping[str, Any]) -> None:
 
 
 def _log_leaderboard(rows: list[dict[str, Any]], dataset_name: str) -> None:
-    """Log every model's metrics under the same names to its nested run, and end that run."""
-    for name, metrics in metrics_by_model(rows).items():
-        run = child_run(_run_name(dataset_name, name))
+    """Log every model's metrics under the same names to its nested run, and end that run.
+
+    Runs are named after what they reached: which columns MLflow shows is kept in the browser, and
+    those that it shows at first hold no metric. The ensemble's stand for the whole run.
+    """
+    import mlflow
+
+    by_model = metrics_by_model(rows)
+    for name, metrics in by_model.items():
+        full_name = _run_name(dataset_name, name)
+        run = child_run(full_name)
         if run is not None:
             run.log_metrics(metrics)
+            run.rename(title_of(full_name, metrics))
             run.finish()
+    whole, ours = mlflow.active_run(), by_model.get("ensemble", {})
+    if whole is not None and _run_name(dataset_name, "ensemble") == "ensemble":
+        mlflow.log_metrics({key: ours[key] for key in AT_A_GLANCE if key in ours})
+        mlflow.set_tag("mlflow.runName", title_of(str(whole.info.run_name), ours))
+
+
+def title_of(name: str, metrics: Mapping[str, float]) -> str:
+    """Return the name of a run with test skill and error, such as ``ridge · skill 0.31 · MSE 2.1``.
+
+    Args:
+        name: Of the model or the run, with or without an earlier title.
+        metrics: As `metrics_by_model` names them; what is missing is left out.
+    """
+    known = [f"{word} {metrics[key]:.2f}" for key, word in AT_A_GLANCE.items() if key in metrics]
+    return TITLE_SEPARATOR.join([name.split(TITLE_SEPARATOR)[0], *known])
 
 
 def metrics_by_model(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

@@ -117,11 +117,12 @@ def test_mlflow_hears_of_the_main_seed_and_of_the_spread(leaderboard):
     assert not [key for key in logged["ridge"] if key.endswith("_seed_sd")]
 
 
-def test_held_out_metrics_lie_in_their_intervals_and_the_training_split_has_none(leaderboard):
+def test_metrics_of_ten_creators_lie_in_their_intervals_and_others_have_none(leaderboard):
+    """Validation and calibration have fewer creators, and models know the training split."""
     for row in leaderboard:
         for name in METRICS:
             low, value, high = row[f"{name}_low"], row[name], row[f"{name}_high"]
-            if row["split"] == "train":
+            if row["split"] != "test":
                 assert low is None and high is None
             elif low is not None and name not in ("macro_f1", "ordinal_correlation"):
                 assert low <= value <= high

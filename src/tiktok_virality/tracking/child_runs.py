@@ -85,6 +85,10 @@ class ChildRun:
                 pip_requirements=["tiktok_virality"],
             )
 
+    def rename(self, name: str) -> None:
+        """Change what people see; `child_run` still finds it under the name of the model."""
+        self.client.set_tag(self.run_id, "mlflow.runName", name)
+
     def finish(self) -> None:
         """Mark the run as finished."""
         self.client.set_terminated(self.run_id)

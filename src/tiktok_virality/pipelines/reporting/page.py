@@ -19,10 +19,12 @@ from plotly.offline import get_plotlyjs
 from pydantic import BaseModel
 
 from tiktok_virality.demo.senses import sense_of
-from tiktok_virality.pipelines.reporting import palette, pictures, wording
+from tiktok_virality.evaluation.intervals import LEAST_CLUSTERS
+from tiktok_virality.pipelines.reporting import palette, pictures, plots, wording
 from tiktok_virality.pipelines.reporting.evidence import (
     EVERYTHING,
     Coverage,
+    CoverageRow,
     NoveltyEvidence,
     SplitScore,
 )
@@ -38,12 +40,12 @@ from tiktok_virality.pipelines.reporting.tables import (
     score_columns,
 )
 from tiktok_virality.pipelines.reporting.target_words import TargetWords
+from tiktok_virality.pipelines.reporting.verdict import CONSTANT
 from tiktok_virality.schema import SPLITS
 from tiktok_virality.tracking.child_runs import flatten
 
 HERE: Final = Path(__file__).parent
 TEMPLATE: Final = "report.html.j2"
-FEW_CREATORS: Final = 10
 PACKAGES: Final = (
     *("tiktok_virality", "kedro", "torch", "lightning", "openai-whisper", "av"),
     *("scikit-learn", "numpy", "pandas", "mlflow"),
@@ -90,14 +92,20 @@ def render(results: Results) -> str:
     """Return the page."""
     verdict = results.verdict
     test = main_rows(results.leaderboard, "test")
+    overview = plots.overview_plot(test, verdict["model"], verdict["baseline"])
     return write_page(
         TEMPLATE,
-        results.plots,
+        {**results.plots, "overview": overview},
         verdict=verdict,
         corpus=results.corpus,
         crossing=_splits_share_creators(results.corpus),
         folds=0 if "test" in results.corpus["splits"] else len(results.corpus["splits"]),
-        few_creators=verdict["creators"] < FEW_CREATORS,
+        least_creators=LEAST_CLUSTERS,
+        few_creators=verdict["creators"] < LEAST_CLUSTERS,
+        constant=next(row for row in test if row["model"] == CONSTANT),
+        single=next((row for row in test if row["role"] == "modality"), None),
+        pairs_in_order=_pairs_in_order(results),
+        one_clip=_one_clip(results.coverage),
         ceiling=_ceiling(results),
         headline=next(row for row in test if row["model"] == verdict["model"]),
         baseline=next(row for row in test if row["model"] == verdict["baseline"]),
@@ -160,6 +168,7 @@ def _environment(folder: Path) -> Environment:
         "count": wording.count,
         "number": wording.number,
         "percent": wording.percent,
+        "found": _found,
         "clock": wording.clock,
         "probability": wording.probability,
         "colour": palette.colour,
@@ -171,6 +180,11 @@ def _environment(folder: Path) -> Environment:
     }
     environment.globals |= {"plural": wording.plural, "part_name": wording.part_name}
     return environment
+
+
+def _found(skill: float | None) -> str:
+    """Say what a model finds: ``31%``, or ``nothing`` for no skill."""
+    return "nothing" if skill is None or skill <= 0 else wording.percent(skill)
 
 
 def _splits_share_creators(corpus: Mapping[str, Any]) -> bool:
@@ -281,6 +295,28 @@ def _spans(results: Results) -> dict[str, float]:
         for name, values in ends.items()
         for end, value in (("low", values.min()), ("high", values.max()))
     }
+
+
+def _pairs_in_order(results: Results) -> float | None:
+    """Return the share of pairs of clips that the ensemble puts in order; `None` for classes.
+
+    It is half of one more than Kendall's tau (Kendall, 1938, "A New Measure of Rank Correlation").
+    """
+    from scipy import stats
+
+    drawn = {trace.name: trace for trace in results.plots["actual_vs_predicted"].data}
+    points = drawn[wording.label(results.verdict["model"])]
+    tau = float(stats.kendalltau(points.x, points.y).statistic)
+    return None if math.isnan(tau) or not results.words.counts else (1 + tau) / 2
+
+
+def _one_clip(coverage: Coverage | None) -> CoverageRow | None:
+    """Return what was measured of the intervals that predictions have, over all clips."""
+    if coverage is None:
+        return None
+    chosen = (EVERYTHING, coverage.method, coverage.level)
+    rows = (r for r in coverage.one_per_part() if (r.group, r.method, r.level) == chosen)
+    return next((row for row in rows if row.mean_width is not None), None)
 
 
 def _strips(reconstructions: Mapping[str, Any]) -> list[dict[str, Any]]:

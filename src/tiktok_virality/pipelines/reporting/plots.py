@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.pipelines.reporting.evidence import (
     Coverage,
     CoverageRow,
@@ -47,6 +48,13 @@ BETWEEN_PANELS_PIXELS: Final = 48
 FARTHER_THAN_ANY_MARK: Final = 0.5
 """By how much the axis of the comparisons goes on beyond the leftmost mark, at most."""
 
+LEAST_SKILL_SHOWN: Final = -0.5
+"""The overview's axis goes no further: worse than knowing nothing is worse enough."""
+
+SHORT: Final[Mapping[str, str]] = {
+    "ensemble": "all together",
+    **{name: f"{name} alone" for name in MODALITIES},
+}
 SPOKEN: Final = {"train": "training", "validation": "validation"}
 EPOCHS_PER_TICK: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 TRAINING: Final = {"dash": "dot", "width": 1.5}
@@ -79,6 +87,40 @@ def loss_plot(
     figure.update_xaxes(title="epoch", tickformat="d", tick0=0, dtick=step)
     figure.update_yaxes(title=unit, rangemode="tozero")
     return plain(figure, height=380)
+
+
+def overview_plot(rows: Sequence[Row], challenger: str, baseline: str) -> go.Figure:
+    """Draw the skill of the ensemble, of each modality alone and of the best baseline.
+
+    Args:
+        rows: Of the leaderboard, of one split and the main seed.
+        challenger: The ensemble, which stands on top.
+        baseline: The best baseline.
+    """
+    mine = [
+        row
+        for row in rows
+        if row["skill_mean"] is not None
+        and (row["role"] == "modality" or row["model"] in (challenger, baseline))
+    ]
+    mine = sorted(mine, key=lambda row: (row["model"] == challenger, row["skill_mean"]))
+    figure = go.Figure(
+        go.Bar(
+            orientation="h",
+            y=[SHORT.get(row["model"], label(row["model"])) for row in mine],
+            x=[row["skill_mean"] for row in mine],
+            marker={"color": [_bar_colour(row["model"], challenger) for row in mine]},
+            error_x=_error_bars(mine, "skill_mean"),
+            customdata=[_span(row, "skill_mean") for row in mine],
+            hovertemplate="%{y}: %{x:.3f}<br>%{customdata}<extra></extra>",
+        )
+    )
+    figure.update_traces(marker_line_width=0)
+    figure.add_vline(x=0, line={"color": GREY, "width": 1})
+    figure.update_xaxes(title="share of the error done away with", tickformat=".0%")
+    figure.update_xaxes(autorangeoptions={"minallowed": LEAST_SKILL_SHOWN, "maxallowed": 1})
+    figure.update_yaxes(automargin=True, showgrid=False, ticksuffix="  ")
+    return plain(figure, height=80 + 30 * len(mine), bargap=0.35, showlegend=False)
 
 
 def leaderboard_plot(

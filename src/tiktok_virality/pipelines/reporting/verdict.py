@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from tiktok_virality.evaluation.intervals import LEAST_CLUSTERS
 from tiktok_virality.evaluation.significance import least_p_value
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.reporting.wording import label, number, percent, plural, probability
@@ -35,9 +36,10 @@ def reach_verdict(
         confidence: Of the intervals.
 
     Returns:
-        ``sentence``, ``test_sentence``, ``seed_sentence``, ``outcome`` (better, worse or not
-        distinguishable), ``baseline``, the numbers behind them, ``seeds``, and under
-        ``versus_constant`` the same beside the training median.
+        ``headline`` (the outcome alone), ``sentence``, ``constant_sentence``, ``test_sentence``,
+        ``seed_sentence``, ``outcome`` (better, worse or not distinguishable), ``baseline``, the
+        numbers behind them, ``seeds``, and under ``versus_constant`` the same beside the training
+        median.
 
     Raises:
         DataError: There is no baseline, or no comparison with it.
@@ -49,6 +51,7 @@ def reach_verdict(
     against_constant = _comparisons_with(of_main_seed, CONSTANT)[0]
     seeds = _over_seeds(against_best)
     return {
+        "headline": _headline(main),
         "sentence": _sentence(main, confidence),
         "test_sentence": _test_sentence(main, len(of_main_seed), confidence),
         "seed_sentence": _seed_sentence(main, seeds),
@@ -124,17 +127,43 @@ def _over_seeds(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def _too_few(row: Row) -> bool:
+    """Return whether creators are too few for an interval, and the test cannot do without."""
+    return row["clusters"] < LEAST_CLUSTERS and row["outcome"] == "not distinguishable"
+
+
+def _headline(row: Row) -> str:
+    baseline = f"the best baseline, {label(row['reference'])}"
+    if _too_few(row):
+        return f"Too few creators to say whether the ensemble is better than {baseline}"
+    return f"The ensemble is {RELATIONS[row['outcome']]} {baseline}"
+
+
 def _sentence(row: Row, confidence: float) -> str:
     clips, creators = plural(row["n"], "clip"), plural(row["clusters"], "creator")
     baseline = f"the best baseline ({label(row['reference'])})"
-    return (
-        f"On {clips} by {creators} that no model has seen, the ensemble is "
-        f"{_beside(row, baseline, confidence)}."
-    )
+    where = f"On {clips} by {creators} that no model has seen"
+    if _too_few(row):
+        return (
+            f"{where}, nothing can be said of whether the ensemble is better than {baseline}"
+            f"{_measured(row)}: an interval needs {LEAST_CLUSTERS} creators, and the paired test "
+            "cannot tell these from chance."
+        )
+    return f"{where}, the ensemble is {_beside(row, baseline, confidence)}."
+
+
+def _measured(row: Row) -> str:
+    """Return the difference in brackets; nothing beside a reference that makes no error."""
+    if row["skill"] is None:
+        return ""
+    return f" (its squared error is {_change(row['skill'])} here)"
 
 
 def _constant_sentence(row: Row, confidence: float) -> str:
-    return f"It is {_beside(row, 'always saying the training median', confidence)}."
+    median = "always saying the training median"
+    if _too_few(row):
+        return f"Nor of whether it is better than {median}{_measured(row)}."
+    return f"It is {_beside(row, median, confidence)}."
 
 
 def _beside(row: Row, reference: str, confidence: float) -> str:
@@ -143,21 +172,21 @@ def _beside(row: Row, reference: str, confidence: float) -> str:
         return f"{relation}, which makes no error here"
     if row["outcome"] == "not distinguishable":
         measured = f"its squared error is {_change(row['skill'])}"
-        return f"{relation}: {measured} ({_interval(row, confidence)})"
+        return f"{relation}: {measured}{_interval(row, confidence)}"
     amount = percent(row["skill"])
-    return f"{relation} by {amount} of its squared error ({_interval(row, confidence)})"
+    return f"{relation} by {amount} of its squared error{_interval(row, confidence)}"
 
 
 def _interval(row: Row, confidence: float) -> str:
     low, high = row["skill_low"], row["skill_high"]
     if low is None:
-        return "too few creators for an interval"
+        return ""
     if row["outcome"] == "not distinguishable":
         ends = f"from {_change(low)} to {_change(high)}"
     else:
         least, most = sorted((low, high), key=abs)
         ends = f"{percent(least)} to {percent(most)}"
-    return f"{percent(confidence)} interval: {ends}"
+    return f" ({percent(confidence)} interval: {ends})"
 
 
 def _change(skill: float) -> str:
@@ -173,11 +202,12 @@ def _test_sentence(row: Row, comparisons: int, confidence: float) -> str:
             f"of {plural(comparisons, 'comparison')} can be below {probability(least)} after "
             "correction."
         )
+    needs = "and an interval without zero" if row["low"] is not None else "alone"
     return (
         f"A paired test by creator gives p\u00a0{_equals(row['p_value'])}, and "
         f"p\u00a0{_equals(row['p_adjusted'])} after the correction for "
         f"{plural(comparisons, 'comparison')}; “better” and “worse” need "
-        f"p\u00a0≤\u00a0{probability(level)} and an interval without zero."
+        f"p\u00a0≤\u00a0{probability(level)} {needs}."
     )
 
 
