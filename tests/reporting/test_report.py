@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
@@ -20,7 +21,7 @@ from tiktok_virality.datasets.optional_json import OptionalJSON
 from tiktok_virality.demo.senses import BOTH, SOUND
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.frames import FrameSampling
-from tiktok_virality.pipelines.reporting import create_pipeline, nodes
+from tiktok_virality.pipelines.reporting import create_pipeline, nodes, plots
 from tiktok_virality.pipelines.reporting.evidence import (
     read_coverage,
     read_novelty,
@@ -272,6 +273,44 @@ def test_a_target_of_classes_is_called_so_and_drawn_without_counts(run_report, p
     ).text
     assert "mean squared error of quartile classes" in text
     assert "K views" not in text and "log views" not in text
+
+
+def test_the_first_screen_answers_before_any_table(html):
+    first = html[html.index("<h1") : html.index("</header>")]
+    assert first.index('data-plot="overview"') < first.index("<dt>What?</dt>")
+    assert "<table" not in first
+    text = " ".join(re.sub(r"<script.*?</script>|<[^>]+>", " ", first, flags=re.S).split())
+    assert text.startswith("The ensemble is better than the best baseline (ridge, everything)")
+    assert "tested on 40 clips by 10 creators" in text
+    assert re.search("Of two clips it tells which is watched more in 9.% of cases", text)
+    assert re.search("Most from .* which alone find .*; all together 9.%", text)
+    assert re.search("better than the baseline: p (<|0.0)", text)
+    assert "80% of the time (counted: 80%)" in text
+
+
+def test_sections_come_in_the_order_of_use(html):
+    ids = Page(html).ids
+    wanted = ["judged", "predictions", "certainty", "leaderboard", "done", "reading", "settings"]
+    assert [name for name in ids if name in wanted] == wanted
+
+
+def test_the_overview_shows_the_ensemble_its_parts_and_the_best_baseline(leaderboard, verdict):
+    rows = [row for row in leaderboard if row["split"] == "test" and row["seed"] == SEED]
+    figure = plots.overview_plot(rows, verdict["model"], verdict["baseline"])
+    assert figure.data[0].y[-1] == "all together"
+    assert set(figure.data[0].y) == {
+        *("all together", "visual alone", "audio alone", "ridge, everything")
+    }
+
+
+def test_with_few_creators_the_reason_stands_there_and_no_interval(run_report, manifest):
+    few = manifest.assign(creator_id=[f"creator{i // 20}" for i in range(len(manifest))])
+    splits = ["train"] * 40 + ["validation"] * 20 + ["calibration"] * 20 + ["test"] * 40
+    table = pd.DataFrame({"video_id": few["video_id"], "split": splits})
+    text = Page(run_report(manifest=few, splits=table)).text
+    assert "Too few creators to say whether the ensemble is better" in text
+    assert text.count("of fewer than 10 they are too wide") == 1
+    assert "% interval: " not in text
 
 
 def test_nothing_is_fetched_from_anywhere(html):

@@ -155,9 +155,25 @@ def test_one_test_creator_is_too_few_for_a_claim(predictions, manifest, splits, 
     )
     found = judge(predictions, alone)
     assert found["outcome"] == "not distinguishable"
-    assert "too few creators for an interval" in found["sentence"]
+    assert "Too few creators to say whether" in found["headline"]
+    assert "nothing can be said of whether the ensemble is better" in found["sentence"]
+    assert "an interval needs 10 creators" in found["sentence"]
+    assert "Nor of whether" in found["constant_sentence"]
     assert "1 test creator can never be enough" in found["test_sentence"]
     assert found["mse_gain_low"] is None
+
+
+def test_few_creators_are_enough_where_the_paired_test_allows(predictions, manifest, reporting):
+    """Nine creators and three comparisons: 2 / 2^9 and Holm's correction leave it below 0.1."""
+    test = predictions[predictions["split"] == "test"]
+    nine = sorted(test["video_id"].unique())[:36]
+    models = ("ensemble", "ridge", "training_median", "training_mean")
+    kept = test[test["video_id"].isin(nine) & test["model"].isin(models)]
+    better = ensemble_says(kept, lambda ridge, truth: truth + 0.5 * (ridge - truth))
+    rows = nodes.compare_models(better, manifest, reporting, SEED)
+    row = next(row for row in rows if row["reference"] == "ridge")
+    assert row["clusters"] == 9 and row["low"] is None and row["skill_low"] is None
+    assert row["significant"] and row["outcome"] == "better"
 
 
 @pytest.mark.parametrize(

@@ -117,10 +117,15 @@ def overview_plot(rows: Sequence[Row], challenger: str, baseline: str) -> go.Fig
     )
     figure.update_traces(marker_line_width=0)
     figure.add_vline(x=0, line={"color": GREY, "width": 1})
-    figure.update_xaxes(title="share of the error done away with", tickformat=".0%")
-    figure.update_xaxes(autorangeoptions={"minallowed": LEAST_SKILL_SHOWN, "maxallowed": 1})
+    ends = [
+        row[name] for row in mine for name in ("skill_mean", "skill_mean_low", "skill_mean_high")
+    ]
+    known = [0.0, *(end for end in ends if end is not None)]
+    low, high = max(min(known), LEAST_SKILL_SHOWN), max(known)
+    figure.update_xaxes(tickformat=".0%", range=[low - 0.03, high + 0.03])
     figure.update_yaxes(automargin=True, showgrid=False, ticksuffix="  ")
-    return plain(figure, height=80 + 30 * len(mine), bargap=0.35, showlegend=False)
+    plain(figure, height=40 + 26 * len(mine), bargap=0.35, showlegend=False)
+    return figure.update_layout(margin={"l": 62, "r": 8, "t": 4, "b": 30})
 
 
 def leaderboard_plot(

@@ -133,7 +133,7 @@ def _too_few(row: Row) -> bool:
 
 
 def _headline(row: Row) -> str:
-    baseline = f"the best baseline, {label(row['reference'])}"
+    baseline = f"the best baseline ({label(row['reference'])})"
     if _too_few(row):
         return f"Too few creators to say whether the ensemble is better than {baseline}"
     return f"The ensemble is {RELATIONS[row['outcome']]} {baseline}"
