@@ -129,7 +129,7 @@ def _judge(draw: Draw) -> dict[str, Any]:
     leaderboard = build_leaderboard(
         predictions, manifest, splits, modeling.target, reporting, draw.seed
     )
-    comparisons = compare_models(predictions, manifest, reporting, draw.seed)
+    comparisons = compare_models(leaderboard, predictions, manifest, reporting, draw.seed)
     return judge_ensemble(leaderboard, comparisons, reporting)
 
 

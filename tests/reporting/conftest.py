@@ -147,8 +147,8 @@ def leaderboard(predictions, manifest, splits, target, reporting) -> list[dict[s
 
 
 @pytest.fixture(scope="session")
-def comparisons(predictions, manifest, reporting) -> list[dict[str, Any]]:
-    return nodes.compare_models(predictions, manifest, reporting, SEED)
+def comparisons(leaderboard, predictions, manifest, reporting) -> list[dict[str, Any]]:
+    return nodes.compare_models(leaderboard, predictions, manifest, reporting, SEED)
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ def test_a_model_that_is_shown_what_was_planted_has_a_table_of_its_own(
     assert [table.regime for table in tables] == ["content", "planted"]
     assert [row["model"] for row in tables[1].rows] == ["planted_factors"]
     assert "planted_factors" not in {
-        row["reference"] for row in nodes.compare_models(planted, manifest, reporting, SEED)
+        row["reference"] for row in nodes.compare_models(rows, planted, manifest, reporting, SEED)
     }
 
 

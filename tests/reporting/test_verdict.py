@@ -8,6 +8,7 @@ import pytest
 
 from tests.reporting.conftest import MODALITIES, SEED, SEEDS
 from tests.reporting.test_leaderboard import row_of
+from tiktok_virality.evaluation.significance import holm
 from tiktok_virality.pipelines.reporting import nodes
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.reporting.verdict import reach_verdict
@@ -20,7 +21,7 @@ def judge(manifest, splits, target, reporting):
 
     def judge(predictions, manifest=manifest):
         rows = nodes.build_leaderboard(predictions, manifest, splits, target, reporting, SEED)
-        compared = nodes.compare_models(predictions, manifest, reporting, SEED)
+        compared = nodes.compare_models(rows, predictions, manifest, reporting, SEED)
         return nodes.judge_ensemble(rows, compared, reporting)
 
     return judge
@@ -82,7 +83,7 @@ def test_an_ensemble_that_is_better_is_called_better(verdict, leaderboard):
         "baseline (ridge, everything) by 9"
     )
     assert "is better than always saying the training median" in verdict["constant_sentence"]
-    assert "correction for 9 comparisons" in verdict["test_sentence"]
+    assert "no correction for others is due" in verdict["test_sentence"]
 
 
 @pytest.mark.parametrize(
@@ -99,37 +100,50 @@ def test_an_ensemble_that_is_not_better_is_not_called_better(predict, outcome, p
     assert f"the ensemble is {outcome}" in found["sentence"]
 
 
-def test_what_holms_correction_takes_away_is_not_claimed(leaderboard, comparisons, reporting):
-    """The interval excludes zero and p alone would do; after the correction it does not."""
+def test_the_one_planned_comparison_is_not_corrected_and_all_others_are(comparisons):
+    for seed in SEEDS:
+        rows = [row for row in comparisons if row["seed"] == seed]
+        planned = [row for row in rows if row["planned"]]
+        assert [row["reference"] for row in planned] == ["ridge"]
+        assert planned[0]["p_adjusted"] == planned[0]["p_value"]
+        others = [row for row in rows if not row["planned"]]
+        assert [row["p_adjusted"] for row in others] == holm([row["p_value"] for row in others])
+
+
+def test_what_chance_leaves_open_is_not_claimed(leaderboard, comparisons, reporting):
+    """The interval excludes zero; the test does not agree."""
     rows = [dict(row) for row in comparisons]
-    with_ridge = [row for row in rows if row["reference"] == "ridge"]
-    claimed = reach_verdict(leaderboard, rows, reporting.confidence)
-    assert claimed["outcome"] == "better"
-    for row in with_ridge:
-        row |= {"p_value": 0.04, "p_adjusted": 0.36, "significant": False}
-        row["outcome"] = "not distinguishable"
+    assert reach_verdict(leaderboard, rows, reporting.confidence)["outcome"] == "better"
+    for row in rows:
+        if row["reference"] == "ridge":
+            row |= {"p_value": 0.36, "p_adjusted": 0.36, "significant": False}
+            row["outcome"] = "not distinguishable"
     found = reach_verdict(leaderboard, rows, reporting.confidence)
     assert found["mse_gain_low"] > 0
     assert "is not distinguishable from the best baseline (ridge, everything)" in found["sentence"]
-    assert "0.36 after the correction" in found["test_sentence"]
+    assert "p\u00a0=\u00a00.36" in found["test_sentence"]
 
 
-def test_a_gain_that_hangs_on_few_creators_loses_its_significance_to_the_correction(
-    predictions, manifest, reporting
+def test_a_gain_on_few_creators_is_claimed_of_the_planned_comparison_alone(
+    leaderboard, predictions, manifest, reporting
 ):
-    """Better on all of six creators: p = 2 / 64 is not below 0.1 / 9."""
+    """Better on all of six creators: p = 2 / 64 is below 0.1, and not below 0.1 / 8."""
     test = predictions[predictions["split"] == "test"]
     few = sorted(test["video_id"].unique())[:24]
     kept = predictions[(predictions["split"] != "test") | predictions["video_id"].isin(few)]
     better = ensemble_says(kept, lambda ridge, truth: truth + 0.5 * (ridge - truth))
-    for name in ("late_fusion_gate", "early_fusion", "visual", "audio", "gradient_boosting"):
+    ridge = better.loc[better["model"] == "ridge", "y_pred"].to_numpy()
+    better.loc[better["model"] == "visual", "y_pred"] = np.resize(
+        ridge, (better["model"] == "visual").sum()
+    )
+    for name in ("late_fusion_gate", "early_fusion", "audio", "gradient_boosting"):
         better.loc[better["model"] == name, "y_pred"] = better["y_true"] + 1.0
-    rows = nodes.compare_models(better, manifest, reporting, SEED)
-    row = next(row for row in rows if row["reference"] == "ridge")
-    assert row["mse_gain"] > 0 and row["low"] is None
-    assert row["p_value"] == pytest.approx(2 / 64)
-    assert not row["significant"]
-    assert row["outcome"] == "not distinguishable"
+    rows = nodes.compare_models(leaderboard, better, manifest, reporting, SEED)
+    main = {row["reference"]: row for row in rows if row["seed"] == SEED}
+    assert main["ridge"]["low"] is None
+    assert main["ridge"]["p_value"] == main["visual"]["p_value"] == pytest.approx(2 / 64)
+    assert main["ridge"]["outcome"] == "better"
+    assert main["visual"]["outcome"] == "not distinguishable"
 
 
 def test_it_is_said_in_how_many_seeds_the_same_holds(predictions, judge, verdict):
@@ -163,14 +177,16 @@ def test_one_test_creator_is_too_few_for_a_claim(predictions, manifest, splits, 
     assert found["mse_gain_low"] is None
 
 
-def test_few_creators_are_enough_where_the_paired_test_allows(predictions, manifest, reporting):
-    """Nine creators and three comparisons: 2 / 2^9 and Holm's correction leave it below 0.1."""
+def test_few_creators_are_enough_where_the_paired_test_allows(
+    leaderboard, predictions, manifest, reporting
+):
+    """Nine creators: 2 / 2^9 is below 0.1."""
     test = predictions[predictions["split"] == "test"]
     nine = sorted(test["video_id"].unique())[:36]
     models = ("ensemble", "ridge", "training_median", "training_mean")
     kept = test[test["video_id"].isin(nine) & test["model"].isin(models)]
     better = ensemble_says(kept, lambda ridge, truth: truth + 0.5 * (ridge - truth))
-    rows = nodes.compare_models(better, manifest, reporting, SEED)
+    rows = nodes.compare_models(leaderboard, better, manifest, reporting, SEED)
     row = next(row for row in rows if row["reference"] == "ridge")
     assert row["clusters"] == 9 and row["low"] is None and row["skill_low"] is None
     assert row["significant"] and row["outcome"] == "better"
@@ -188,9 +204,11 @@ def test_few_creators_are_enough_where_the_paired_test_allows(predictions, manif
         ),
     ],
 )
-def test_what_cannot_be_compared_says_why(broken, message, predictions, manifest, reporting):
+def test_what_cannot_be_compared_says_why(
+    broken, message, leaderboard, predictions, manifest, reporting
+):
     with pytest.raises(DataError, match=message):
-        nodes.compare_models(broken(predictions), manifest, reporting, SEED)
+        nodes.compare_models(leaderboard, broken(predictions), manifest, reporting, SEED)
 
 
 def test_without_a_baseline_on_validation_there_is_no_verdict(leaderboard, comparisons, reporting):

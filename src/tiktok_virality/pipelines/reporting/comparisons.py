@@ -15,6 +15,7 @@ from tiktok_virality.models.roles import order_of, role_of
 from tiktok_virality.schema import DataError
 
 CHALLENGER: Final = "ensemble"
+TO_BEAT: Final = ("constant", "baseline")
 COMPARED_WITH: Final = ("constant", "baseline", "modality", "variant", "published")
 
 
@@ -37,26 +38,34 @@ class PairedTests:
         """The largest adjusted p-value that counts as more than chance."""
         return 1 - self.jackknife.confidence
 
-    def compare_all(self, test: pd.DataFrame, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    def compare_all(
+        self, test: pd.DataFrame, seeds: Sequence[int], to_beat: str
+    ) -> list[dict[str, Any]]:
         """Compare the ensemble with every model of its regime.
+
+        One comparison is fixed before a test clip is looked at: that with the model to beat. It is
+        one question, and its p-value stands as it is. All the others are what one might find by
+        looking: their p-values are adjusted for each other.
 
         Args:
             test: ``video_id``, ``model``, ``regime``, ``seed``, ``y_true`` and ``y_pred`` of the
                 test split.
             seeds: The main seed first. A model that has no row for a seed does not depend on it:
                 its rows of the main seed are taken.
+            to_beat: The model that is compared with whatever the others say.
 
         Returns:
-            A row per seed and reference, the main seed first; see `compare_models`. P-values are
-            adjusted among the comparisons of one seed.
+            A row per seed and reference, the main seed first; see `compare_models`.
 
         Raises:
             DataError: The ensemble, or everything to compare it with, is missing, or a model has
                 not predicted a clip.
         """
-        return [row for seed in seeds for row in self._of_seed(test, seeds[0], seed)]
+        return [row for seed in seeds for row in self._of_seed(test, seeds[0], seed, to_beat)]
 
-    def _of_seed(self, test: pd.DataFrame, main_seed: int, seed: int) -> list[dict[str, Any]]:
+    def _of_seed(
+        self, test: pd.DataFrame, main_seed: int, seed: int, to_beat: str
+    ) -> list[dict[str, Any]]:
         rows = _rows_of_seed(test, main_seed, seed)
         by_model = {str(name): part.set_index("video_id") for name, part in rows.groupby("model")}
         if CHALLENGER not in by_model:
@@ -67,10 +76,24 @@ class PairedTests:
         challenger = by_model[CHALLENGER]
         references = _references(by_model, str(challenger["regime"].iloc[0]))
         compared = [self._beside(challenger, by_model[name], name) for name in references]
-        adjusted = holm([row["p_value"] for row in compared])
+        others = [row for row in compared if row["reference"] != to_beat]
+        adjusted = dict(
+            zip(
+                [row["reference"] for row in others],
+                holm([row["p_value"] for row in others]),
+                strict=True,
+            )
+        )
         return [
-            self._judged(row | {"seed": seed, "p_adjusted": p_adjusted})
-            for row, p_adjusted in zip(compared, adjusted, strict=True)
+            self._judged(
+                row
+                | {
+                    "seed": seed,
+                    "planned": row["reference"] == to_beat,
+                    "p_adjusted": adjusted.get(row["reference"], row["p_value"]),
+                }
+            )
+            for row in compared
         ]
 
     def _beside(
@@ -114,6 +137,31 @@ class PairedTests:
         elif significant and max(known) < 0:
             outcome = "worse"
         return row | {"significant": significant, "outcome": outcome}
+
+
+def best_baseline(leaderboard: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the row of the content-only baseline or constant that is best on validation.
+
+    The test split is not asked: the luckiest of many baselines would be chosen.
+
+    Args:
+        leaderboard: Its rows; those of the main seed come first for each model.
+
+    Raises:
+        DataError: There is no such row.
+    """
+    ours = [row for row in leaderboard if row["model"] == CHALLENGER]
+    candidates: dict[str, Mapping[str, Any]] = {}
+    for row in leaderboard:
+        eligible = row["role"] in TO_BEAT and any(row["regime"] == our["regime"] for our in ours)
+        if row["split"] == "validation" and eligible:
+            candidates.setdefault(row["model"], row)
+    if not candidates:
+        raise DataError(
+            "The leaderboard has no baseline of the ensemble's regime on the validation split: "
+            "there is nothing to beat. Run the modeling pipeline again."
+        )
+    return min(candidates.values(), key=lambda row: row["mse"])
 
 
 def seeds_of(predictions: pd.DataFrame, main_seed: int) -> list[int]:

@@ -17,7 +17,7 @@ from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.modalities import PUBLISHED
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.pipelines.reporting import corpus, measured, sample
-from tiktok_virality.pipelines.reporting.comparisons import PairedTests, seeds_of
+from tiktok_virality.pipelines.reporting.comparisons import PairedTests, best_baseline, seeds_of
 from tiktok_virality.pipelines.reporting.evidence import (
     read_coverage,
     read_novelty,
@@ -78,7 +78,11 @@ def build_leaderboard(
 
 
 def compare_models(
-    predictions: pd.DataFrame, manifest: pd.DataFrame, reporting: ReportingParameters, seed: int
+    leaderboard: list[dict[str, Any]],
+    predictions: pd.DataFrame,
+    manifest: pd.DataFrame,
+    reporting: ReportingParameters,
+    seed: int,
 ) -> list[dict[str, Any]]:
     """Compare the ensemble with every other model of its regime on the test split, clip by clip.
 
@@ -87,11 +91,14 @@ def compare_models(
         clips of how many ``clusters``; ``mse_gain`` (MSE of the reference less that of the
         ensemble) with ``low`` and ``high``; ``skill`` (the share of the reference's error that the
         ensemble does away with) with ``skill_low`` and ``skill_high``; ``p_value`` of a sign-flip
-        test by creator and ``p_adjusted`` after Holm's correction for all comparisons of that seed;
-        ``significant``; ``outcome`` (better, worse or not distinguishable).
+        test by creator; ``planned``: whether the reference is the baseline that is best on
+        validation; ``p_adjusted``: the same for the planned comparison, and after Holm's
+        correction for all others of that seed; ``significant``; ``outcome`` (better, worse or not
+        distinguishable).
 
     Raises:
-        DataError: The ensemble, or everything to compare it with, has no predictions.
+        DataError: The ensemble, or everything to compare it with, has no predictions; there is no
+            baseline to beat.
     """
     tests = PairedTests(
         clusters=_clusters(manifest),
@@ -99,7 +106,8 @@ def compare_models(
         sign_flips=ClusterSignFlips(flips=reporting.sign_flips, seed=seed),
     )
     test = predictions[predictions["split"] == "test"]
-    return list(json_ready(tests.compare_all(test, seeds_of(test, seed))))
+    to_beat = str(best_baseline(leaderboard)["model"])
+    return list(json_ready(tests.compare_all(test, seeds_of(test, seed), to_beat)))
 
 
 def judge_ensemble(

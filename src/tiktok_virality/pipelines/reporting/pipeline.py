@@ -67,7 +67,7 @@ def _findings(modalities: Sequence[str], models: Sequence[str], alone: Sequence[
         ),
         node(
             nodes.compare_models,
-            inputs=["predictions", "manifest", *SETTINGS],
+            inputs=["leaderboard", "predictions", "manifest", *SETTINGS],
             outputs="comparisons",
             name="compare_models",
         ),
