@@ -44,6 +44,13 @@ def write(truth: dict) -> str:
     return write_truth_page(truth, drawn, *plots)
 
 
+def test_a_page_of_one_world_does_without_the_lottery(truth):
+    plots = (plot_reached(truth), plot_leak(truth), plot_lottery(None), plot_factors(None))
+    page = write_truth_page(truth, None, *plots)
+    assert "The drawn worlds were not played yet" in page
+    assert 'id="lottery"' not in page and 'id="reached"' in page
+
+
 @pytest.fixture
 def truth(additive, creator) -> dict:
     worlds = {each.world: each.model_dump(mode="json") for each in (additive, creator)}

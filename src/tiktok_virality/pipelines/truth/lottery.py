@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -102,18 +102,37 @@ def summarise_lottery(lottery_worlds: StageTable, lottery: LotteryParameters) ->
     return findings.model_dump(mode="json")
 
 
-def plot_lottery(lottery_findings: dict[str, Any]) -> Plot:
-    """Draw the share of the reachable R² of every model in every drawn world."""
+def plot_lottery(lottery_findings: dict[str, Any] | None) -> Plot:
+    """Draw the share of the reachable R² of every model in every drawn world.
+
+    Args:
+        lottery_findings: Of `summarise_lottery`; ``None`` where the lottery was not played, which
+            gives an empty figure.
+    """
     from tiktok_virality.pipelines.truth import figures
 
-    return figures.lottery_plot(LotteryFindings.model_validate(lottery_findings))
+    return _drawn(figures.lottery_plot, lottery_findings)
 
 
-def plot_factors(lottery_findings: dict[str, Any]) -> Plot:
-    """Draw how much of the effect of every factor the ensemble finds."""
+def plot_factors(lottery_findings: dict[str, Any] | None) -> Plot:
+    """Draw how much of the effect of every factor the ensemble finds.
+
+    Args:
+        lottery_findings: As for `plot_lottery`.
+    """
     from tiktok_virality.pipelines.truth import figures
 
-    return figures.factors_plot(LotteryFindings.model_validate(lottery_findings))
+    return _drawn(figures.factors_plot, lottery_findings)
+
+
+def _drawn(
+    draw: Callable[[LotteryFindings], Plot], lottery_findings: dict[str, Any] | None
+) -> Plot:
+    import plotly.graph_objects as go
+
+    if lottery_findings is None:
+        return go.Figure()
+    return draw(LotteryFindings.model_validate(lottery_findings))
 
 
 def _played(world: LotteryWorld, table: StageTable) -> PlayedWorld:

@@ -169,13 +169,16 @@ def plot_leak(truth: dict[str, Any]) -> Plot:
 
 def write_truth_page(
     truth: dict[str, Any],
-    lottery_findings: dict[str, Any],
+    lottery_findings: dict[str, Any] | None,
     reached_plot: Plot,
     leak_plot: Plot,
     lottery_plot: Plot,
     factors_plot: Plot,
 ) -> str:
-    """Write the benchmark as one page of HTML that needs nothing but itself."""
+    """Write the benchmark as one page of HTML that needs nothing but itself.
+
+    Without `lottery_findings`, the page is of the fixed worlds alone.
+    """
     from tiktok_virality.pipelines.truth import page
 
     plots = {
@@ -184,7 +187,11 @@ def write_truth_page(
         "lottery": lottery_plot,
         "factors": factors_plot,
     }
-    drawn = read_findings(LotteryFindings, lottery_findings, "lottery_findings")
+    drawn = (
+        None
+        if lottery_findings is None
+        else read_findings(LotteryFindings, lottery_findings, "lottery_findings")
+    )
     return page.render(_read(truth), drawn, plots)
 
 

@@ -52,15 +52,17 @@ class CheckRow:
     check: Check
 
 
-def render(truth: TruthFindings, lottery: LotteryFindings, plots: Mapping[str, go.Figure]) -> str:
-    """Return the page."""
+def render(
+    truth: TruthFindings, lottery: LotteryFindings | None, plots: Mapping[str, go.Figure]
+) -> str:
+    """Return the page; of the fixed worlds alone where the lottery was not played."""
     return write_page(
         TEMPLATE,
         plots,
         folder=HERE,
         headline=headline(truth),
         lottery=lottery,
-        drawn=of_drawn_worlds(lottery),
+        drawn=None if lottery is None else of_drawn_worlds(lottery),
         sentences={each.world: sentence(each) for each in truth.worlds},
         truth=truth,
         rules=RULES,
