@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.test_parameters import parameters_of
 from tiktok_virality import hooks
 from tiktok_virality.modalities import MODALITIES, with_needs
 from tiktok_virality.parameters import check_parameters
@@ -95,6 +96,19 @@ def test_the_published_models_are_wired_where_they_take_part(monkeypatch):
     hooks.PipelineHooks().after_context_created(SimpleNamespace(config_loader=loader))
     assert "published_predictions" in registered["modeling"].all_outputs()
     assert "published_table" in registered["reporting"].all_outputs()
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("all", tuple(MODALITIES)),
+        ("audio", ("audio",)),
+        ("text+visual", ("visual", "text")),
+        (["text", "visual"], ("visual", "text")),
+    ],
+)
+def test_modalities_are_named_as_a_list_or_in_one_word(given, taken):
+    assert check_parameters(parameters_of("base") | {"modalities": given}).modalities == taken
 
 
 def test_an_unknown_modality_is_refused_by_name():

@@ -33,7 +33,8 @@ class Parameters(Config):
     Attributes:
         seed: Of every random choice.
         device: ``auto`` takes a GPU when there is one.
-        modalities: Those that take part, by name; ``all`` for every one that there is.
+        modalities: Those that take part, by name; ``all`` for every one that there is. Written as
+            one word for a command line, which cannot hold a list: ``visual+audio``.
     """
 
     seed: int = Field(ge=0)
@@ -54,7 +55,9 @@ class Parameters(Config):
     @field_validator("modalities", mode="before")
     @classmethod
     def _every_modality(cls, names: Any) -> Any:
-        return tuple(MODALITIES) if names == "all" else names
+        if names == "all":
+            return tuple(MODALITIES)
+        return names.split("+") if isinstance(names, str) else names
 
     @field_validator("modalities")
     @classmethod
