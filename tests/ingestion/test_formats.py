@@ -8,6 +8,7 @@ from kedro.io import DatasetError
 
 from tiktok_virality.datasets import PostMetadata
 from tiktok_virality.datasets.post_formats import form_of
+from tiktok_virality.pipelines.ingestion.post_ids import is_rounded, whole_ids
 
 ID = "7106594312292453675"
 
@@ -178,10 +179,16 @@ def test_a_parquet_table_keeps_every_digit(tmp_path):
     assert posts.loc[1, ["views", "likes", "posted_at"]].isna().all()
 
 
-def test_ids_that_were_stored_as_floats_are_refused(tmp_path):
-    pd.DataFrame({"id": [float(ID)], "views": [1]}).to_parquet(tmp_path / "metadata.parquet")
-    with pytest.raises(DatasetError, match="15 of 19 digits: they are lost"):
-        load(tmp_path)
+def test_ids_that_were_stored_as_floats_are_known_for_rounded(tmp_path):
+    """As a spreadsheet's are: the address has the whole one; a short one was never rounded."""
+    address = f"https://www.tiktok.com/@who/video/{ID}"
+    table = pd.DataFrame({"id": [float(ID), 72.0, None], "url": [address, None, address]})
+    table.assign(views=1).to_parquet(tmp_path / "metadata.parquet")
+    posts = load(tmp_path)
+    assert is_rounded(posts.loc[0, "id"])
+    found = whole_ids(posts)
+    assert found["id"].tolist() == [ID, "72", ID]
+    assert found["id_from"].tolist() == ["address, rounded", "source", "address"]
 
 
 def test_a_number_that_json_cannot_hold_stays_what_it_is(tmp_path):

@@ -23,6 +23,8 @@ Format = Literal["rows", "collector", "research_api", "info_json"]
 FORMATS: Final = get_args(Format)
 DELIMITERS: Final = (",", ";", "\t")
 SURPLUS: Final = "values beyond the header"
+WHOLE_FLOATS: Final = 2.0**53
+"""Up to here a 64-bit float holds every whole number."""
 
 Names = Mapping[str, tuple[str, ...]]
 
@@ -221,8 +223,11 @@ def delimiter_of(text: str) -> str:
 def read_parquet(path: Path) -> list[Post]:
     """Read a table with every whole number as its digits.
 
+    A float holds 15 of the 19 digits of an id: beyond them, an id is given as a spreadsheet would
+    (``7.301e+18``), so that the whole one is taken from the address, or the rounding is named.
+
     Raises:
-        DataError: It is no Parquet, or ids were stored as floats, which do not hold 19 digits.
+        DataError: It is no Parquet.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -231,13 +236,18 @@ def read_parquet(path: Path) -> list[Post]:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}") from error
-    for field in table.schema:
-        if pa.types.is_floating(field.type) and tidy(field.name) in ROWS["id"]:
-            raise DataError(
-                f"{path} holds the ids in {field.name!r} as {field.type}, which keeps 15 of 19 "
-                "digits: they are lost. Write the file again with the ids as text or int64."
-            )
-    return [dict(row) for row in table.to_pylist()]
+    rounded = [
+        field.name
+        for field in table.schema
+        if pa.types.is_floating(field.type) and tidy(field.name) in ROWS["id"]
+    ]
+    return [row | {name: _float_id(row[name]) for name in rounded} for row in table.to_pylist()]
+
+
+def _float_id(value: float | None) -> str | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return f"{value:.0f}" if abs(value) < WHOLE_FLOATS else f"{value:.15e}"
 
 
 READERS: Final[Mapping[str, Callable[[Path], list[Post]]]] = {
