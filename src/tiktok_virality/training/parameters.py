@@ -280,7 +280,7 @@ class LotteryParameters(Config):
         seed: Of the draw.
     """
 
-    worlds: int = Field(default=24, ge=2)
+    worlds: int = Field(default=20, ge=2)
     seed: int = Field(default=7, ge=0)
 
 
