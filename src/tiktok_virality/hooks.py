@@ -20,6 +20,7 @@ from tiktok_virality.modalities import MODALITIES, PUBLISHED
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import ParameterError
 from tiktok_virality.tracking.child_runs import child_run, flatten
+from tiktok_virality.tracking.comparison_view import share_comparison
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +108,7 @@ class TrackingHooks(MlflowHook):
     """
 
     _monitor: SystemMetricsMonitor | None = None
+    _ui_address: str = ""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -118,7 +120,9 @@ class TrackingHooks(MlflowHook):
         _let_database_lie_in(context.project_path, context.config_loader)
         with contextlib.chdir(context.project_path):
             super().after_context_created(context)
-            open_on_runs(vars(context)["mlflow"].tracking.experiment.name)
+            config = vars(context)["mlflow"]
+            open_on_runs(config.tracking.experiment.name)
+            self._ui_address = f"http://{config.ui.host}:{config.ui.port}"
 
     @hook_impl
     def before_pipeline_run(
@@ -140,8 +144,10 @@ class TrackingHooks(MlflowHook):
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
-        """End the run."""
+        """End the run, and say where its models stand beside each other."""
         self._stop_monitor()
+        if self._is_mlflow_enabled and "leaderboard" in pipeline.all_outputs():
+            self._share_comparison()
         super().after_pipeline_run(run_params, pipeline, catalog)
 
     @hook_impl
@@ -155,6 +161,17 @@ class TrackingHooks(MlflowHook):
         """Mark the run as failed; what was logged stays."""
         self._stop_monitor()
         super().on_pipeline_error(error, run_params, pipeline, catalog)
+
+    def _share_comparison(self) -> None:
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient()
+        experiment_id = client.get_run(self.run_id).info.experiment_id
+        page = share_comparison(client, experiment_id, self.run_id)
+        is_served = client.tracking_uri.startswith("http")
+        address = client.tracking_uri.rstrip("/") if is_served else self._ui_address
+        start = "" if is_served else "start `kedro mlflow ui` and open "
+        logger.info("The models beside each other: %s%s%s", start, address, page)
 
     def _stop_monitor(self) -> None:
         if self._monitor is not None:

@@ -75,6 +75,10 @@ def test_mlflow_holds_one_run_with_a_nested_run_per_model_under_the_same_metrics
     runs = store.search_runs([experiment.experiment_id], max_results=100)
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    view = json.loads(experiment.tags["mlflow.sharedViewState.models"])
+    shown = store.search_runs([experiment.experiment_id], view["searchFilter"], max_results=100)
+    assert {run.data.tags[MODEL_TAG] for run in shown} >= MODELS
+    assert view["selectedColumns"][0] == "metrics.`test_skill_mean`"
     children = {run.data.tags[MODEL_TAG]: run for run in runs if run is not parent}
     assert set(children) >= MODELS | {"autoencoder"}
     assert {run.info.status for run in runs} == {"FINISHED"}
