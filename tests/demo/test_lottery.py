@@ -37,7 +37,9 @@ def clips() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def many() -> pd.DataFrame:
-    return plan_clips(DemoParameters(clips=8192, creators=256, max_seconds=9.0), SEED)
+    return plan_clips(
+        DemoParameters(clips=8192, creators=256, min_seconds=4.0, max_seconds=9.0), SEED
+    )
 
 
 @pytest.fixture(scope="module")

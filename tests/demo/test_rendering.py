@@ -21,7 +21,7 @@ from tiktok_virality.schema import MediaError
 
 pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
 
-SMALL = DemoParameters(clips=256, creators=8, heights=(256,), max_seconds=4.0)
+SMALL = DemoParameters(clips=256, creators=8, heights=(256,), min_seconds=4.0, max_seconds=4.0)
 
 
 @pytest.fixture(scope="module")

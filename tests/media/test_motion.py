@@ -27,7 +27,9 @@ DETAIL = 5
 @pytest.fixture(scope="module")
 def plans() -> list[ClipPlan]:
     """Clips that differ in cuts and motion; their camera is still, their objects are alike."""
-    clips = plan_clips(DemoParameters(clips=12, creators=4, max_seconds=6.0), seed=2)
+    clips = plan_clips(
+        DemoParameters(clips=12, creators=4, min_seconds=4.0, max_seconds=6.0), seed=2
+    )
     alike = {"shape": "circle", "objects": 6, "object_size": 0.12, "backdrop": "checks"}
     still = {"shake": 0.0, "zoom": 0.0, "opening": 0.0, "brightening": 0.0, "texture_scale": 0.2}
     usual = {"contrast": 1.0, "brightness": 0.5, "saturation": 0.5, "first_cut_share": 0.5}

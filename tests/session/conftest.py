@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 CLIPS = 12
+SECONDS = {"min_seconds": 4.0, "max_seconds": 5.0}
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "modalities.md"
 BLOCK = re.compile(r"^```\w+ (file|append)=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -103,7 +104,7 @@ def make_small(project: Path) -> None:
     """Give the demo environment few clips, quick models, and one worker a stage."""
     override(
         project,
-        demo={"clips": CLIPS, "creators": 6, "heights": [512], "max_seconds": 5.0},
+        demo={"clips": CLIPS, "creators": 6, "heights": [512], **SECONDS},
         visual={"autoencoder": {"hidden": 4}, "training": {"epochs": 1}},
         modeling={
             "transformer": {"width": 32, "layers": 1},
