@@ -9,7 +9,7 @@ from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
 DEFAULT_PIPELINES = ("ingestion", "modalities", "modeling", "reporting")
-READ_MODALITIES = ("modalities", "modeling", "reporting", "tuning", "truth")
+READ_MODALITIES = ("modalities", "modeling", "reporting", "scoring", "tuning", "truth")
 """Pipelines that differ by which modalities take part, and whether the published models do; here
 all modalities do, and no published model."""
 

@@ -6,19 +6,20 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tiktok_virality.schema import ProjectError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from kedro.io import DataCatalog
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Work on a corpus outside of a run; `kedro run` is for the pipelines."""
+    """Score clips, and work on a corpus outside of a run; `kedro run` is for the pipelines."""
 
 
 @contextlib.contextmanager
@@ -31,6 +32,67 @@ def _catalog_of(env: str | None) -> Iterator[DataCatalog]:
         # what libraries say of pipelines and models when they are imported is no matter here
         with contextlib.chdir(project), warnings.catch_warnings(record=True):
             yield open_catalog(project, env)
+    except ProjectError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.argument("clips", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--caption", default=None, help="What will be written under the clips.")
+@click.option("--env", default=None, help="The Kedro environment whose models answer.")
+@click.option("--json", "as_json", is_flag=True, help="Everything that is known, as JSON.")
+def score(clips: tuple[Path, ...], caption: str | None, env: str | None, as_json: bool) -> None:
+    """Say where clips would likely land that are not posted yet.
+
+    Needs models: `kedro run` on your own videos, or `make run` and then --env demo. Ends with 1 if
+    a clip could not be scored.
+    """
+    from tiktok_virality.app import answers
+
+    scores, unscored, corpus = _scored(clips, caption, env)
+    click.echo(
+        answers.as_json(scores, unscored, corpus) if as_json else answers.tell(scores, corpus)
+    )
+    for line in answers.complaints(unscored):
+        click.echo(line, err=True)
+    if len(unscored):
+        raise SystemExit(1)
+
+
+@main.command()
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option("--caption", default=None, help="What will be written under both.")
+@click.option("--env", default=None, help="The Kedro environment whose models answer.")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def compare(first: Path, second: Path, caption: str | None, env: str | None, as_json: bool) -> None:
+    """Say which of two clips is likelier to be watched more, and how sure that is."""
+    from tiktok_virality.app import answers
+
+    scores, unscored, corpus = _scored((first, second), caption, env)
+    if len(unscored):
+        raise click.ClickException("; ".join(answers.complaints(unscored)))
+    compared = answers.compare(scores)
+    click.echo(
+        answers.comparison_as_json(compared, scores, corpus)
+        if as_json
+        else answers.tell_comparison(compared, scores, corpus)
+    )
+
+
+def _scored(
+    clips: tuple[Path, ...], caption: str | None, env: str | None
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    from tiktok_virality.app.project import project_folder
+    from tiktok_virality.app.score import quietly
+    from tiktok_virality.app.score import score as score_clips
+
+    files = [path.absolute() for path in clips]
+    click.echo(f"Reading {len(files)} {'clip' if len(files) == 1 else 'clips'} ...", err=True)
+    try:
+        project = project_folder(Path.cwd())
+        with contextlib.chdir(project), warnings.catch_warnings(record=True), quietly():
+            return score_clips(project, files, caption, env)
     except ProjectError as error:
         raise click.ClickException(str(error)) from error
 

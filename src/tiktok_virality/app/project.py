@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kedro.config import MissingConfigException
+from kedro.config import AbstractConfigLoader, MissingConfigException
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import bootstrap_project
 from kedro.io import AbstractDataset, CachedDataset, DataCatalog, MemoryDataset
@@ -26,26 +26,42 @@ def project_folder(start: Path) -> Path:
     return Path(found)
 
 
-def open_catalog(project: Path, env: str | None) -> DataCatalog:
-    """Return the catalog of an environment, without hooks: nothing is logged anywhere.
+def open_config(project: Path, env: str | None) -> AbstractConfigLoader:
+    """Return the configuration of an environment.
 
     Args:
-        project: Its folder; relative paths of the catalog are meant from there.
+        project: Its folder.
         env: Such as ``demo``; ``None`` is the usual one.
 
     Raises:
         ConfigurationError: There is no such environment.
     """
     bootstrap_project(project)
-    conf = project / settings.CONF_SOURCE
-    loader = settings.CONFIG_LOADER_CLASS(
-        conf_source=str(conf), env=env, **settings.CONFIG_LOADER_ARGS
+    loader: AbstractConfigLoader = settings.CONFIG_LOADER_CLASS(
+        conf_source=str(project / settings.CONF_SOURCE), env=env, **settings.CONFIG_LOADER_ARGS
     )
+    return loader
+
+
+def open_catalog(
+    project: Path, env: str | None, entries: dict[str, Any] | None = None
+) -> DataCatalog:
+    """Return the catalog of an environment, without hooks: nothing is logged anywhere.
+
+    Args:
+        project: Its folder; relative paths of the catalog are meant from there.
+        env: Such as ``demo``; ``None`` is the usual one.
+        entries: What the catalog holds; ``None`` for what the environment says.
+
+    Raises:
+        ConfigurationError: There is no such environment.
+    """
+    loader = open_config(project, env)
     try:
         credentials = loader["credentials"]
     except MissingConfigException:
         credentials = {}
-    return DataCatalog.from_config(loader["catalog"], credentials)
+    return DataCatalog.from_config(loader["catalog"] if entries is None else entries, credentials)
 
 
 def stored_datasets(catalog: DataCatalog) -> dict[str, AbstractDataset[Any, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +49,8 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         format: Of a JSON file: one of `FORMATS`; ``None`` recognises it.
         columns: Which name in the source each column has, where it is none of the usual ones:
             ``{"views": "Plays", "creator": "author.handle"}``.
+        before_posting: Whether it is of clips that nobody has watched yet: it needs no views, and
+            where there is no metadata there are no posts.
         metadata: For Kedro plugins.
 
     Raises:
@@ -62,11 +64,13 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         source: str | None = None,
         format: Format | None = None,
         columns: Mapping[str, str] | None = None,
+        before_posting: bool = False,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._folder = Path(filepath)
         self._source = source
         self._format = format
+        self._before_posting = before_posting
         self._columns = {
             name: post_formats.tidy(theirs) for name, theirs in (columns or {}).items()
         }
@@ -96,13 +100,16 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             DataError: There is no metadata, or it cannot be read; the message says what to do.
         """
         available = self._available()
+        if not available and self._before_posting:
+            return pd.DataFrame(columns=list(ROWS), dtype="str")
         if not available:
             raise DataError(self._what_is_missing())
         if len(available) > 1:
             logger.info("%s holds %s; taking %s", self._folder, ", ".join(available), available[0])
         found, posts = self._read(available[0])
         source = self._folder / available[0]
-        table = _to_table(posts, self._names(found), source, self._columns)
+        counted = () if self._before_posting else ("views",)
+        table = _to_table(posts, self._names(found), source, self._columns, counted)
         if overlooked := table.attrs[ATTRIBUTE]:
             logger.warning("%s: %s", source, " ".join(sentences(overlooked)))
         return table
@@ -193,18 +200,22 @@ def read_info_files(folder: Path) -> list[Post]:
 
 
 def _to_table(
-    posts: list[Post], names: Names, source: Path, mapped: Mapping[str, str]
+    posts: list[Post],
+    names: Names,
+    source: Path,
+    mapped: Mapping[str, str],
+    counted: Sequence[str],
 ) -> pd.DataFrame:
     """Bring the posts under the names of `ROWS`, every value as text or missing.
 
     Raises:
-        DataError: No post has a name for its views, or none for an id, a file or an address, or a
-            name that the user mapped is nowhere.
+        DataError: No post has a name for what is counted, or none for an id, a file or an address,
+            or a name that the user mapped is nowhere.
     """
     texts = [post_formats.texts_of(post) for post in posts]
     found = {name for post in texts for name in post}
     seen = found | {post_formats.tidy(name) for post in posts for name in post}
-    needed = [*((column,) for column in mapped), ("views",), ("id", "file", "url")]
+    needed = [*((column,) for column in (*mapped, *counted)), ("id", "file", "url")]
     for alternatives in needed:
         sought = [name for column in alternatives for name in names[column]]
         if posts and not seen.intersection(sought):

@@ -39,6 +39,32 @@ are how many the clip has, distance is from the training clips, and disagreement
 what the modality models say."""
 
 
+def interval_features(
+    prediction: Floats, *, log_duration: Floats, said: Floats, distances: Floats
+) -> Floats:
+    """Return what the width of intervals may depend on, the `FEATURES`, float64 [N, F].
+
+    Args:
+        prediction: What the intervals are around, [N].
+        log_duration: Logarithm of the seconds, [N].
+        said: What the models of single modalities predict, [M, N]; NaN where a clip lacks one.
+        distances: From the training clips, [N]; NaN for a clip without tokens, which counts as a
+            usual one.
+    """
+    there = ~np.isnan(said)
+    counts = there.sum(axis=0)
+    middle = np.where(there, said, 0).sum(axis=0) / np.maximum(counts, 1)
+    squares = np.where(there, (said - middle) ** 2, 0).sum(axis=0) / np.maximum(counts, 1)
+    columns = {
+        "prediction": prediction,
+        "log_duration": log_duration,
+        "modalities": counts,
+        "log_distance": np.nan_to_num(np.log(distances)),
+        "disagreement": np.sqrt(squares),
+    }
+    return np.stack([np.asarray(columns[name], np.float64) for name in FEATURES], axis=1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PredictedClips:
     """Clips with predictions, in one order.

@@ -34,7 +34,8 @@ class LocalEngine:
     """Runs a stage on this machine.
 
     Attributes:
-        workers: Processes to use where the stage allows; ``None`` takes one per core.
+        workers: Processes to use where the stage allows; ``None`` takes one per core, and 0 none:
+            for a few clips that need not wait for processes to start.
     """
 
     workers: int | None = None
@@ -51,7 +52,7 @@ class LocalEngine:
         Raises:
             StageError: No worker process can start.
         """
-        if resources.in_process:
+        if resources.in_process or self.workers == 0:
             yield from map(work, batches)
             return
         workers = min(self.workers or _cores(), resources.max_workers or _cores())

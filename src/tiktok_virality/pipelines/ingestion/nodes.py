@@ -208,6 +208,32 @@ def build_manifest(
     Raises:
         DataError: No video is usable; the message counts the reasons.
     """
+    kept, rejects = usable_videos(posts, video_probes, limits)
+    logger.info("%d videos are usable; %s", len(kept), _summary(rejects))
+    _log_unknown_sound(video_probes)
+    if kept.empty:
+        raise DataError(_nothing_left(rejects))
+    taken = [_fingerprint(fingerprints, video_id) for video_id in kept["video_id"]]
+    kept = kept.assign(duplicate_group=duplicate_groups(kept, taken, duplicates))
+    _log_copies(kept["duplicate_group"])
+    columns = [*MANIFEST_COLUMNS, *horizons.columns.drop("video_id")]
+    return kept.merge(horizons, on="video_id", how="left")[columns], rejects
+
+
+def usable_videos(
+    posts: pd.DataFrame, video_probes: StageTable, limits: ClipLimits
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the posts whose files can be used, and why the others cannot.
+
+    Args:
+        posts: ``video_id``; ``reason`` and ``detail`` where one cannot be used.
+        video_probes: What the files hold.
+        limits: How long a clip may be.
+
+    Returns:
+        The usable posts with the `PROBE_COLUMNS`, and ``video_id``, ``stage``, ``reason``,
+        ``detail`` of the others.
+    """
     matched = posts[posts["reason"].isna()].drop(columns=["reason", "detail"])
     probed = matched.merge(video_probes.to_frame(list(PROBE_COLUMNS)), on="video_id")
     outside = _verdicts(_outside(probed, limits))
@@ -222,16 +248,8 @@ def build_manifest(
             copies.assign(stage="selection"),
         ],
         ignore_index=True,
-    )[["video_id", "stage", "reason", "detail"]]
-    logger.info("%d videos are usable; %s", len(kept), _summary(rejects))
-    _log_unknown_sound(video_probes)
-    if kept.empty:
-        raise DataError(_nothing_left(rejects))
-    taken = [_fingerprint(fingerprints, video_id) for video_id in kept["video_id"]]
-    kept = kept.assign(duplicate_group=duplicate_groups(kept, taken, duplicates))
-    _log_copies(kept["duplicate_group"])
-    columns = [*MANIFEST_COLUMNS, *horizons.columns.drop("video_id")]
-    return kept.merge(horizons, on="video_id", how="left")[columns], rejects
+    )
+    return kept, rejects[["video_id", "stage", "reason", "detail"]]
 
 
 def split_videos(

@@ -13,7 +13,6 @@ import pandas as pd
 
 from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.conformal import (
-    FEATURES,
     LEVELS,
     METHODS,
     SHOWN_LEVEL,
@@ -25,6 +24,7 @@ from tiktok_virality.evaluation.conformal import (
     calibrate,
     calibrate_across,
     clips_needed,
+    interval_features,
     share_interval,
 )
 from tiktok_virality.schema import DataError, Split
@@ -279,15 +279,13 @@ def _predicted(
         [present.get(name, np.zeros(len(ids), bool)) for name in model_input.modalities]
     )
     distance = novelty.set_index("video_id")["distance"].reindex(ids).to_numpy(dtype=np.float64)
-    columns = {
-        "prediction": judged["y_pred"],
-        "log_duration": clips.log_duration,
-        "modalities": there.sum(axis=0),
-        "log_distance": np.nan_to_num(np.log(distance)),  # of a clip without tokens: a usual one
-        "disagreement": np.nan_to_num(np.nanstd(np.where(there, said, np.nan), axis=0)),
-    }
     return PredictedClips(
-        features=np.stack([np.asarray(columns[name], np.float64) for name in FEATURES], axis=1),
+        features=interval_features(
+            judged["y_pred"].to_numpy(dtype=np.float64),
+            log_duration=clips.log_duration,
+            said=np.where(there, said, np.nan),
+            distances=distance,
+        ),
         truth=judged["y_true"].to_numpy(dtype=np.float64),
     )
 
