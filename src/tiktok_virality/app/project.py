@@ -43,25 +43,27 @@ def open_config(project: Path, env: str | None) -> AbstractConfigLoader:
     return loader
 
 
-def open_catalog(
-    project: Path, env: str | None, entries: dict[str, Any] | None = None
-) -> DataCatalog:
+def open_catalog(project: Path, env: str | None) -> DataCatalog:
     """Return the catalog of an environment, without hooks: nothing is logged anywhere.
 
     Args:
         project: Its folder; relative paths of the catalog are meant from there.
         env: Such as ``demo``; ``None`` is the usual one.
-        entries: What the catalog holds; ``None`` for what the environment says.
 
     Raises:
         ConfigurationError: There is no such environment.
     """
     loader = open_config(project, env)
+    return catalog_of(loader["catalog"], loader)
+
+
+def catalog_of(entries: dict[str, Any], config: AbstractConfigLoader) -> DataCatalog:
+    """Return a catalog of these entries, with the credentials of a configuration."""
     try:
-        credentials = loader["credentials"]
+        credentials = config["credentials"]
     except MissingConfigException:
         credentials = {}
-    return DataCatalog.from_config(loader["catalog"] if entries is None else entries, credentials)
+    return DataCatalog.from_config(entries, credentials)
 
 
 def stored_datasets(catalog: DataCatalog) -> dict[str, AbstractDataset[Any, Any]]:

@@ -17,7 +17,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 
-from tiktok_virality.app.project import is_parameter, open_catalog, open_config
+from tiktok_virality.app.project import catalog_of, is_parameter, open_config
 from tiktok_virality.datasets.video_folder import VIDEO_SUFFIXES
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.schema import DataError, ProjectError
@@ -64,7 +64,7 @@ def score(
     with TemporaryDirectory(prefix="score-") as folder:
         _lay_out(names, Path(folder), caption)
         few = len(files) <= FEW
-        catalog = open_catalog(project, env, _redirected(loader["catalog"], Path(folder), few))
+        catalog = catalog_of(_redirected(loader["catalog"], Path(folder), few), loader)
         corpus = _corpus(catalog, pipeline, env)
         for name in filter(is_parameter, pipeline.inputs()):
             value = attrgetter(name.removeprefix("params:"))(parameters)
