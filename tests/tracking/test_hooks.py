@@ -10,6 +10,7 @@ from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline, node
 
 from tiktok_virality import hooks
+from tiktok_virality.evaluation.metrics import METRICS
 from tiktok_virality.schema import ParameterError
 
 
@@ -49,7 +50,7 @@ def test_the_parent_run_hears_what_each_world_reached(tmp_path):
 
 
 def test_runs_are_named_after_what_they_reached(tmp_path):
-    row = {"split": "test", "seed": 1, "mse": 2.1, "r2": None}
+    row = dict.fromkeys(METRICS) | {"split": "test", "seed": 1, "mse": 2.1}
     rows = [{**row, "model": "ensemble", "skill_mean": 0.314}, {**row, "model": "ridge"}]
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
     mlflow.create_experiment("clips", artifact_location=str(tmp_path / "artifacts"))

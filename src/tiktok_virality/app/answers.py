@@ -120,7 +120,7 @@ def comparison_as_json(compared: Compared, scores: pd.DataFrame, corpus: Mapping
     return json.dumps(answer, ensure_ascii=False, indent=1)
 
 
-def _lines(row: Mapping[str, Any]) -> Iterator[str]:
+def _lines(row: Mapping[Any, Any]) -> Iterator[str]:
     yield str(row["video_id"])
     ends = (
         "no interval: too few clips calibrated it"
