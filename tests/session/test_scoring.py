@@ -45,7 +45,8 @@ def video(first_run: FirstRun, clip: pd.Series) -> Path:
 
 @pytest.fixture(scope="module")
 def answer(first_run: FirstRun, clip: pd.Series) -> float:
-    """What the served model says of it."""
+    """What the served model says of it, with the settings that other tests have left here."""
+    first_run.project.run("--env", "demo", "--pipeline", "modalities")
     ensemble = load_trained(first_run.data / "06_models" / "ensemble")
     tables = {
         name: StageStore(filepath=str(first_run.data / "04_feature" / f"{name}_embeddings")).load()
