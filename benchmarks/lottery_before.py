@@ -5,7 +5,7 @@ The earlier code runs from a checkout of its own, on the same clips, splits and 
     git worktree add ../before 5b9313b
     .venv/bin/python benchmarks/lottery_before.py deal ../before
     cd ../before
-    export PYTHONPATH=src
+    export PYTHONPATH=src    # torchvision beside a CPU torch: see startup.py
     ../main/.venv/bin/python -m kedro run --env truth --pipelines ingestion,audio,visual
     ../main/.venv/bin/python ../main/benchmarks/lottery_before.py play
 
