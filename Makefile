@@ -17,7 +17,7 @@ run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, repor
 	$(BIN)/kedro run --env demo
 	@echo "Report: data/demo/08_reporting/report.html"
 
-truth: $(INSTALLED) ## The truth benchmark: six planted worlds, reached beside reachable; an hour at most
+truth: $(INSTALLED) ## The truth benchmark: six planted worlds, reached beside reachable; more than an hour
 	$(BIN)/kedro run --env truth
 	@echo "Page: data/truth/08_reporting/truth.html"
 

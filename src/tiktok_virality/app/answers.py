@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from math import log
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -16,8 +17,6 @@ from tiktok_virality.pipelines.reporting.json_values import json_ready
 from tiktok_virality.pipelines.reporting.wording import count, percent, plural
 
 ALONE: Final = "alone_"
-INNER: Final = ("prediction", "lower", "upper")
-"""Columns on the scale of the target, for machines."""
 
 HALF_WIDTH: Final = NormalDist().inv_cdf((1 + SHOWN_LEVEL) / 2)
 """Of the shown interval, in standard deviations, if errors are about normal."""
@@ -50,9 +49,15 @@ def tell(scores: pd.DataFrame, corpus: Mapping[str, Any]) -> str:
     return "\n\n".join([*blocks, _speaks_of(corpus)])
 
 
-def as_json(scores: pd.DataFrame, unscored: pd.DataFrame, corpus: Mapping[str, Any]) -> str:
-    """Return all that is known, for machines."""
+def as_json(
+    scores: pd.DataFrame,
+    unscored: pd.DataFrame,
+    corpus: Mapping[str, Any],
+    compared: Compared | None = None,
+) -> str:
+    """Return all that is known, for machines; of two clips that were compared, that first."""
     answer = {
+        **({} if compared is None else {"comparison": json_ready(asdict(compared))}),
         "clips": json_ready(scores.to_dict("records")),
         "unscored": json_ready(unscored.to_dict("records")),
         "corpus": dict(corpus),
@@ -104,20 +109,10 @@ def tell_comparison(compared: Compared, scores: pd.DataFrame, corpus: Mapping[st
         f"{compared.better} is likelier to be watched more than {compared.other}: {sure}.",
         f"  expected  {compared.factor:.1f} times as many views",
     ]
-    apart = sorted(compared.by_modality.items(), key=lambda each: -abs(_log(each[1])))
+    apart = sorted(compared.by_modality.items(), key=lambda each: -abs(log(each[1])))
     for name, factor in apart:
         lines.append(f"  {_words(name)} alone: {factor:.1f} times")
     return "\n".join([*lines, "", tell(scores, corpus)])
-
-
-def comparison_as_json(compared: Compared, scores: pd.DataFrame, corpus: Mapping[str, Any]) -> str:
-    """Return the comparison for machines."""
-    answer = {
-        "comparison": json_ready(asdict(compared)),
-        "clips": json_ready(scores.to_dict("records")),
-        "corpus": dict(corpus),
-    }
-    return json.dumps(answer, ensure_ascii=False, indent=1)
 
 
 def _lines(row: Mapping[Any, Any]) -> Iterator[str]:
@@ -166,9 +161,3 @@ def _words(modality: str) -> str:
 
 def _ratio(first: float, second: float) -> float:
     return (1 + first) / (1 + second)
-
-
-def _log(factor: float) -> float:
-    from math import log
-
-    return log(factor)

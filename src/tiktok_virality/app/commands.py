@@ -53,9 +53,7 @@ def score(clips: tuple[Path, ...], caption: str | None, env: str | None, as_json
     click.echo(
         answers.as_json(scores, unscored, corpus) if as_json else answers.tell(scores, corpus)
     )
-    for line in answers.complaints(unscored):
-        click.echo(line, err=True)
-    if len(unscored):
+    if len(unscored):  # the pipeline has said which and why
         raise SystemExit(1)
 
 
@@ -74,7 +72,7 @@ def compare(first: Path, second: Path, caption: str | None, env: str | None, as_
         raise click.ClickException("; ".join(answers.complaints(unscored)))
     compared = answers.compare(scores)
     click.echo(
-        answers.comparison_as_json(compared, scores, corpus)
+        answers.as_json(scores, unscored, corpus, compared)
         if as_json
         else answers.tell_comparison(compared, scores, corpus)
     )

@@ -30,8 +30,6 @@ FEW: Final = 8
 
 UNPOSTED: Final = ("unposted_videos", "unposted_posts")
 
-logger = logging.getLogger(__name__)
-
 
 def score(
     project: Path, files: Sequence[Path], caption: str | None, env: str | None
@@ -70,7 +68,7 @@ def score(
             value = attrgetter(name.removeprefix("params:"))(parameters)
             catalog[name] = MemoryDataset(value, copy_mode="assign")
         SequentialRunner().run(pipeline, catalog)
-        return catalog.load("scores"), _unscored(catalog), corpus
+        return catalog.load("scores"), catalog.load("unscored"), corpus
 
 
 @contextmanager
@@ -137,11 +135,6 @@ def _redirected(catalog: Mapping[str, Any], folder: Path, few: bool) -> dict[str
             }
     memory = {"type": "kedro.io.MemoryDataset", "copy_mode": "assign"}
     return {**redirected, "scores": memory, "unscored": memory}
-
-
-def _unscored(catalog: DataCatalog) -> pd.DataFrame:
-    found: pd.DataFrame = catalog.load("unscored")
-    return found
 
 
 def _corpus(catalog: DataCatalog, pipeline: Pipeline, env: str | None) -> dict[str, Any]:

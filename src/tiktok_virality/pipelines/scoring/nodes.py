@@ -23,13 +23,13 @@ from tiktok_virality.media.limits import ClipLimits
 from tiktok_virality.models.pooling import POOLS, stack_pooled
 from tiktok_virality.pipelines.ingestion.nodes import PROBE_COLUMNS, usable_videos
 from tiktok_virality.pipelines.ingestion.posts import FileFinder, parse_hashtags
+from tiktok_virality.pipelines.modeling.certainty import JUDGED
 from tiktok_virality.schema import DataError
 from tiktok_virality.training.corpus import ClipTokens, read_tokens
 
 if TYPE_CHECKING:
     from tiktok_virality.models.trained import TrainedModel
 
-JUDGED: Final = "ensemble"
 WRITTEN: Final = ("caption", "hashtags")
 """What a table beside the clips may say of them."""
 
