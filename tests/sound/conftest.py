@@ -15,7 +15,7 @@ Measure = Callable[[np.ndarray], dict[str, float]]
 def describe() -> Callable[[np.ndarray], SoundTokens]:
     """Describe a sound in tokens of half a second."""
     voice = VoiceDetector()
-    return lambda samples: describe_sound(samples, voice.speech_probability(samples), 0.5)
+    return lambda samples: describe_sound(samples, voice.speech_probabilities([samples])[0], 0.5)
 
 
 @pytest.fixture(scope="package")

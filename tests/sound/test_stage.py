@@ -76,7 +76,7 @@ def test_a_reader_travels_to_a_worker():
 def test_the_probability_of_speech_agrees_with_the_spans_found():
     voice = VoiceDetector()
     samples = np.concatenate([np.zeros(16_000, np.float32), speech(), np.zeros(16_000, np.float32)])
-    probability = voice.speech_probability(samples)
+    (probability,) = voice.speech_probabilities([samples])
     assert len(probability) == -(-len(samples) // 512)
     (spans,) = voice.find_speech([samples])
     found = sum(span.seconds for span in spans)

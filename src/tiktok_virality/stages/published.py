@@ -11,7 +11,7 @@ import numpy as np
 from tiktok_virality.execution import Done, Outcome, StageItem, outcome_of
 from tiktok_virality.models.configs import Precision
 from tiktok_virality.models.weights import Checkpoint
-from tiktok_virality.stages.speech import load_samples
+from tiktok_virality.stages.waveforms import load_samples
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,7 @@ import numpy as np
 from tiktok_virality.execution import Outcome, StageItem, outcome_of
 from tiktok_virality.models.sound_configs import SoundParameters
 from tiktok_virality.models.weights import Checkpoint
-from tiktok_virality.stages.speech import load_samples
+from tiktok_virality.stages.waveforms import load_waveforms
 
 if TYPE_CHECKING:
     from tiktok_virality.models.sound_tagger import SoundTagger
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class SoundReader:
     """Measures waveforms: ``tokens`` float16 [T, D], and ``timestamps_seconds`` float32 [T].
 
-    Each clip is measured by itself, so a result depends on no batch. What a token holds is said in
-    `media.sound.tokens`; after it comes what the tagger says, where there is one.
+    Each clip is measured as if it were alone, so a result depends on no batch. What a token holds
+    is said in `media.sound.tokens`; after it comes what the tagger says, where there is one.
 
     Attributes:
         parameters: How sounds become tokens.
@@ -57,15 +57,21 @@ class SoundReader:
 
     def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
         """Measure a batch of clips; one whose waveform cannot be read fails alone."""
-        return [outcome_of(item, self._measure) for item in items]
+        assert self._voice is not None
+        waveforms, failed = load_waveforms(items)
+        heard = self._voice.speech_probabilities(list(waveforms.values()))
+        speech = dict(zip(waveforms, heard, strict=True))
 
-    def _measure(self, item: StageItem) -> dict[str, Any]:
+        def measure(item: StageItem) -> dict[str, Any]:
+            return self._measure(waveforms[item.video_id], speech[item.video_id])
+
+        readable = [item for item in items if item.video_id in waveforms]
+        return failed + [outcome_of(item, measure) for item in readable]
+
+    def _measure(self, samples: np.ndarray, speech: np.ndarray) -> dict[str, Any]:
         from tiktok_virality.media.sound.tokens import describe_sound
 
-        assert self._voice is not None
-        samples = load_samples(item)
         seconds = self.parameters.seconds_per_token
-        speech = self._voice.speech_probability(samples)
         described = describe_sound(samples, speech, seconds)
         tokens, parts = described.values, described.parts
         if self._network is not None:

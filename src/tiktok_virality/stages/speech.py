@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tiktok_virality.execution import Done, Failed, Outcome, StageItem
+from tiktok_virality.execution import Done, Outcome, StageItem
 from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_configs import WhisperParameters
-from tiktok_virality.schema import MediaError
+from tiktok_virality.stages.waveforms import load_waveforms
 
 if TYPE_CHECKING:
     from tiktok_virality.models.whisper_speech import ClipSpeech, SpeechModel
@@ -54,15 +52,7 @@ class SpeechReader:
     def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
         """Read a batch of clips; one whose waveform cannot be loaded fails alone."""
         assert self._model is not None
-        waveforms: dict[str, np.ndarray] = {}
-        failed: list[Outcome] = []
-        for item in items:
-            try:
-                waveforms[item.video_id] = load_samples(item)
-            except MediaError as error:
-                failed.append(
-                    Failed(video_id=item.video_id, reason=error.reason, detail=error.detail)
-                )
+        waveforms, failed = load_waveforms(items)
         heard = self._model.read(list(waveforms.values()))
         return failed + [
             Done(video_id=video_id, columns=self._columns(speech))
@@ -82,17 +72,3 @@ class SpeechReader:
             "words_per_second": speech.words_per_second,
             "duration_seconds": speech.duration_seconds,
         }
-
-
-def load_samples(item: StageItem) -> np.ndarray:
-    """Return float32 [samples].
-
-    Raises:
-        MediaError: The waveform is unreadable or empty, or holds what is no number.
-    """
-    samples: np.ndarray = item.payload.load()["samples"]
-    if len(samples) == 0:
-        raise MediaError("empty waveform", f"{item.video_id} has a waveform without samples")
-    if not np.isfinite(samples).all():
-        raise MediaError("broken waveform", f"{item.video_id} has samples that are no numbers")
-    return samples

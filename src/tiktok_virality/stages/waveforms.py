@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiktok_virality.execution import Absent, Outcome, StageItem, outcome_of
+import numpy as np
+
+from tiktok_virality.execution import Absent, Failed, Outcome, StageItem, outcome_of
 from tiktok_virality.media.audio import NO_SOUND, decode_audio, peak_dbfs
 from tiktok_virality.media.clip import EncodedVideo
 from tiktok_virality.schema import MediaError
@@ -50,3 +52,29 @@ class WaveformExtractor:
         if peak_dbfs(samples) < self.silence_dbfs:
             return Absent(video_id=item.video_id, reason=SILENT)
         return {"samples": samples}
+
+
+def load_waveforms(items: Sequence[StageItem]) -> tuple[dict[str, np.ndarray], list[Outcome]]:
+    """Return the samples of each clip of a batch, by id; and those that cannot be loaded."""
+    waveforms: dict[str, np.ndarray] = {}
+    failed: list[Outcome] = []
+    for item in items:
+        try:
+            waveforms[item.video_id] = load_samples(item)
+        except MediaError as error:
+            failed.append(Failed(video_id=item.video_id, reason=error.reason, detail=error.detail))
+    return waveforms, failed
+
+
+def load_samples(item: StageItem) -> np.ndarray:
+    """Return float32 [samples].
+
+    Raises:
+        MediaError: The waveform is unreadable or empty, or holds what is no number.
+    """
+    samples: np.ndarray = item.payload.load()["samples"]
+    if len(samples) == 0:
+        raise MediaError("empty waveform", f"{item.video_id} has a waveform without samples")
+    if not np.isfinite(samples).all():
+        raise MediaError("broken waveform", f"{item.video_id} has samples that are no numbers")
+    return samples
