@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -177,6 +179,24 @@ def test_fitting_twice_predicts_the_same_and_only_the_mlp_follows_the_seed(
     before = fitted[name].predict(clips)
     np.testing.assert_array_equal(again.predict(clips), before)
     assert np.array_equal(other.predict(clips), before) == (name not in SEEDED)
+
+
+@pytest.mark.parametrize("name", baseline_names(("visual", "audio")))
+def test_what_some_clips_have_chosen_stays_when_others_teach(name, fitted, clips, log_views):
+    upside_down = log_views.max() - log_views[::-1]
+    like = fit_baselines(clips, upside_down, CREATORS, 0, [name], fitted)[name]
+    before, after = (_settings(each) for each in (fitted[name], like))
+    assert after == before
+    same = fit_baselines(clips, log_views, CREATORS, 0, [name], fitted)[name]
+    np.testing.assert_allclose(same.predict(clips), fitted[name].predict(clips))
+
+
+def _settings(baseline) -> dict[str, object]:
+    """Return what folds may choose of a baseline."""
+    last = baseline.estimator
+    last = last[-1] if hasattr(last, "steps") else last
+    chosen = r"alpha|n_neighbors|max_iter"
+    return {name: value for name, value in last.get_params().items() if re.search(chosen, name)}
 
 
 def test_saved_baselines_predict_the_same_and_hold_no_pickle(fitted, clips, tmp_path):

@@ -1,4 +1,7 @@
-"""The regressors behind the baselines; what they leave open is chosen inside the training split."""
+"""The regressors behind the baselines; what they leave open is chosen inside the training split.
+
+Where another of the same kind is given, `like`, its setting is taken, and none is chosen.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,9 @@ def folds_of_creators(groups: np.ndarray) -> Folds:
     return [] if folds < 2 else list(GroupKFold(folds).split(groups, groups=groups))
 
 
-def fit_ridge(features: np.ndarray, target: np.ndarray, groups: np.ndarray) -> Pipeline:
+def fit_ridge(
+    features: np.ndarray, target: np.ndarray, groups: np.ndarray, like: Any = None
+) -> Pipeline:
     """Fit a ridge whose penalty is chosen by folds of whole creators of the training split.
 
     The penalty is chosen in the dual: what clips have in common, [N, N], is all that it needs, and
@@ -56,6 +61,7 @@ def fit_ridge(features: np.ndarray, target: np.ndarray, groups: np.ndarray) -> P
         features: [N, F]; NaN counts as the training mean.
         target: [N].
         groups: Creator of each row.
+        like: Another, whose setting is taken.
 
     Returns:
         The steps ``simpleimputer``, ``standardscaler`` and ``ridge``, fitted.
@@ -69,13 +75,15 @@ def fit_ridge(features: np.ndarray, target: np.ndarray, groups: np.ndarray) -> P
     scaled = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
     known = scaled.fit_transform(features)
     dual = KernelRidge(alpha=float(len(target)), kernel="precomputed")
-    folds = folds_of_creators(groups)
-    chosen = _choose(dual, {"alpha": RIDGE_ALPHAS}, known @ known.T, target - target.mean(), folds)
+    alike, centred, folds = known @ known.T, target - target.mean(), folds_of_creators(groups)
+    chosen = _choose(dual, {"alpha": RIDGE_ALPHAS}, alike, centred, folds, like)
     ridge = Ridge(alpha=chosen.alpha).fit(known, target)
     return make_pipeline(*(step for _, step in scaled.steps), ridge)
 
 
-def fit_tfidf(words: np.ndarray, target: np.ndarray, groups: np.ndarray) -> Pipeline:
+def fit_tfidf(
+    words: np.ndarray, target: np.ndarray, groups: np.ndarray, like: Any = None
+) -> Pipeline:
     """Fit a ridge on the words of clips, single ones and pairs, the rarer the heavier.
 
     Words are hashed, so that none has to be there.
@@ -84,6 +92,7 @@ def fit_tfidf(words: np.ndarray, target: np.ndarray, groups: np.ndarray) -> Pipe
         words: All that is said and written in a clip, str [N, 1].
         target: [N].
         groups: Creator of each row.
+        like: Another, whose setting is taken.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -95,11 +104,14 @@ def fit_tfidf(words: np.ndarray, target: np.ndarray, groups: np.ndarray) -> Pipe
         ColumnTransformer([("words", count, 0)]), TfidfTransformer(sublinear_tf=True)
     )
     known = weighed.fit_transform(words)
-    ridge = _choose(Ridge(), {"alpha": TFIDF_ALPHAS}, known, target, folds_of_creators(groups))
+    folds = folds_of_creators(groups)
+    ridge = _choose(Ridge(), {"alpha": TFIDF_ALPHAS}, known, target, folds, like)
     return make_pipeline(*(step for _, step in weighed.steps), ridge)
 
 
-def fit_creator_history(creators: np.ndarray, target: np.ndarray, seed: int) -> RegressorMixin:
+def fit_creator_history(
+    creators: np.ndarray, target: np.ndarray, seed: int, like: Any = None
+) -> RegressorMixin:
     """Fit the mean of a creator's training clips, drawn towards the mean of all.
 
     With n clips of mean m and a prior worth k clips of the overall mean M, a creator is given
@@ -111,6 +123,7 @@ def fit_creator_history(creators: np.ndarray, target: np.ndarray, seed: int) -> 
         creators: Their names, str [N, 1].
         target: [N].
         seed: Of the folds.
+        like: Another, whose setting is taken.
     """
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.linear_model import Ridge
@@ -124,7 +137,7 @@ def fit_creator_history(creators: np.ndarray, target: np.ndarray, seed: int) -> 
     count = min(FOLDS, len(target))
     shuffled = KFold(count, shuffle=True, random_state=seed) if count > 1 else None
     folds = list(shuffled.split(creators)) if shuffled else []
-    return _choose(model, {"regressor__ridge__alpha": PRIOR_CLIPS}, creators, target, folds)
+    return _choose(model, {"regressor__ridge__alpha": PRIOR_CLIPS}, creators, target, folds, like)
 
 
 def fit_nearest(
@@ -132,6 +145,7 @@ def fit_nearest(
     target: np.ndarray,
     groups: np.ndarray,
     modalities: Mapping[str, slice],
+    like: Any = None,
 ) -> Pipeline:
     """Fit the mean of the clips that are most alike, nearer ones counting more.
 
@@ -143,6 +157,7 @@ def fit_nearest(
         target: [N].
         groups: Creator of each row.
         modalities: Columns of the embeddings, by modality.
+        like: Another, whose setting is taken.
     """
     from sklearn.neighbors import KNeighborsRegressor
     from sklearn.pipeline import make_pipeline
@@ -153,7 +168,7 @@ def fit_nearest(
     asked = [count for count in NEIGHBOURS if count <= most]
     reduction = fit_reduction(features, modalities, COMPONENTS)
     reduced = reduction.transform(features)
-    chosen = _choose(nearest, {"n_neighbors": asked}, reduced, target, folds)
+    chosen = _choose(nearest, {"n_neighbors": asked}, reduced, target, folds, like)
     return make_pipeline(reduction, chosen)
 
 
@@ -163,6 +178,7 @@ def fit_boosting(
     groups: np.ndarray,
     modalities: Mapping[str, slice],
     config: BoostingConfig = BOOSTING,
+    like: Any = None,
 ) -> RegressorMixin:
     """Fit gradient boosting; as configured, its trees are counted by folds of whole creators.
 
@@ -175,6 +191,7 @@ def fit_boosting(
         groups: Creator of each row.
         modalities: Columns of the embeddings, by modality; none for metadata.
         config: Size, weight and number of the trees, and what they read.
+        like: Another, whose setting is taken.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.impute import SimpleImputer
@@ -197,7 +214,7 @@ def fit_boosting(
     read = known.transform(features)
     if config.max_iter is None:
         folds = folds_of_creators(groups)
-        chosen = _choose(boosting, {"max_iter": BOOSTING_STEPS}, read, target, folds)
+        chosen = _choose(boosting, {"max_iter": BOOSTING_STEPS}, read, target, folds, like)
     else:
         chosen = boosting.set_params(max_iter=config.max_iter).fit(read, target)
     return Pipeline([("known", known), ("boosting", chosen)])
@@ -209,6 +226,7 @@ def fit_mlp(
     groups: np.ndarray,
     modalities: Mapping[str, slice],
     seed: int,
+    like: Any = None,
 ) -> RegressorMixin:
     """Fit a small MLP on principal components; its weight decay is chosen by folds of creators.
 
@@ -218,6 +236,7 @@ def fit_mlp(
         groups: Creator of each row.
         modalities: Columns of the embeddings, by modality.
         seed: Of the first weights.
+        like: Another, whose setting is taken.
     """
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.exceptions import ConvergenceWarning
@@ -234,7 +253,7 @@ def fit_mlp(
     folds = folds_of_creators(groups)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is a bound, not a goal
-        chosen = _choose(model, {"regressor__alpha": MLP_ALPHAS}, reduced, target, folds)
+        chosen = _choose(model, {"regressor__alpha": MLP_ALPHAS}, reduced, target, folds, like)
     return Pipeline([("reduction", reduction), ("mlp", chosen)])
 
 
@@ -279,10 +298,17 @@ def _choose(
     features: np.ndarray,
     target: np.ndarray,
     folds: Folds,
+    like: Any,
 ) -> Any:
-    """Return the model of the grid with the least squared error over the folds, fitted on all."""
+    """Return the model of the grid with the least squared error over the folds, fitted on all.
+
+    With another, `like`, whose last step is such a model: the one with its settings.
+    """
     from sklearn.model_selection import GridSearchCV
 
+    if like is not None:
+        settings = (like[-1] if hasattr(like, "steps") else like).get_params()
+        return model.set_params(**{name: settings[name] for name in grid}).fit(features, target)
     if not folds:
         return model.fit(features, target)
     search = GridSearchCV(

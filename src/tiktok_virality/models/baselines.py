@@ -178,6 +178,7 @@ def fit_baselines(
     groups: np.ndarray,
     seed: int,
     names: Sequence[str] | None = None,
+    like: Mapping[str, FittedBaseline] | None = None,
 ) -> dict[str, FittedBaseline]:
     """Fit every baseline, or some.
 
@@ -187,13 +188,20 @@ def fit_baselines(
         groups: Creator of each clip: folds that choose a setting never divide one.
         seed: Of the MLP and of the folds of the creators' history.
         names: Which; ``None`` for all.
+        like: The same after other clips, whose settings are taken instead of being chosen.
     """
+    known = {name: baseline.estimator for name, baseline in (like or {}).items()}
     wanted = baseline_names(tuple(clips.modalities)) if names is None else names
-    return {name: fit_baseline(name, clips, y, groups, seed) for name in wanted}
+    return {name: fit_baseline(name, clips, y, groups, seed, known.get(name)) for name in wanted}
 
 
 def fit_baseline(
-    name: str, clips: PooledClips, y: np.ndarray, groups: np.ndarray, seed: int
+    name: str,
+    clips: PooledClips,
+    y: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+    like: Any = None,
 ) -> FittedBaseline:
     """Fit one baseline; see `fit_baselines`."""
     from threadpoolctl import threadpool_limits
@@ -201,7 +209,9 @@ def fit_baseline(
     read = groups_read(name, tuple(clips.modalities))
     # Models this small lose by a second thread, much where cores are shared.
     with threadpool_limits(1):
-        estimator = _fit(name, clips.features(read), y, groups, clips.modality_columns(read), seed)
+        estimator = _fit(
+            name, clips.features(read), y, groups, clips.modality_columns(read), seed, like
+        )
     return FittedBaseline(name=name, features=read, estimator=estimator)
 
 
@@ -212,6 +222,7 @@ def _fit(
     groups: np.ndarray,
     modalities: Mapping[str, slice],
     seed: int,
+    like: Any,
 ) -> Any:
     from sklearn.dummy import DummyRegressor
     from sklearn.linear_model import LinearRegression
@@ -219,18 +230,18 @@ def _fit(
     if name.startswith("training_"):
         return DummyRegressor(strategy=name.removeprefix("training_")).fit(features, y)
     if name == "creator_history":
-        return baseline_estimators.fit_creator_history(features, y, seed)
+        return baseline_estimators.fit_creator_history(features, y, seed, like)
     if name == "duration":
         return LinearRegression().fit(features, y)
     if name == "tfidf":
-        return baseline_estimators.fit_tfidf(features, y, groups)
+        return baseline_estimators.fit_tfidf(features, y, groups, like)
     if name.startswith("ridge"):
-        return baseline_estimators.fit_ridge(features, y, groups)
+        return baseline_estimators.fit_ridge(features, y, groups, like)
     if name == "nearest":
-        return baseline_estimators.fit_nearest(features, y, groups, modalities)
+        return baseline_estimators.fit_nearest(features, y, groups, modalities, like)
     if name == "mlp":
-        return baseline_estimators.fit_mlp(features, y, groups, modalities, seed)
-    return baseline_estimators.fit_boosting(features, y, groups, modalities)
+        return baseline_estimators.fit_mlp(features, y, groups, modalities, seed, like)
+    return baseline_estimators.fit_boosting(features, y, groups, modalities, like=like)
 
 
 def save_baselines(baselines: Mapping[str, FittedBaseline], folder: Path) -> None:

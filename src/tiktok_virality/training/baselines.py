@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tiktok_virality.models.baselines import FittedBaseline, fit_baselines
 from tiktok_virality.models.roles import role_of
-from tiktok_virality.training.corpus import ModelInput, pooled
+from tiktok_virality.training.corpus import LabelledClips, ModelInput, pooled
 
 
 def fit_and_rehearse(
@@ -15,7 +15,8 @@ def fit_and_rehearse(
     """Fit baselines on the training and the validation split, and on the former alone.
 
     Nothing about a baseline is chosen on the validation split, so it may teach them, as it
-    teaches the readout of every predictor. The constants stay those of the training split.
+    teaches the readout of every predictor: what the training split has chosen stays. So do the
+    constants.
 
     Args:
         model_input: The clips.
@@ -25,11 +26,14 @@ def fit_and_rehearse(
     Returns:
         The baselines; and the same taught by training clips alone, which speak of validation clips.
     """
-    rehearsed, taught = (
-        fit_baselines(
-            pooled(clips, model_input.token_sizes), clips.log_views, clips.groups, seed, names
-        )
-        for clips in (model_input.splits["train"], model_input.open_clips)
-    )
+
+    def fitted(
+        clips: LabelledClips, like: Mapping[str, FittedBaseline] | None = None
+    ) -> dict[str, FittedBaseline]:
+        known = pooled(clips, model_input.token_sizes)
+        return fit_baselines(known, clips.log_views, clips.groups, seed, names, like)
+
+    rehearsed = fitted(model_input.splits["train"])
+    taught = fitted(model_input.open_clips, rehearsed)
     constants = {name: each for name, each in rehearsed.items() if role_of(name) == "constant"}
     return taught | constants, rehearsed
