@@ -27,7 +27,8 @@ from tiktok_virality.models.trained import ModelSpec
 from tiktok_virality.training.corpus import LabelledClips, StoredTokens, read_tokens
 from tiktok_virality.training.launcher import TrainingRun
 from tiktok_virality.training.parameters import TrainingParameters
-from tiktok_virality.training.predictors import predict_log_views, train_predictor
+from tiktok_virality.training.predicting import predict_log_views
+from tiktok_virality.training.predictors import train_predictor
 
 SHAPES = {
     "256 x 6": {"width": 256, "layers": 6, "heads": 8, "feedforward": 1024},

@@ -27,6 +27,8 @@ class Modality:
         exhibits: What else of it belongs into the report.
         altered: Whether its pipeline embeds altered clips, ``<name>_unlike_clips``, on which the
             flag for unlike clips is tried.
+        explained_by: Module of a pipeline that says what its parts do to the answer about a clip;
+            see `pipelines.scoring.pipeline.PARTS`.
     """
 
     words: str
@@ -35,6 +37,7 @@ class Modality:
     models: tuple[str, ...] = ()
     exhibits: tuple[str, ...] = ()
     altered: bool = False
+    explained_by: str | None = None
 
 
 MODALITIES: Final[Mapping[str, Modality]] = {
@@ -65,6 +68,7 @@ MODALITIES: Final[Mapping[str, Modality]] = {
         words="what is said and written",
         parameters="tiktok_virality.models.text_configs:TextParameters",
         needs=("audio",),
+        explained_by="tiktok_virality.pipelines.text.explaining",
     ),
 }
 """Those that there are, in the order in which tables and figures show them."""

@@ -124,3 +124,18 @@ def test_black_and_white_keeps_brightness_and_frozen_clips_do_not_move():
     np.testing.assert_array_equal(ALTERATIONS["black and white"](grey, rng), grey)
     frozen = ALTERATIONS["frozen frame"](grey, rng)
     assert (frozen == grey[0]).all()
+
+
+def test_the_nearest_training_clip_of_a_copy_is_the_clip_and_lacking_a_modality_stops_nothing():
+    rng = np.random.default_rng(9)
+    training = clips(rng, 60)
+    ids = [f"clip {index}" for index in range(60)]
+    fitted = fit_novelty(training, clips(rng, 30), neighbours=5, ids=ids)
+    again = NoveltyModel.from_arrays(fitted.to_arrays())
+    near = {name: rows[7] + 0.01 for name, rows in training.items()}
+    nearest = again.nearest(near, 3)
+    assert next(iter(nearest)) == "clip 7"
+    assert list(nearest.values()) == sorted(nearest.values()) and len(nearest) == 3
+    silent = near | {"audio": np.full(3, np.nan)}
+    assert next(iter(again.nearest(silent, 1))) == "clip 7"
+    assert fit_novelty(training, clips(rng, 30), neighbours=5).nearest(near, 3) == {}

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tiktok_virality.app import answers
+from tiktok_virality.app.score import Answer, quietly
 from tiktok_virality.datasets import PostMetadata, VideoFolder
 from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.conformal import (
@@ -134,7 +135,7 @@ def test_the_comparison_follows_from_the_intervals(scored):
 def test_the_answer_in_words_has_its_limits(scored):
     corpus = {"clips": 4, "creators": 2, "synthetic": False}
     corpus |= {"skill": 0.4, "skill_low": 0.2, "skill_high": 0.5}
-    told = answers.tell(scored, corpus)
+    told = answers.tell(Answer(scores=scored, unscored=pd.DataFrame()), corpus)
     assert "75 of 100 clips of the corpus have fewer" in told
     assert told.count("it is unlike the training clips") == 1
     assert "Learned from 4 clips by 2 creators." in told
@@ -144,14 +145,12 @@ def test_the_answer_in_words_has_its_limits(scored):
 
 def test_the_answer_for_machines_has_no_nan(scored):
     corpus = {"clips": 4, "creators": 2, "synthetic": False}
-    told = json.loads(answers.as_json(scored, pd.DataFrame(), corpus))
+    told = json.loads(answers.as_json(Answer(scores=scored, unscored=pd.DataFrame()), corpus))
     assert told["clips"][1]["alone_voice"] is None
     assert told["clips"][1]["transcript"] is None
 
 
 def test_progress_of_stages_stays_out_of_answers(caplog):
-    from tiktok_virality.app.score import quietly
-
     with caplog.at_level(logging.INFO), quietly():
         logging.getLogger("kedro").info("Running node")
     assert "Running node" not in caplog.text

@@ -17,7 +17,7 @@ from tests.session.conftest import FirstRun, Project
 from tiktok_virality.datasets import StageStore
 from tiktok_virality.models.trained import load_trained
 from tiktok_virality.training.corpus import read_tokens
-from tiktok_virality.training.predictors import predict_log_views
+from tiktok_virality.training.predicting import predict_log_views
 
 
 def command(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -69,6 +69,10 @@ def test_the_pipeline_scores_what_lies_among_the_unposted(first_run, clip, video
     assert row["prediction"] == pytest.approx(answer, abs=1e-4)
     assert row["expected"] == pytest.approx(np.expm1(row["prediction"]))
     assert 0 <= row["percentile"] <= 100
+    why = json.loads((first_run.data / "08_reporting" / "explanations.json").read_text())["draft"]
+    assert why["prediction"] == pytest.approx(answer, abs=1e-4)
+    assert len(why["moments"]) == np.ceil(clip["duration_seconds"])
+    assert {"caption", "transcript"} >= {word["field"] for word in why["words"]} >= {"caption"}
     [lost] = pd.read_csv(first_run.data / "08_reporting" / "unscored.csv").to_dict("records")
     assert (lost["video_id"], lost["stage"]) == ("broken", "probe")
     assert stages["frames"].computed == 1
@@ -86,7 +90,7 @@ def test_the_command_gives_the_same_answer_and_leaves_nothing(first_run, clip, v
     told = json.loads(said.stdout)
     assert told["clips"][0]["prediction"] == pytest.approx(answer, abs=1e-4)
     assert told["corpus"]["synthetic"] and told["corpus"]["clips"] == 12
-    assert told["unscored"] == []
+    assert told["unscored"] == [] and "explanations" not in told
     assert {path for path in first_run.data.rglob("*") if "unposted" not in str(path)} == before
 
 

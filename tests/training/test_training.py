@@ -21,11 +21,8 @@ from tiktok_virality.training.data import token_batch
 from tiktok_virality.training.launcher import TrainingRun
 from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import AutoencoderTraining, TrainingParameters
-from tiktok_virality.training.predictors import (
-    predict_log_views,
-    rehearse_log_views,
-    train_predictor,
-)
+from tiktok_virality.training.predicting import predict_log_views, rehearse_log_views
+from tiktok_virality.training.predictors import train_predictor
 
 SIZES = {"visual": 5, "audio": 3}
 SHAPE = TransformerConfig(width=16, layers=1, heads=2, feedforward=32, dropout=0.1)

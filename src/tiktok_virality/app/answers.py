@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import log
 from statistics import NormalDist
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -16,10 +16,16 @@ from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.pipelines.reporting.json_values import json_ready
 from tiktok_virality.pipelines.reporting.wording import count, percent, plural
 
+if TYPE_CHECKING:
+    from tiktok_virality.app.score import Answer
+
 ALONE: Final = "alone_"
 
 HALF_WIDTH: Final = NormalDist().inv_cdf((1 + SHOWN_LEVEL) / 2)
 """Of the shown interval, in standard deviations, if errors are about normal."""
+
+MOMENTS_TOLD: Final = 3
+WORDS_TOLD: Final = 5
 
 NO_PROMISE: Final = "This says where clips like it landed, and promises nothing."
 
@@ -43,26 +49,29 @@ class Compared:
     by_modality: dict[str, float]
 
 
-def tell(scores: pd.DataFrame, corpus: Mapping[str, Any]) -> str:
+def tell(answer: Answer, corpus: Mapping[str, Any]) -> str:
     """Return the answer for people."""
-    blocks = ["\n".join(_lines(row)) for row in scores.to_dict("records")]
-    return "\n\n".join([*blocks, _speaks_of(corpus)])
+    blocks = [
+        "\n".join([*_lines(row), *_reasons(answer.explanations.get(row["video_id"], {}))])
+        for row in answer.scores.to_dict("records")
+    ]
+    return "\n\n".join([*blocks, speaks_of(corpus)])
 
 
 def as_json(
-    scores: pd.DataFrame,
-    unscored: pd.DataFrame,
+    answer: Answer,
     corpus: Mapping[str, Any],
     compared: Compared | None = None,
 ) -> str:
     """Return all that is known, for machines; of two clips that were compared, that first."""
-    answer = {
+    told = {
         **({} if compared is None else {"comparison": json_ready(asdict(compared))}),
-        "clips": json_ready(scores.to_dict("records")),
-        "unscored": json_ready(unscored.to_dict("records")),
+        "clips": json_ready(answer.scores.to_dict("records")),
+        "unscored": json_ready(answer.unscored.to_dict("records")),
+        **({"explanations": json_ready(answer.explanations)} if answer.explanations else {}),
         "corpus": dict(corpus),
     }
-    return json.dumps(answer, ensure_ascii=False, indent=1)
+    return json.dumps(told, ensure_ascii=False, indent=1)
 
 
 def complaints(unscored: pd.DataFrame) -> list[str]:
@@ -98,7 +107,7 @@ def compare(scores: pd.DataFrame) -> Compared:
     )
 
 
-def tell_comparison(compared: Compared, scores: pd.DataFrame, corpus: Mapping[str, Any]) -> str:
+def tell_comparison(compared: Compared, answer: Answer, corpus: Mapping[str, Any]) -> str:
     """Return the comparison for people."""
     sure = (
         "how sure that is, nobody can say: too few clips calibrated it"
@@ -112,7 +121,7 @@ def tell_comparison(compared: Compared, scores: pd.DataFrame, corpus: Mapping[st
     apart = sorted(compared.by_modality.items(), key=lambda each: -abs(log(each[1])))
     for name, factor in apart:
         lines.append(f"  {_words(name)} alone: {factor:.1f} times")
-    return "\n".join([*lines, "", tell(scores, corpus)])
+    return "\n".join([*lines, "", tell(answer, corpus)])
 
 
 def _lines(row: Mapping[Any, Any]) -> Iterator[str]:
@@ -137,7 +146,39 @@ def _lines(row: Mapping[Any, Any]) -> Iterator[str]:
             yield f"  {name:<11} {' / '.join(row[name].split(chr(10)))}"
 
 
-def _speaks_of(corpus: Mapping[str, Any]) -> str:
+def _reasons(why: Mapping[str, Any]) -> Iterator[str]:
+    """Say what moves an answer: modalities, the moments and words that do most, clips alike."""
+    if not why:
+        return
+    parts = [
+        f"{_words(part['modality'])} {_as_times(part)}"
+        for part in _most(why["modalities"], len(why["modalities"]))
+    ]
+    yield f"  parts       {'; '.join(parts)}"
+    for moment in _most(why["moments"], MOMENTS_TOLD):
+        when = f"{moment['start_seconds']:.0f} to {moment['end_seconds']:.0f} s"
+        said = " / ".join(text for texts in moment["words"].values() for text in texts)
+        yield f"  second      {when} {_as_times(moment)}{f': {said}' if said else ''}"
+    words = [f"{part['word']} {_as_times(part)}" for part in _most(why["words"], WORDS_TOLD)]
+    if words:
+        yield f"  words       {'; '.join(words)}"
+    for clip in why["alike"]:
+        yield f"  alike       {clip['video_id']} ({count(clip['truth'])})"
+
+
+def _most(parts: Sequence[Mapping[str, Any]], number: int) -> list[Mapping[str, Any]]:
+    """Return the parts that move the answer most, those that lift it before those that lower it."""
+    strongest = sorted(parts, key=lambda part: -abs(part["effect"]))[:number]
+    return sorted(strongest, key=lambda part: -part["effect"])
+
+
+def _as_times(part: Mapping[str, Any]) -> str:
+    """Say what a part does: how many times as many views as without it, or its effect itself."""
+    return f"{part['effect']:+.2f}" if part["times"] is None else f"x{part['times']:.2f}"
+
+
+def speaks_of(corpus: Mapping[str, Any]) -> str:
+    """Say from what the models have learned, and that nothing is promised."""
     kind = "synthetic clips" if corpus["synthetic"] else "clips"
     made_up = " Nothing of it is about real videos." if corpus["synthetic"] else ""
     creators = plural(corpus["creators"], "creator")

@@ -13,8 +13,9 @@ import click
 from tiktok_virality.schema import ProjectError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from kedro.io import DataCatalog
+
+    from tiktok_virality.app.score import Answer
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,8 +41,11 @@ def _catalog_of(env: str | None) -> Iterator[DataCatalog]:
 @click.argument("clips", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--caption", default=None, help="What will be written under the clips.")
 @click.option("--env", default=None, help="The Kedro environment whose models answer.")
+@click.option("--explain", is_flag=True, help="Say also what in each clip moves the answer.")
 @click.option("--json", "as_json", is_flag=True, help="Everything that is known, as JSON.")
-def score(clips: tuple[Path, ...], caption: str | None, env: str | None, as_json: bool) -> None:
+def score(
+    clips: tuple[Path, ...], caption: str | None, env: str | None, explain: bool, as_json: bool
+) -> None:
     """Say where clips would likely land that are not posted yet.
 
     Needs models: `kedro run` on your own videos, or `make run` and then --env demo. Ends with 1 if
@@ -49,11 +53,9 @@ def score(clips: tuple[Path, ...], caption: str | None, env: str | None, as_json
     """
     from tiktok_virality.app import answers
 
-    scores, unscored, corpus = _scored(clips, caption, env)
-    click.echo(
-        answers.as_json(scores, unscored, corpus) if as_json else answers.tell(scores, corpus)
-    )
-    if len(unscored):  # the pipeline has said which and why
+    answer, corpus = _scored(clips, caption, env, explain=explain)
+    click.echo(answers.as_json(answer, corpus) if as_json else answers.tell(answer, corpus))
+    if len(answer.unscored):  # the pipeline has said which and why
         raise SystemExit(1)
 
 
@@ -67,30 +69,29 @@ def compare(first: Path, second: Path, caption: str | None, env: str | None, as_
     """Say which of two clips is likelier to be watched more, and how sure that is."""
     from tiktok_virality.app import answers
 
-    scores, unscored, corpus = _scored((first, second), caption, env)
-    if len(unscored):
-        raise click.ClickException("; ".join(answers.complaints(unscored)))
-    compared = answers.compare(scores)
+    answer, corpus = _scored((first, second), caption, env)
+    if len(answer.unscored):
+        raise click.ClickException("; ".join(answers.complaints(answer.unscored)))
+    compared = answers.compare(answer.scores)
     click.echo(
-        answers.as_json(scores, unscored, corpus, compared)
+        answers.as_json(answer, corpus, compared)
         if as_json
-        else answers.tell_comparison(compared, scores, corpus)
+        else answers.tell_comparison(compared, answer, corpus)
     )
 
 
 def _scored(
-    clips: tuple[Path, ...], caption: str | None, env: str | None
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    clips: tuple[Path, ...], caption: str | None, env: str | None, *, explain: bool = False
+) -> tuple[Answer, dict[str, Any]]:
     from tiktok_virality.app.project import project_folder
-    from tiktok_virality.app.score import quietly
-    from tiktok_virality.app.score import score as score_clips
+    from tiktok_virality.app.score import Draft, Scorer, quietly
 
-    files = [path.absolute() for path in clips]
-    click.echo(f"Reading {len(files)} {'clip' if len(files) == 1 else 'clips'} ...", err=True)
+    drafts = [Draft(path=path.absolute(), caption=caption) for path in clips]
+    click.echo(f"Reading {len(drafts)} {'clip' if len(drafts) == 1 else 'clips'} ...", err=True)
     try:
-        project = project_folder(Path.cwd())
-        with contextlib.chdir(project), warnings.catch_warnings(record=True), quietly():
-            return score_clips(project, files, caption, env)
+        with warnings.catch_warnings(record=True), quietly():
+            scorer = Scorer(project_folder(Path.cwd()), env)
+            return scorer.score(drafts, explain=explain), scorer.corpus
     except ProjectError as error:
         raise click.ClickException(str(error)) from error
 

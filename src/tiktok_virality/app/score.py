@@ -1,15 +1,18 @@
-"""Scoring clips from the command line: the scoring pipeline, in a folder of its own."""
+"""Scoring clips outside of a run: the scoring pipeline, in a folder that is gone afterwards."""
 
 from __future__ import annotations
 
 import json
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any, Final
 
 import pandas as pd
@@ -22,53 +25,97 @@ from tiktok_virality.datasets.video_folder import VIDEO_SUFFIXES
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.schema import DataError, ProjectError
 
-IN_THE_DRIVER: Final = {"type": "local", "workers": 0}
-"""For a few clips: processes would take longer to start than the work takes."""
-
 FEW: Final = 8
-"""Up to so many clips are read in the driver."""
+"""Up to so many clips are read in this process: others would take longer to start than to work."""
 
 UNPOSTED: Final = ("unposted_videos", "unposted_posts")
+ANSWERS: Final = ("scores", "unscored", "explanations")
 
 
-def score(
-    project: Path, files: Sequence[Path], caption: str | None, env: str | None
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Score clips with the models of an environment; nothing is logged or kept.
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A clip that is to be scored.
+
+    Attributes:
+        path: Its file.
+        caption: What is to be written under it, if it is known.
+    """
+
+    path: Path
+    caption: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What is said of some clips.
+
+    Attributes:
+        scores: Of `score_clips`; ``video_id`` is the name of the file.
+        unscored: Clips that could not be scored, with the reason.
+        explanations: Of `explain_clips`, by the same name; nothing where nobody asked.
+    """
+
+    scores: pd.DataFrame
+    unscored: pd.DataFrame
+    explanations: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Scorer:
+    """Scores clips with the models of an environment, which it loads once.
+
+    Nothing is logged, and nothing is left on the disk. May be used from several threads, which wait
+    for each other.
 
     Args:
-        project: Its folder.
-        files: The clips.
-        caption: What is to be written under them.
+        project: The folder of the project.
         env: Whose models; ``None`` for those of `data`.
 
-    Returns:
-        The `scores`, ``video_id`` being the name of the file; the clips that could not be scored,
-        with reasons; and of what corpus the models speak: ``clips``, ``creators``, ``synthetic``,
-        and ``skill``, the share of the error of always saying the median that they do away with
-        on clips that they had not seen, with ``skill_low`` and ``skill_high`` (``None`` where
-        nobody measured it).
-
     Raises:
-        DataError: There is no such file, it is no video by its name, or no clip can be scored.
-        ProjectError: No model was trained here.
+        ProjectError: No model was trained there.
     """
-    from tiktok_virality.pipelines.scoring import create_pipeline
 
-    names = _names(files)
-    loader = open_config(project, env)
-    parameters = check_parameters(loader["parameters"])
-    pipeline = create_pipeline(parameters.modalities)
-    with TemporaryDirectory(prefix="score-") as folder:
-        _lay_out(names, Path(folder), caption)
-        few = len(files) <= FEW
-        catalog = catalog_of(_redirected(loader["catalog"], Path(folder), few), loader)
-        corpus = _corpus(catalog, pipeline, env)
-        for name in filter(is_parameter, pipeline.inputs()):
-            value = attrgetter(name.removeprefix("params:"))(parameters)
-            catalog[name] = MemoryDataset(value, copy_mode="assign")
-        SequentialRunner().run(pipeline, catalog)
-        return catalog.load("scores"), catalog.load("unscored"), corpus
+    def __init__(self, project: Path, env: str | None = None) -> None:
+        from tiktok_virality.pipelines.scoring import EXPLAINING, create_pipeline
+
+        self._project = project
+        self._config = open_config(project, env)
+        parameters = check_parameters(self._config["parameters"])
+        self._explaining = create_pipeline(parameters.modalities)
+        self._scoring = self._explaining - self._explaining.only_nodes_with_tags(EXPLAINING)
+        self._lock = Lock()
+        self._entries = self._config["catalog"]
+        with chdir(project):
+            catalog = catalog_of(self._entries, self._config)
+            _check_trained(catalog, self._explaining, env)
+            self.corpus = describe_corpus(catalog)
+            self._known = {name: catalog.load(name) for name in _learned(self._explaining)}
+        for name in filter(is_parameter, self._explaining.inputs()):
+            self._known[name] = attrgetter(name.removeprefix("params:"))(parameters)
+
+    def score(self, drafts: Sequence[Draft], *, explain: bool = False) -> Answer:
+        """Score clips.
+
+        Args:
+            drafts: At least one.
+            explain: Say also what moves each answer.
+
+        Raises:
+            DataError: There is no such file, it is no video by its name, or no clip can be scored.
+        """
+        names = _names(drafts)
+        pipeline = self._explaining if explain else self._scoring
+        with self._lock, TemporaryDirectory(prefix="score-") as place, chdir(self._project):
+            folder = Path(place)
+            _lay_out(names, folder)
+            entries = _redirected(self._entries, folder, few=len(drafts) <= FEW)
+            stored = {name: each for name, each in entries.items() if name not in self._known}
+            catalog = catalog_of(stored, self._config)
+            for name, value in self._known.items():
+                catalog[name] = MemoryDataset(value, copy_mode="assign")
+            SequentialRunner().run(pipeline, catalog)
+            return Answer(
+                **{each: catalog.load(each) for each in ANSWERS if each in pipeline.outputs()}
+            )
 
 
 @contextmanager
@@ -82,45 +129,65 @@ def quietly() -> Iterator[None]:
         logging.disable(before)
 
 
-def _names(files: Sequence[Path]) -> dict[str, Path]:
-    """Return the files by the names that answers give them.
+def describe_corpus(catalog: DataCatalog) -> dict[str, Any]:
+    """Return of what corpus the models speak.
+
+    Returns:
+        ``clips``, ``creators``, ``synthetic``, and ``skill``, the share of the error of always
+        saying the median that the ensemble does away with on clips that it had not seen, with
+        ``skill_low`` and ``skill_high`` (``None`` where nobody measured it).
+    """
+    manifest = catalog.load("manifest")
+    verdict = catalog.load("verdict") if catalog.exists("verdict") else None
+    return {
+        "clips": len(manifest),
+        "creators": int(manifest["creator_id"].nunique()),
+        "synthetic": catalog.load("ground_truth") is not None,
+        **{
+            name: verdict["versus_constant"][name] if verdict else None
+            for name in ("skill", "skill_low", "skill_high")
+        },
+    }
+
+
+def _names(drafts: Sequence[Draft]) -> dict[str, Draft]:
+    """Return the clips by the names that answers give them.
 
     Raises:
         DataError: A file is not there, or not one of a video.
     """
-    for path in files:
-        if not path.is_file():
-            raise DataError(f"There is no file {path}.")
-        if path.suffix.lower() not in VIDEO_SUFFIXES:
+    for draft in drafts:
+        if not draft.path.is_file():
+            raise DataError(f"There is no file {draft.path}.")
+        if draft.path.suffix.lower() not in VIDEO_SUFFIXES:
             raise DataError(
-                f"{path} is no video by its name: it must end in {', '.join(VIDEO_SUFFIXES)}."
+                f"{draft.path} is no video by its name: it must end in {', '.join(VIDEO_SUFFIXES)}."
             )
-    short = [path.stem for path in files]
-    twice = len(set(short)) < len(short)
+    often = max(Counter(draft.path.stem for draft in drafts).values())
     return {
-        f"{number} {path.stem}" if twice else path.stem: path
-        for number, path in enumerate(files, start=1)
+        f"{number} {draft.path.stem}" if often > 1 else draft.path.stem: draft
+        for number, draft in enumerate(drafts, start=1)
     }
 
 
-def _lay_out(names: Mapping[str, Path], folder: Path, caption: str | None) -> None:
+def _lay_out(names: Mapping[str, Draft], folder: Path) -> None:
     """Put links to the clips, and what is written under them, where the pipeline looks."""
     target = folder / "unposted"
     target.mkdir(parents=True)
-    for name, path in names.items():
-        link = target / f"{name}{path.suffix}"
+    posts = []
+    for name, draft in names.items():
+        link = target / f"{name}{draft.path.suffix}"
         try:
-            link.symlink_to(path.resolve())
+            link.symlink_to(draft.path.resolve())
         except OSError:  # a system without links
-            shutil.copyfile(path, link)
-    if caption:
-        posts = [
-            {"file": f"{name}{path.suffix}", "caption": caption} for name, path in names.items()
-        ]
+            shutil.copyfile(draft.path, link)
+        if draft.caption:
+            posts.append({"file": link.name, "caption": draft.caption})
+    if posts:
         (target / "metadata.json").write_text(json.dumps(posts), encoding="utf-8")
 
 
-def _redirected(catalog: Mapping[str, Any], folder: Path, few: bool) -> dict[str, Any]:
+def _redirected(catalog: Mapping[str, Any], folder: Path, *, few: bool) -> dict[str, Any]:
     """Return a catalog whose entries of scoring lie in a folder of their own."""
     redirected = dict(catalog)
     for name, entry in catalog.items():
@@ -131,20 +198,24 @@ def _redirected(catalog: Mapping[str, Any], folder: Path, few: bool) -> dict[str
             redirected[name] = {
                 **entry,
                 "filepath": place,
-                **({"engine": IN_THE_DRIVER} if few and "engine" in entry else {}),
+                **({"engine": {"type": "resident"}} if few and "engine" in entry else {}),
             }
     memory = {"type": "kedro.io.MemoryDataset", "copy_mode": "assign"}
-    return {**redirected, "scores": memory, "unscored": memory}
+    return {**redirected, **dict.fromkeys(ANSWERS, memory)}
 
 
-def _corpus(catalog: DataCatalog, pipeline: Pipeline, env: str | None) -> dict[str, Any]:
-    """Return what corpus the models come from.
+def _learned(pipeline: Pipeline) -> list[str]:
+    """Return what scoring reads that training has left."""
+    return [n for n in pipeline.inputs() if not is_parameter(n) and n not in UNPOSTED]
+
+
+def _check_trained(catalog: DataCatalog, pipeline: Pipeline, env: str | None) -> None:
+    """See that there are models.
 
     Raises:
-        ProjectError: A model is missing.
+        ProjectError: One is missing.
     """
-    inputs = [n for n in pipeline.inputs() if not is_parameter(n) and n not in UNPOSTED]
-    missing = sorted(name for name in inputs if not catalog.exists(name))
+    missing = sorted(name for name in _learned(pipeline) if not catalog.exists(name))
     if missing:
         option = f" --env {env}" if env else ""
         raise ProjectError(
@@ -153,15 +224,3 @@ def _corpus(catalog: DataCatalog, pipeline: Pipeline, env: str | None) -> dict[s
             f"own videos first (`kedro run{option}`, see the README), or on the synthetic corpus "
             "(`make run`), and ask for that with --env demo."
         )
-    manifest = catalog.load("manifest")
-    verdict = catalog.load("verdict") if catalog.exists("verdict") else None
-    truth = catalog.load("ground_truth")
-    return {
-        "clips": len(manifest),
-        "creators": int(manifest["creator_id"].nunique()),
-        "synthetic": truth is not None,
-        **{
-            name: verdict["versus_constant"][name] if verdict else None
-            for name in ("skill", "skill_low", "skill_high")
-        },
-    }

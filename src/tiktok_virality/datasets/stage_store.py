@@ -30,6 +30,7 @@ from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
 from tiktok_virality.execution import BatchReport, LocalEngine, StageItem, StagePlan, StageWork
 from tiktok_virality.execution.local import Engine
 from tiktok_virality.execution.progress import with_progress
+from tiktok_virality.execution.resident import ResidentEngine
 from tiktok_virality.schema import StageError
 
 logger = logging.getLogger(__name__)
@@ -329,7 +330,12 @@ def make_engine(engine: Mapping[str, Any]) -> Engine:
     kind = options.pop("type", "local")
     if kind == "local":
         return LocalEngine(**options)
-    raise DatasetError(f"No engine {kind!r}; there is 'local'. Set `engine.type` in globals.yml.")
+    if kind == "resident":
+        return ResidentEngine(**options)
+    raise DatasetError(
+        f"No engine {kind!r}; there are 'local', and 'resident' for services. Set `engine.type` in "
+        "globals.yml."
+    )
 
 
 def _batches(items: Sequence[StageItem], size: int) -> Iterator[Sequence[StageItem]]:

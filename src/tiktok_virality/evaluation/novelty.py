@@ -31,6 +31,7 @@ FEWEST_CLIPS: Final = 3
 """A modality of fewer training clips says nothing about what is usual."""
 
 TRAINING_PREFIX: Final = "training_"
+IDS_PREFIX: Final = "ids_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +42,13 @@ class NoveltyModel:
         training: Pooled embeddings of the training clips that have the modality, by modality.
         neighbours: Training clips that a clip is compared with.
         calibration: Distances of the calibration clips, in ascending order, [M].
+        ids: Of the training clips, by modality, str [N] each; nothing where nobody named them.
     """
 
     training: Embeddings
     neighbours: int
     calibration: Floats = field(default_factory=lambda: np.empty(0))
+    ids: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     def distances(self, clips: Embeddings) -> Floats:
         """Return how unlike each clip is, [N]: about 1 and below is usual; NaN without a modality.
@@ -64,25 +67,46 @@ class NoveltyModel:
         shares = (1 + as_far) / (1 + len(self.calibration))
         return np.where(np.isnan(distances), np.nan, shares)
 
+    def nearest(self, clip: Mapping[str, Floats], count: int) -> dict[str, float]:
+        """Return the training clips that are most alike, and how far away they are, nearest first.
+
+        The distance is that of standardised embeddings, as a share of the usual distance between
+        the clip and the training clips, averaged over the modalities that both have: 1 is usual.
+
+        Args:
+            clip: Pooled embeddings of one clip by modality, [D] each; NaN where it lacks one.
+            count: How many.
+        """
+        distances: dict[str, list[float]] = {}
+        for name, ids in self.ids.items():
+            if np.isnan(clip[name]).any():
+                continue
+            scale = self._detectors[name][0]
+            apart = scale.transform(self.training[name]) - scale.transform(clip[name][None])
+            lengths = np.linalg.norm(apart, axis=1)
+            usual = float(np.median(lengths)) or 1.0
+            for video_id, length in zip(ids.tolist(), lengths / usual, strict=True):
+                distances.setdefault(video_id, []).append(float(length))
+        means = {video_id: float(np.mean(each)) for video_id, each in distances.items()}
+        return dict(sorted(means.items(), key=lambda each: each[1])[:count])
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return all of it as named arrays, for an archive without pickle."""
         return {
             "neighbours": np.asarray(self.neighbours),
             "calibration": self.calibration,
             **{TRAINING_PREFIX + name: rows for name, rows in self.training.items()},
+            **{IDS_PREFIX + name: ids for name, ids in self.ids.items()},
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> NoveltyModel:
         """Read what `to_arrays` gave."""
         return cls(
-            training={
-                name.removeprefix(TRAINING_PREFIX): rows
-                for name, rows in arrays.items()
-                if name.startswith(TRAINING_PREFIX)
-            },
+            training=_with_prefix(arrays, TRAINING_PREFIX),
             neighbours=int(arrays["neighbours"]),
             calibration=arrays["calibration"],
+            ids=_with_prefix(arrays, IDS_PREFIX),
         )
 
     def _distances(self, name: str, rows: Floats) -> Floats:
@@ -107,18 +131,25 @@ class NoveltyModel:
         }
 
 
-def fit_novelty(training: Embeddings, calibration: Embeddings, neighbours: int) -> NoveltyModel:
+def fit_novelty(
+    training: Embeddings,
+    calibration: Embeddings,
+    neighbours: int,
+    ids: Sequence[str] | None = None,
+) -> NoveltyModel:
     """Learn what is usual from training clips, and how far usual clips are from calibration clips.
 
     Args:
         training: Of the training clips.
         calibration: Of the calibration clips.
         neighbours: Training clips that a clip is compared with.
+        ids: Of the training clips, in the same order, so that they can be named.
 
     Raises:
         ValueError: No modality has enough training clips.
     """
-    present = {name: rows[~np.isnan(rows).any(axis=1)] for name, rows in training.items()}
+    has = {name: ~np.isnan(rows).any(axis=1) for name, rows in training.items()}
+    present = {name: rows[has[name]] for name, rows in training.items()}
     usable = {name: rows for name, rows in present.items() if len(rows) >= FEWEST_CLIPS}
     if not usable:
         counts = ", ".join(f"{name} {len(rows)}" for name, rows in present.items())
@@ -131,7 +162,12 @@ def fit_novelty(training: Embeddings, calibration: Embeddings, neighbours: int) 
         training=usable,
         neighbours=neighbours,
         calibration=np.sort(distances[~np.isnan(distances)]),
+        ids={} if ids is None else {name: np.array(ids, np.str_)[has[name]] for name in usable},
     )
+
+
+def _with_prefix(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
 
 
 def flags_possible(calibration_clips: int, alpha: float) -> bool:

@@ -34,8 +34,7 @@ class LocalEngine:
     """Runs a stage on this machine.
 
     Attributes:
-        workers: Processes to use where the stage allows; ``None`` takes one per core, and 0 none:
-            for a few clips that need not wait for processes to start.
+        workers: Processes to use where the stage allows; ``None`` takes one per core.
     """
 
     workers: int | None = None
@@ -52,7 +51,7 @@ class LocalEngine:
         Raises:
             StageError: No worker process can start.
         """
-        if resources.in_process or self.workers == 0:
+        if resources.in_process:
             yield from map(work, batches)
             return
         workers = min(self.workers or _cores(), resources.max_workers or _cores())

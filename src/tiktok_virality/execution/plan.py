@@ -107,14 +107,17 @@ class StagePlan:
     @property
     def fingerprint(self) -> str:
         """Digest of everything but the items that decides the result."""
-        kind = type(self.transform)
-        return digest(
-            {"transform": f"{kind.__module__}.{kind.__qualname__}", **self.transform.identity()}
-        )
+        return fingerprint_of(self.transform)
 
     def __repr__(self) -> str:
         name = type(self.transform).__name__
         return f"StagePlan({name}, {len(self.items)} items, {len(self.absent)} absent)"
+
+
+def fingerprint_of(transform: Transform) -> str:
+    """Return a digest of what decides the results of a transform."""
+    kind = type(transform)
+    return digest({"transform": f"{kind.__module__}.{kind.__qualname__}", **transform.identity()})
 
 
 def outcome_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tiktok_virality.execution.plan import Absent, Done, Failed, Outcome, StageItem, Transform
 from tiktok_virality.schema import MediaError, ProjectError, StageError
@@ -44,11 +44,12 @@ class StageWork:
     Attributes:
         transform: What to do with a batch.
         write: Where the outcomes go.
+        is_ready: Whether the transform is set up.
     """
 
     transform: Transform
     write: WritePart
-    _ready: bool = field(default=False, init=False)
+    is_ready: bool = False
 
     def __call__(self, items: Sequence[StageItem]) -> BatchReport:
         """Process a batch and write its part.
@@ -58,9 +59,9 @@ class StageWork:
             ImportError: A package is missing.
             StageError: The disk is full.
         """
-        if not self._ready:
+        if not self.is_ready:
             self.transform.setup()
-            self._ready = True
+            self.is_ready = True
         return self.record(items, _in_order(items, self._outcomes(items)))
 
     def record(self, items: Sequence[StageItem], outcomes: Sequence[Outcome]) -> BatchReport:

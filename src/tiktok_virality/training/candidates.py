@@ -103,7 +103,7 @@ class EnsembleCandidate:
 
     def predict(self, settings: EnsembleSettings, fold: Fold, seed: int) -> np.ndarray:
         """Train the modality models and the fusion, and predict the held-out clips."""
-        from tiktok_virality.training.predictors import predict_log_views
+        from tiktok_virality.training.predicting import predict_log_views
 
         with TemporaryDirectory(prefix="tuning-") as folder:
             alone = {

@@ -43,6 +43,10 @@ logger = logging.getLogger(__name__)
 WORDS: Final = "words"
 """The column in which a table of tokens keeps what a clip says in words, if it does."""
 
+TIMES: Final = "timestamps_seconds"
+TOKEN_SECONDS: Final = "token_seconds"
+"""The columns in which it says when each token begins, or how long each lasts, if it does."""
+
 PARTS: Final = "parts"
 """The column in which it says which numbers of a token, in a row, belong together, if it does."""
 
@@ -83,10 +87,13 @@ class ClipTokens:
     Attributes:
         tokens: By modality, float32 [T, D] each; a modality that the clip lacks is not there.
         words: All that is said and written in it.
+        times: By modality, when each token begins, in seconds, [T]; of those whose tokens have a
+            time, and only where somebody asked.
     """
 
     tokens: Mapping[str, np.ndarray]
     words: str = ""
+    times: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def pooled(self) -> dict[str, np.ndarray]:
@@ -94,10 +101,19 @@ class ClipTokens:
         return {name: pool(tokens) for name, tokens in self.tokens.items()}
 
 
-def read_tokens(ids: Sequence[str], tables: Mapping[str, StoredTokens]) -> list[ClipTokens]:
-    """Read the tokens of clips into memory; a clip without a row lacks the modality."""
+def read_tokens(
+    ids: Sequence[str], tables: Mapping[str, StoredTokens], *, timed: bool = False
+) -> list[ClipTokens]:
+    """Read the tokens of clips into memory; a clip without a row lacks the modality.
+
+    Args:
+        ids: The clips.
+        tables: Of tokens, by modality.
+        timed: Read when each token begins, too.
+    """
+    asked = ["tokens", WORDS, *([TIMES, TOKEN_SECONDS] if timed else [])]
     wanted = {
-        name: ["tokens", WORDS] if WORDS in table.columns else ["tokens"]
+        name: [column for column in asked if column in table.columns]
         for name, table in tables.items()
     }
     return [_clip_tokens(video_id, tables, wanted) for video_id in ids]
@@ -114,7 +130,16 @@ def _clip_tokens(
     return ClipTokens(
         tokens={name: np.asarray(row["tokens"], dtype=np.float32) for name, row in rows.items()},
         words=" ".join(str(row[WORDS]) for row in rows.values() if WORDS in row),
+        times={
+            name: _times(row) for name, row in rows.items() if TIMES in row or TOKEN_SECONDS in row
+        },
     )
+
+
+def _times(row: Mapping[str, Any]) -> np.ndarray:
+    if TIMES in row:
+        return np.asarray(row[TIMES], dtype=np.float64)
+    return np.arange(len(row["tokens"])) * float(row[TOKEN_SECONDS])
 
 
 @dataclass(frozen=True, kw_only=True)

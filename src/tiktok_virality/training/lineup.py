@@ -22,11 +22,8 @@ from tiktok_virality.training.baselines import fit_and_rehearse
 from tiktok_virality.training.corpus import ClipTokens, ModelInput, pooled
 from tiktok_virality.training.launcher import TrainingRun
 from tiktok_virality.training.parameters import TrainingParameters
-from tiktok_virality.training.predictors import (
-    predict_log_views,
-    rehearse_log_views,
-    train_predictor,
-)
+from tiktok_virality.training.predicting import predict_log_views, rehearse_log_views
+from tiktok_virality.training.predictors import train_predictor
 
 Ask = Callable[[TrainedModel, Sequence[ClipTokens]], np.ndarray]
 """`predict_log_views`, or of validation clips `rehearse_log_views`."""

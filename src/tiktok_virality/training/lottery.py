@@ -151,7 +151,7 @@ class WorldTrainer:
         The other modality models are those of the world: noise beside them changes none.
         """
         from tiktok_virality.training.lineup import train_model
-        from tiktok_virality.training.predictors import predict_log_views
+        from tiktok_virality.training.predicting import predict_log_views
 
         noisy, shape = with_noise(clips, self.seed), self.recipe.transformer
         of_noise = train_model(

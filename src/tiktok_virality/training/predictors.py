@@ -1,14 +1,14 @@
-"""Trains the predictors of views, and lets them predict."""
+"""Trains the predictors of views."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from tiktok_virality.models.fusion import LateFusion, SingleModality, TokenBatch
+from tiktok_virality.models.fusion import LateFusion, SingleModality
 from tiktok_virality.models.readout import Blended, SecondOrderReadout
 from tiktok_virality.models.trained import ModelSpec, TargetScale, TrainedModel
 from tiktok_virality.models.transformer import Standardise
@@ -17,8 +17,8 @@ from tiktok_virality.training.data import token_batch, token_loader
 from tiktok_virality.training.launcher import TrainingRun, fit
 from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import TrainingParameters
+from tiktok_virality.training.predicting import decide
 
-PREDICTION_BATCH = 64
 PRIOR_CLIPS = 48
 """A Transformer is not trusted until it has earned it, by more evidence than so many clips give."""
 
@@ -79,28 +79,6 @@ def train_predictor(
     return TrainedModel(spec=spec, state=state, history=history, target=target)
 
 
-def predict_log_views(model: TrainedModel, clips: Sequence[ClipTokens]) -> np.ndarray:
-    """Return predicted log1p(views), float64 [N]; the training mean where nothing is known.
-
-    Of validation clips ask `rehearse_log_views`: they have taught the model.
-    """
-    return _predict(model, clips, model.build())
-
-
-def rehearse_log_views(model: TrainedModel, clips: Sequence[ClipTokens]) -> np.ndarray:
-    """Return the same as the model would without what validation clips have taught it, [N]."""
-    module = model.build()
-    return _predict(model, clips, module.rehearse if isinstance(module, Blended) else module)
-
-
-def _predict(
-    model: TrainedModel, clips: Sequence[ClipTokens], decide: Callable[[TokenBatch], Tensor]
-) -> np.ndarray:
-    assert model.target is not None
-    standardised = _decide(decide, clips, model.spec.token_sizes)
-    return standardised * model.target.deviation + model.target.mean
-
-
 def _fit_readout(
     readout: SecondOrderReadout,
     clips: LabelledClips,
@@ -109,20 +87,6 @@ def _fit_readout(
 ) -> None:
     everything = token_batch(clips.tokens, token_sizes, pooled=True)
     readout.fit(everything, _standardised(clips, target), clips.groups)
-
-
-def _decide(
-    decide: Callable[[TokenBatch], Tensor],
-    clips: Sequence[ClipTokens],
-    token_sizes: Mapping[str, int],
-) -> np.ndarray:
-    """Return standardised log views, float64 [N]."""
-    batches = [np.empty(0)]
-    with torch.inference_mode():
-        for first in range(0, len(clips), PREDICTION_BATCH):
-            part = clips[first : first + PREDICTION_BATCH]
-            batches.append(decide(token_batch(part, token_sizes, pooled=True)).double().numpy())
-    return np.concatenate(batches)
 
 
 def _fit_trust(
@@ -138,7 +102,7 @@ def _fit_trust(
     split a Transformer that knows nothing would be trusted by chance.
     """
     deep, linear = (
-        _decide(part, validation.tokens, token_sizes) for part in (model.deep, model.rehearsal)
+        decide(part, validation.tokens, token_sizes) for part in (model.deep, model.rehearsal)
     )
     apart = deep - linear
     prior = PRIOR_CLIPS * np.square(apart).mean() + np.finfo(np.float64).tiny

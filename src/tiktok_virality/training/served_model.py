@@ -37,7 +37,7 @@ class ServedModel(PythonModel):
             log1p(views), float64 [N].
         """
         from tiktok_virality.training.corpus import ClipTokens
-        from tiktok_virality.training.predictors import predict_log_views
+        from tiktok_virality.training.predicting import predict_log_views
 
         read = list(self.model.spec.token_sizes)
         clips = [

@@ -122,6 +122,7 @@ def _fit(clips: ModelInput, certainty: CertaintyParameters) -> NoveltyModel:
         _embeddings(clips.splits["train"], clips),
         _embeddings(clips.usual_clips, clips),
         certainty.neighbours,
+        clips.splits["train"].ids,
     )
 
 

@@ -97,13 +97,13 @@ def select_unposted(
 
 
 def gather_tokens(manifest: pd.DataFrame, **tables: StageTable) -> list[ClipTokens]:
-    """Return what the models are told of each clip, in the order of the manifest.
+    """Return what the models are told of each clip and when, in the order of the manifest.
 
     Args:
         manifest: ``video_id``.
         **tables: Of tokens, by modality.
     """
-    return read_tokens(manifest["video_id"].tolist(), tables)
+    return read_tokens(manifest["video_id"].tolist(), tables, timed=True)
 
 
 def decide(clips: list[ClipTokens], ensemble: TrainedModel, **models: TrainedModel) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def decide(clips: list[ClipTokens], ensemble: TrainedModel, **models: TrainedMod
     Returns:
         On the scale of the target, a column per model; missing where a clip lacks the modality.
     """
-    from tiktok_virality.training.predictors import predict_log_views
+    from tiktok_virality.training.predicting import predict_log_views
 
     decisions = {JUDGED: predict_log_views(ensemble, clips)}
     for name, model in models.items():

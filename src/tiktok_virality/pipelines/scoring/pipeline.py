@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, Final
 
 from kedro.pipeline import Pipeline, node, pipeline
@@ -10,16 +11,22 @@ from kedro.pipeline import Pipeline, node, pipeline
 from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.pipelines import ingestion
 from tiktok_virality.pipelines import modalities as every_modality
-from tiktok_virality.pipelines.scoring import nodes
+from tiktok_virality.pipelines.scoring import explaining, nodes
 
 SPLITS: Final = "splits"
 """What reads it learns from clips, or is judged on them; neither happens here."""
 
 TEXTS: Final = "texts"
 
+EXPLAINING: Final = "explaining"
+"""The tag of nodes that only say why."""
+
+PARTS: Final = ("word_effects", "timed_words")
+"""What modalities may know of why: made by the pipeline that `Modality.explained_by` names."""
+
 
 def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any) -> Pipeline:
-    """Make ``scores`` of the clips in ``unposted_videos``.
+    """Make ``scores`` and ``explanations`` of the clips in ``unposted_videos``.
 
     Args:
         modalities: Those that the models were trained on.
@@ -33,7 +40,8 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
         *(f"{name}_model" for name in modalities),
         *(name for name in reading.all_outputs() if name not in tokens.all_outputs()),
     }
-    scoring = decoding + tokens + Pipeline(_nodes(modalities, tokens.all_outputs()))
+    why = _explaining(modalities)
+    scoring = decoding + tokens + Pipeline(_nodes(modalities, tokens.all_outputs())) + why
     return pipeline(
         scoring,
         namespace="scoring",
@@ -43,10 +51,27 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
             "corpus": "manifest",
             **{name: name for name in learned & scoring.inputs()},
         },
-        outputs={"scores": "scores", "unscored": "unscored"},
+        outputs={name: name for name in ("scores", "unscored", "explanations")},
         parameters={name for name in scoring.inputs() if name.startswith("params:")},
         tags="scoring",
     )
+
+
+def _explaining(modalities: Sequence[str]) -> Pipeline:
+    makers = [module for name in modalities if (module := MODALITIES[name].explained_by)]
+    parts = sum((import_module(module).create_pipeline() for module in makers), Pipeline([]))
+    explain = node(
+        explaining.explain_clips,
+        inputs={
+            **{n: n for n in ("clips", "manifest", "corpus", "ensemble", "novelty_model")},
+            "target": "params:modeling.target",
+            **{name: name for name in PARTS if name in parts.all_outputs()},
+        },
+        outputs="explanations",
+        name="explain_clips",
+        tags="cpu",
+    )
+    return pipeline(parts + Pipeline([explain]), tags=EXPLAINING)
 
 
 def _nodes(modalities: Sequence[str], made: set[str]) -> list[Any]:

@@ -1,0 +1,96 @@
+"""What moves an answer, as the pipeline tells it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.training.test_occlusion import SECONDS, clips, model
+from tiktok_virality.app import answers
+from tiktok_virality.app.score import Answer
+from tiktok_virality.evaluation.novelty import fit_novelty
+from tiktok_virality.evaluation.targets import TargetParameters
+from tiktok_virality.pipelines.scoring import EXPLAINING, create_pipeline, explaining
+
+__all__ = ["model"]
+
+
+@pytest.fixture(scope="module")
+def explained(model):
+    training, _ = clips(30, 6)
+    pooled = {
+        name: np.stack([clip.pooled[name] for clip in training.tokens])
+        for name in ("look", "voice")
+    }
+    asked, seconds = clips(3, 7)
+    manifest = pd.DataFrame({"video_id": ["a", "b", "c"], "duration_seconds": [8.0] * 3})
+    words = pd.DataFrame(
+        [("a", "caption", 0, "cat", 0.5)], columns=["video_id", "field", "place", "word", "effect"]
+    )
+    timed = pd.DataFrame(
+        [("a", 1.5, 3.2, "transcript", "hello there"), ("b", 0.0, 8.0, "screen", "WOW")],
+        columns=["video_id", "start_seconds", "end_seconds", "field", "text"],
+    )
+    corpus = pd.DataFrame({"video_id": list(training.ids), "views": np.exp(training.log_views)})
+    why = explaining.explain_clips(
+        asked.tokens,
+        manifest,
+        corpus,
+        model,
+        fit_novelty(pooled, pooled, neighbours=5, ids=training.ids).to_arrays(),
+        TargetParameters(),
+        words,
+        timed,
+    )
+    return json.loads(json.dumps(why)), seconds
+
+
+def test_every_part_says_how_many_times_the_views_it_makes(explained):
+    why, _ = explained
+    assert list(why) == ["a", "b", "c"]
+    for part in why["a"]["modalities"]:
+        assert part["times"] == pytest.approx(np.exp(part["effect"]), rel=0.01)
+    assert [part["modality"] for part in why["a"]["modalities"]] == ["look", "voice"]
+    assert why["a"]["words"][0]["times"] == pytest.approx(np.exp(0.5), rel=0.01)
+    assert why["b"]["words"] == []
+
+
+def test_every_second_has_its_effect_its_senses_and_its_words(explained):
+    why, _ = explained
+    moments = why["a"]["moments"]
+    assert [moment["start_seconds"] for moment in moments] == list(range(SECONDS))
+    assert set(moments[0]["by_modality"]) == {"look", "voice"}
+    said = [moment["words"].get("transcript") for moment in moments]
+    assert said[:4] == [None, ["hello there"], ["hello there"], ["hello there"]]
+    assert not any(said[4:])
+    assert why["b"]["moments"][7]["words"] == {"screen": ["WOW"]}
+
+
+def test_clips_alike_are_those_of_the_corpus_with_their_views(explained):
+    why, _ = explained
+    assert len(why["c"]["alike"]) == explaining.ALIKE
+    for clip in why["c"]["alike"]:
+        assert clip["video_id"].startswith("6-") and clip["truth"] > 0
+
+
+def test_the_command_tells_the_strongest_parts(explained):
+    why, _ = explained
+    row = {"video_id": "a", "expected": 10.0, "low": np.nan, "high": np.nan, "percentile": 3.0}
+    row |= {"unlike": False, "alone_look": 9.0, "prediction": 2.0}
+    answer = Answer(scores=pd.DataFrame([row]), unscored=pd.DataFrame(), explanations=why)
+    corpus = {"clips": 4, "creators": 2, "synthetic": False, "skill": None}
+    told = answers.tell(answer, corpus)
+    assert "words       cat x1.65" in told
+    assert told.count("  second ") == answers.MOMENTS_TOLD
+    assert "alike       6-" in told
+    assert "moments" in json.loads(answers.as_json(answer, corpus))["explanations"]["a"]
+
+
+def test_scores_do_not_need_explanations():
+    whole = create_pipeline()
+    scoring = whole - whole.only_nodes_with_tags(EXPLAINING)
+    assert "explanations" in whole.outputs()
+    assert scoring.outputs() == whole.outputs() - {"explanations"}
