@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from tests.media.encoding import ffmpeg, h264, picture, with_codec_renamed
+from tiktok_virality.media.audio import decode_audio
 from tiktok_virality.media.probe import probe_video
 from tiktok_virality.schema import MediaError
 
@@ -69,6 +70,24 @@ def test_what_is_no_video_is_unreadable(tmp_path, content, detail):
     with pytest.raises(MediaError, match=detail) as caught:
         probe_video(path)
     assert caught.value.reason == "unreadable"
+
+
+@pytest.mark.parametrize("kind", ["hls", "concat", "dash"])
+def test_a_playlist_named_mp4_has_nobody_read_what_it_names(clip, tmp_path, kind):
+    secret = clip("with_sound.mp4")
+    playlists = {
+        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:2,\nfile:{secret}\n#EXT-X-ENDLIST\n",
+        "concat": f"ffconcat version 1.0\nfile '{secret}'\n",
+        "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static">'
+        f"<Period><BaseURL>file:{secret}</BaseURL></Period></MPD>",
+    }
+    path = tmp_path / "innocent.mp4"
+    path.write_text(playlists[kind])
+    with pytest.raises(MediaError) as caught:
+        probe_video(path)
+    assert caught.value.reason == "unreadable"
+    with pytest.raises(MediaError):
+        decode_audio(path)
 
 
 def test_a_missing_file_is_unreadable(tmp_path):

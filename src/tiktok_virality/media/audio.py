@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tiktok_virality.media.container import choose_audio_stream, open_container
+from tiktok_virality.media.container import ONLY_THE_FILE, choose_audio_stream, open_container
 from tiktok_virality.media.waveform import encode_pcm16, from_pcm16
 from tiktok_virality.schema import SAMPLE_RATE_HZ, MediaError, StageError
 
@@ -42,7 +42,7 @@ def decode_audio(path: Path) -> np.ndarray:
 
     index, channels = _choose_track(path)
     kept = min(channels, 2)
-    track = ffmpeg.input(f"file:{path.absolute()}", vn=None)[str(index)]
+    track = ffmpeg.input(f"file:{path.absolute()}", vn=None, **ONLY_THE_FILE)[str(index)]
     content = _run_ffmpeg(
         track,
         path.name,

@@ -31,6 +31,19 @@ SAMPLE_ENTRY: Final = re.compile(rb"stsd.{12}(....)", re.DOTALL)
 """Where an mp4 or mov file names the codec of a track (ISO 14496-12, 8.5.2)."""
 
 
+FORMATS: Final = ",".join(
+    (
+        *("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm"),
+        *("mpegts", "mpeg", "avi", "flv", "asf", "ogg", "gif", "mjpeg", "h264", "hevc", "m4v"),
+    )
+)
+"""Formats that hold a clip themselves, whatever the name of the file says. A playlist does not: it
+names other files and addresses, and whoever sends it would have them read."""
+
+ONLY_THE_FILE: Final = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+"""Options of ffmpeg under which nothing but the file itself is opened."""
+
+
 @contextmanager
 def open_container(path: Path) -> Iterator[InputContainer]:
     """Open a media file, and turn every fault of the file into a `MediaError`.
@@ -45,7 +58,7 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     try:
         if path.stat().st_size == 0:
             raise MediaError("unreadable", f"{path.name} is empty (0 bytes)")
-        with av.open(str(path.absolute())) as container:
+        with av.open(str(path.absolute()), container_options=ONLY_THE_FILE) as container:
             yield container
     except (av.FFmpegError, OSError) as error:
         if getattr(error, "errno", None) in FAULTS_OF_THE_MACHINE:
