@@ -148,7 +148,7 @@ def test_a_picture_that_nobody_can_decode_is_named(clip, tmp_path):
 
 
 def test_a_file_that_may_not_be_read_is_no_verdict_on_the_clip(clip, monkeypatch):
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     path = clip("with_sound.mp4")
