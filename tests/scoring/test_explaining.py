@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import io
 import json
+from base64 import b64decode
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from tests.stages.items import AsTheyAre
+from tests.stages.stills import still_item
+from tests.stages.stores import stage_store
 from tests.training.test_occlusion import SECONDS, clips, model
 from tiktok_virality.app import answers
 from tiktok_virality.app.score import Answer
 from tiktok_virality.evaluation.novelty import fit_novelty
 from tiktok_virality.evaluation.targets import TargetParameters
+from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.pipelines.scoring import EXPLAINING, create_pipeline, explaining
 
 __all__ = ["model"]
 
 
 @pytest.fixture(scope="module")
-def explained(model):
+def explained(model, tmp_path_factory):
+    store = stage_store(tmp_path_factory.mktemp("frames"))
+    stills = [still_item(name, np.full((3, 480, 320), 200, np.uint8)) for name in "abc"]
+    here = Resources(in_process=True)
+    store.save(StagePlan(items=stills, transform=AsTheyAre(), resources=here))
+    frames = store.load()
     training, _ = clips(30, 6)
     pooled = {
         name: np.stack([clip.pooled[name] for clip in training.tokens])
@@ -38,6 +50,7 @@ def explained(model):
     why = explaining.explain_clips(
         asked.tokens,
         manifest,
+        frames,
         corpus,
         model,
         fit_novelty(pooled, pooled, neighbours=5, ids=training.ids).to_arrays(),
@@ -67,6 +80,14 @@ def test_every_second_has_its_effect_its_senses_and_its_words(explained):
     assert said[:4] == [None, ["hello there"], ["hello there"], ["hello there"]]
     assert not any(said[4:])
     assert why["b"]["moments"][7]["words"] == {"screen": ["WOW"]}
+
+
+def test_pictures_are_small_and_have_their_times(explained):
+    why, _ = explained
+    [picture] = why["a"]["pictures"]
+    shown = Image.open(io.BytesIO(b64decode(picture["jpeg"])))
+    assert shown.size == (160, 240)
+    assert picture["seconds"] >= 0
 
 
 def test_clips_alike_are_those_of_the_corpus_with_their_views(explained):

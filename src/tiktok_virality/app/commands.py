@@ -80,6 +80,34 @@ def compare(first: Path, second: Path, caption: str | None, env: str | None, as_
     )
 
 
+@main.command()
+@click.option("--env", default=None, help="The Kedro environment whose models answer.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--password-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file whose first line visitors must know; needed where others reach the page.",
+)
+@click.option("--max-megabytes", default=200, show_default=True, type=click.IntRange(1))
+def page(
+    env: str | None, host: str, port: int, password_file: Path | None, max_megabytes: int
+) -> None:
+    """Open a page on which clips are scored, compared and explained."""
+    from tiktok_virality.app.page.serving import open_page
+    from tiktok_virality.app.project import project_folder
+    from tiktok_virality.app.score import Scorer, quietly
+
+    password = None if password_file is None else password_file.read_text().split("\n")[0].strip()
+    click.echo("Loading the models ...", err=True)
+    try:
+        with warnings.catch_warnings(record=True), quietly():
+            scorer = Scorer(project_folder(Path.cwd()), env)
+            open_page(scorer, host, port, password, max_megabytes, said=click.echo)
+    except ProjectError as error:
+        raise click.ClickException(str(error)) from error
+
+
 def _scored(
     clips: tuple[Path, ...], caption: str | None, env: str | None, *, explain: bool = False
 ) -> tuple[Answer, dict[str, Any]]:

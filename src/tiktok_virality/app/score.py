@@ -14,7 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any, Final
+from unicodedata import normalize
+from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
@@ -22,11 +25,16 @@ from kedro.runner import SequentialRunner
 
 from tiktok_virality.app.project import catalog_of, is_parameter, open_config
 from tiktok_virality.datasets.video_folder import VIDEO_SUFFIXES
+from tiktok_virality.evaluation.targets import Target
 from tiktok_virality.parameters import check_parameters
+from tiktok_virality.pipelines.reporting.wording import count
 from tiktok_virality.schema import DataError, ProjectError
 
 FEW: Final = 8
 """Up to so many clips are read in this process: others would take longer to start than to work."""
+
+LANDSCAPE_STEPS: Final = 30
+LONGEST_FILE_NAME: Final = 200
 
 UNPOSTED: Final = ("unposted_videos", "unposted_posts")
 ANSWERS: Final = ("scores", "unscored", "explanations")
@@ -39,10 +47,17 @@ class Draft:
     Attributes:
         path: Its file.
         caption: What is to be written under it, if it is known.
+        title: What answers call it; ``None``: the name of its file.
     """
 
     path: Path
     caption: str | None = None
+    title: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What answers call it."""
+        return self.path.stem if self.title is None else self.title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +132,31 @@ class Scorer:
                 **{each: catalog.load(each) for each in ANSWERS if each in pipeline.outputs()}
             )
 
+    def landscape(self) -> dict[str, Any]:
+        """Return where the clips of the corpus lie, to show an answer among them.
+
+        Returns:
+            ``name`` of what is predicted; ``low`` and ``high``, ends of the scale of the target;
+            ``counts`` of clips in equal steps between them; and ``ticks``, each ``at`` a place with
+            a ``label``: views where the target has views.
+        """
+        target = Target(parameters=self._known["params:modeling.target"])
+        corpus = self._known["manifest"]
+        truth = target.truth(corpus, np.ones(len(corpus), dtype=bool))
+        counts, edges = np.histogram(truth[~np.isnan(truth)], bins=LANDSCAPE_STEPS)
+        low, high = float(edges[0]), float(edges[-1])
+        if target.has_views:
+            ticks = [(float(np.log1p(10.0**k)), count(10.0**k)) for k in range(12)]
+        else:
+            ticks = [(at, f"{at:g}") for at in np.linspace(low, high, 4).round(1).tolist()]
+        return {
+            "name": target.name,
+            "low": low,
+            "high": high,
+            "counts": counts.tolist(),
+            "ticks": [{"at": at, "label": text} for at, text in ticks if low <= at <= high],
+        }
+
 
 @contextmanager
 def quietly() -> Iterator[None]:
@@ -163,11 +203,24 @@ def _names(drafts: Sequence[Draft]) -> dict[str, Draft]:
             raise DataError(
                 f"{draft.path} is no video by its name: it must end in {', '.join(VIDEO_SUFFIXES)}."
             )
-    often = max(Counter(draft.path.stem for draft in drafts).values())
+    short = [_shortened(normalize("NFC", draft.name)) for draft in drafts]
+    often = max(Counter(short).values())
     return {
-        f"{number} {draft.path.stem}" if often > 1 else draft.path.stem: draft
-        for number, draft in enumerate(drafts, start=1)
+        f"{number} {name}" if often > 1 else name: draft
+        for number, (name, draft) in enumerate(zip(short, drafts, strict=True), start=1)
     }
+
+
+def _shortened(name: str) -> str:
+    """Return a name that a file can have."""
+    while len(_file_name(name)) > LONGEST_FILE_NAME:
+        name = name[:-1]
+    return name
+
+
+def _file_name(name: str) -> str:
+    """Return a name without what hides a file or means a folder; `video_id_of` gives it back."""
+    return quote(name, safe=" ").replace(".", "%2E").replace("~", "%7E")
 
 
 def _lay_out(names: Mapping[str, Draft], folder: Path) -> None:
@@ -176,7 +229,7 @@ def _lay_out(names: Mapping[str, Draft], folder: Path) -> None:
     target.mkdir(parents=True)
     posts = []
     for name, draft in names.items():
-        link = target / f"{name}{draft.path.suffix}"
+        link = target / f"{_file_name(name)}{draft.path.suffix}"
         try:
             link.symlink_to(draft.path.resolve())
         except OSError:  # a system without links

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
+from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.novelty import NoveltyModel
 from tiktok_virality.evaluation.targets import Target, TargetParameters
 from tiktok_virality.training import occlusion
@@ -16,6 +18,9 @@ from tiktok_virality.training.corpus import ClipTokens
 if TYPE_CHECKING:
     from tiktok_virality.models.trained import TrainedModel
 
+PICTURE: Final = (160, 240)
+"""Of the stills that are shown beside an explanation: pixels across and down, at most."""
+
 ALIKE: Final = 4
 """Training clips that are named as alike."""
 
@@ -23,6 +28,7 @@ ALIKE: Final = 4
 def explain_clips(
     clips: list[ClipTokens],
     manifest: pd.DataFrame,
+    frames: StageTable,
     corpus: pd.DataFrame,
     ensemble: TrainedModel,
     novelty_model: dict[str, np.ndarray],
@@ -39,6 +45,7 @@ def explain_clips(
     Args:
         clips: What the models are told of them, with times.
         manifest: Of the clips, in the same order.
+        frames: Their stills, with times.
         corpus: The manifest of the clips that the models know.
         ensemble: The model whose answer counts.
         novelty_model: Of `fit_novelty`.
@@ -53,7 +60,8 @@ def explain_clips(
         ``times``; ``moments``, each with ``start_seconds``, ``end_seconds``, ``effect``, ``times``,
         ``by_modality`` (effects) and ``words``, by field; ``words``, each with ``field``,
         ``place``, ``word``, ``effect`` and ``times``; and ``alike``, each with ``video_id``,
-        ``distance`` and ``truth``, in views or on the scale of the target.
+        ``distance`` and ``truth``, in views or on the scale of the target; and ``pictures``, small
+        stills, each with ``seconds`` and ``jpeg``, in base64.
     """
     explainer = _Explainer(
         ensemble, NoveltyModel.from_arrays(novelty_model), Target(parameters=target), corpus
@@ -61,9 +69,12 @@ def explain_clips(
     seconds = manifest["duration_seconds"].astype(float).tolist()
     ids = manifest["video_id"].tolist()
     return {
-        video_id: explainer.explain(
-            clip, length, _rows_of(word_effects, video_id), _rows_of(timed_words, video_id)
-        )
+        video_id: {
+            **explainer.explain(
+                clip, length, _rows_of(word_effects, video_id), _rows_of(timed_words, video_id)
+            ),
+            "pictures": list(_pictures(frames, video_id)),
+        }
         for video_id, clip, length in zip(ids, clips, seconds, strict=True)
     }
 
@@ -142,6 +153,21 @@ class _Explainer:
                 "distance": distance,
                 "truth": self._truth.get(video_id),
             }
+
+
+def _pictures(frames: StageTable, video_id: str) -> Iterator[dict[str, Any]]:
+    """Yield the stills of a clip, small."""
+    import io
+
+    from PIL import Image
+
+    row = frames.row(video_id, ["stills", "still_seconds"])
+    for still, seconds in zip(row["stills"], row["still_seconds"], strict=True):
+        picture = Image.open(io.BytesIO(bytes(still)))
+        picture.thumbnail(PICTURE)
+        buffer = io.BytesIO()
+        picture.save(buffer, format="JPEG", quality=80)
+        yield {"seconds": float(seconds), "jpeg": b64encode(buffer.getvalue()).decode("ascii")}
 
 
 def _rows_of(table: pd.DataFrame | None, video_id: str) -> list[dict[Any, Any]]:

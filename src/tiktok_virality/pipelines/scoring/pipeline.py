@@ -63,7 +63,8 @@ def _explaining(modalities: Sequence[str]) -> Pipeline:
     explain = node(
         explaining.explain_clips,
         inputs={
-            **{n: n for n in ("clips", "manifest", "corpus", "ensemble", "novelty_model")},
+            **{n: n for n in ("clips", "manifest", "frames")},
+            **{n: n for n in ("corpus", "ensemble", "novelty_model")},
             "target": "params:modeling.target",
             **{name: name for name in PARTS if name in parts.all_outputs()},
         },

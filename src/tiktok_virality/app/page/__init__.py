@@ -1,0 +1,1 @@
+"""The scoring page: a browser's way to the scorer."""
