@@ -62,7 +62,8 @@ def browse(address: str) -> Iterator[Callable[..., Any]]:
         for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        driver = webdriver.Chrome(options=options)
+        options.binary_location = shutil.which("chromium") or ""
+        driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
         opened.append(driver)
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -104,9 +105,9 @@ def test_a_clip_is_scored_as_the_command_scores_it_and_its_seconds_lead_into_it(
     driver = browse()
     send(driver, clips[0])
     answered(driver)
+    asked = ["score", str(clips[0]), "--env", "demo", "--caption", CAPTION, "--json"]
     said = subprocess.run(
-        [sys.executable, "-m", "tiktok_virality.app", "score", str(clips[0]), "--env", "demo"]
-        + ["--caption", CAPTION, "--json"],
+        [sys.executable, "-m", "tiktok_virality.app", *asked],
         cwd=first_run.project.path,
         env={**os.environ, "PYTHONPATH": str(first_run.project.path / "src")},
         capture_output=True,
@@ -135,8 +136,10 @@ def test_what_cannot_be_scored_is_said_and_the_page_lives_on(browse, clips, tmp_
     send(driver, notes)
     answered(driver)
     assert "notes" in one(driver, "#trouble").text and "unreadable" in one(driver, "#trouble").text
+    driver.refresh()
     send(driver, large)
     assert "large.mp4 is larger than 2 MB" in one(driver, "#trouble").text
+    driver.refresh()
     send(driver, clips[0], notes)
     assert "notes is not scored" in answered(driver).text
     assert len(many(driver, ".card")) == 1
