@@ -11,7 +11,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
-from tiktok_virality.app.project import open_catalog
+from tiktok_virality.serving.project import open_catalog
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from kedro.config import MissingConfigException
@@ -39,6 +40,7 @@ CLASSIC_ML = "custom_model_development"
 AT_A_GLANCE = {"test_skill_mean": "skill", "test_mse": "MSE"}
 TITLE_SEPARATOR = " · "
 STORE_KEYS = ("mlflow_tracking_uri", "mlflow_registry_uri")
+SCORER_NEEDS = ("ensemble", "novelty_model", "interval_model", "predictions")
 SERVED_MODEL_CODE = Path(__file__).parent / "training" / "served_model.py"
 
 
@@ -109,6 +111,7 @@ class TrackingHooks(MlflowHook):
 
     _monitor: SystemMetricsMonitor | None = None
     _ui_address: str = ""
+    _experiment: str = ""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -122,6 +125,8 @@ class TrackingHooks(MlflowHook):
             super().after_context_created(context)
             config = vars(context)["mlflow"]
             open_on_runs(config.tracking.experiment.name)
+            self._experiment = config.tracking.experiment.name
+            self._context = context
             self._ui_address = f"http://{config.ui.host}:{config.ui.port}"
 
     @hook_impl
@@ -148,6 +153,8 @@ class TrackingHooks(MlflowHook):
         self._stop_monitor()
         if self._is_mlflow_enabled and "leaderboard" in pipeline.all_outputs():
             self._share_comparison()
+        if self._is_mlflow_enabled and set(SCORER_NEEDS) <= pipeline.all_outputs():
+            self._register_scorer()
         super().after_pipeline_run(run_params, pipeline, catalog)
 
     @hook_impl
@@ -172,6 +179,38 @@ class TrackingHooks(MlflowHook):
         address = client.tracking_uri.rstrip("/") if is_served else self._ui_address
         start = "" if is_served else "start `kedro mlflow ui` and open "
         logger.info("The models beside each other: %s%s%s", start, address, page)
+
+    def _register_scorer(self) -> None:
+        """Give MLflow what scores clips; whatever goes wrong there, the run has its results."""
+        from mlflow.exceptions import MlflowException
+
+        from tiktok_virality.serving.bundle import write_bundle
+        from tiktok_virality.serving.project import credentials_of
+        from tiktok_virality.serving.registry import log_scorer, registered_name
+        from tiktok_virality.serving.scorer import TrainedProject
+
+        config = self._context.config_loader
+        trained = TrainedProject(
+            folder=Path(self._context.project_path),
+            entries=config["catalog"],
+            credentials=credentials_of(config),
+            parameters=config["parameters"],
+            env=self._context.env,
+        )
+        name = registered_name(self._experiment, self._context.env)
+        with TemporaryDirectory(prefix="scorer-") as folder:
+            try:
+                write_bundle(trained, Path(folder) / "bundle")
+                number = log_scorer(Path(folder) / "bundle", name)
+            except (MlflowException, OSError) as error:
+                logger.warning("The scorer was not registered in MLflow: %s", error)
+                return
+        logger.info(
+            "Registered in MLflow: %s, version %s. `tiktok-virality promote` makes a challenger "
+            "that is better the champion; docs/scoring.md says how it is served.",
+            name,
+            number,
+        )
 
     def _stop_monitor(self) -> None:
         if self._monitor is not None:

@@ -22,11 +22,11 @@ from tests.conftest import ROOT
 from tests.ingestion.conftest import PICTURES
 from tests.stages.stores import without_workers
 from tiktok_virality.app.commands import main
-from tiktok_virality.app.project import open_catalog
 from tiktok_virality.datasets import VideoFolder
 from tiktok_virality.execution import StageItem, StagePlan
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.pipelines.ingestion import create_pipeline
+from tiktok_virality.serving.project import open_catalog
 
 IDS = [f"71065943122924536{number}" for number in range(75, 81)]
 ANN, LONER = IDS[0], IDS[3]

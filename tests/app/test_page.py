@@ -20,8 +20,8 @@ import uvicorn
 from tiktok_virality.app.page.desk import Desk, DeskLimits, RefusedError
 from tiktok_virality.app.page.serving import _listening, open_page
 from tiktok_virality.app.page.web import is_loopback, make_app
-from tiktok_virality.app.score import Answer, Draft
 from tiktok_virality.schema import DataError, ProjectError
+from tiktok_virality.serving.scorer import Answer, Draft
 
 FACTS = {
     "corpus": {"clips": 9, "creators": 3, "synthetic": True, "skill": None},

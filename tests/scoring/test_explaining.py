@@ -16,11 +16,11 @@ from tests.stages.stills import still_item
 from tests.stages.stores import stage_store
 from tests.training.test_occlusion import SECONDS, clips, model
 from tiktok_virality.app import answers
-from tiktok_virality.app.score import Answer
 from tiktok_virality.evaluation.novelty import fit_novelty
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.pipelines.scoring import EXPLAINING, create_pipeline, explaining
+from tiktok_virality.serving.scorer import Answer
 
 __all__ = ["model"]
 

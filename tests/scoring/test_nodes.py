@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from tiktok_virality.app import answers
-from tiktok_virality.app.score import Answer, quietly
 from tiktok_virality.datasets import PostMetadata, VideoFolder
 from tiktok_virality.evaluation.config import CertaintyParameters
 from tiktok_virality.evaluation.conformal import (
@@ -26,6 +25,7 @@ from tiktok_virality.evaluation.novelty import fit_novelty
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.pipelines.scoring import create_pipeline, nodes
 from tiktok_virality.schema import DataError
+from tiktok_virality.serving.scorer import Answer, quietly
 from tiktok_virality.training.corpus import ClipTokens
 
 CLIPS = 60

@@ -17,7 +17,7 @@ from tiktok_virality.pipelines.reporting.json_values import json_ready
 from tiktok_virality.pipelines.reporting.wording import count, percent, plural
 
 if TYPE_CHECKING:
-    from tiktok_virality.app.score import Answer
+    from tiktok_virality.serving.scorer import Answer
 
 ALONE: Final = "alone_"
 

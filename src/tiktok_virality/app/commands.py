@@ -15,7 +15,7 @@ from tiktok_virality.schema import ProjectError
 if TYPE_CHECKING:
     from kedro.io import DataCatalog
 
-    from tiktok_virality.app.score import Answer
+    from tiktok_virality.serving.scorer import Answer
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,7 +26,7 @@ def main() -> None:
 @contextlib.contextmanager
 def _catalog_of(env: str | None) -> Iterator[DataCatalog]:
     """Open the catalog in the project's folder; a `ProjectError` ends the command."""
-    from tiktok_virality.app.project import open_catalog, project_folder
+    from tiktok_virality.serving.project import open_catalog, project_folder
 
     try:
         project = project_folder(Path.cwd())
@@ -95,30 +95,47 @@ def page(
 ) -> None:
     """Open a page on which clips are scored, compared and explained."""
     from tiktok_virality.app.page.serving import open_page
-    from tiktok_virality.app.project import project_folder
-    from tiktok_virality.app.score import Scorer, quietly
+    from tiktok_virality.serving.project import project_folder
+    from tiktok_virality.serving.scorer import Scorer, TrainedProject, quietly
 
     password = None if password_file is None else password_file.read_text().split("\n")[0].strip()
     click.echo("Loading the models ...", err=True)
     try:
         with warnings.catch_warnings(record=True), quietly():
-            scorer = Scorer(project_folder(Path.cwd()), env)
+            scorer = Scorer(TrainedProject.at(project_folder(Path.cwd()), env))
             open_page(scorer, host, port, password, max_megabytes, said=click.echo)
     except ProjectError as error:
         raise click.ClickException(str(error)) from error
 
 
+@main.command()
+@click.option("--env", default=None, help="The Kedro environment whose scorer is meant.")
+@click.option("--force", is_flag=True, help="Whatever the test says.")
+def promote(env: str | None, force: bool) -> None:
+    """Make the challenger the champion if it is better on clips that neither had seen."""
+    from tiktok_virality.app.promote import promote_challenger
+    from tiktok_virality.serving.project import project_folder
+
+    try:
+        is_promoted, said = promote_challenger(project_folder(Path.cwd()), env, force=force)
+    except ProjectError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(said)
+    if not is_promoted:
+        raise SystemExit(1)
+
+
 def _scored(
     clips: tuple[Path, ...], caption: str | None, env: str | None, *, explain: bool = False
 ) -> tuple[Answer, dict[str, Any]]:
-    from tiktok_virality.app.project import project_folder
-    from tiktok_virality.app.score import Draft, Scorer, quietly
+    from tiktok_virality.serving.project import project_folder
+    from tiktok_virality.serving.scorer import Draft, Scorer, TrainedProject, quietly
 
     drafts = [Draft(path=path.absolute(), caption=caption) for path in clips]
     click.echo(f"Reading {len(drafts)} {'clip' if len(drafts) == 1 else 'clips'} ...", err=True)
     try:
         with warnings.catch_warnings(record=True), quietly():
-            scorer = Scorer(project_folder(Path.cwd()), env)
+            scorer = Scorer(TrainedProject.at(project_folder(Path.cwd()), env))
             return scorer.score(drafts, explain=explain), scorer.corpus
     except ProjectError as error:
         raise click.ClickException(str(error)) from error

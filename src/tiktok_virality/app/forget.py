@@ -12,7 +12,6 @@ from kedro.io import AbstractDataset, DataCatalog
 from kedro_datasets.matplotlib import MatplotlibDataset
 
 from tiktok_virality.addresses import creator_in_url, plain_creator
-from tiktok_virality.app.project import stored_datasets
 from tiktok_virality.collection.creators import creator_hash
 from tiktok_virality.datasets.forget_list import ForgetList, ForgetListFile
 from tiktok_virality.datasets.forgetting import CREATOR_KEYS, KEY, Forgets, Forgotten
@@ -21,6 +20,7 @@ from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.pipelines.ingestion.post_ids import whole_ids
 from tiktok_virality.pipelines.ingestion.posts import FileFinder
 from tiktok_virality.schema import DataError
+from tiktok_virality.serving.project import stored_datasets
 
 FORGET_LIST: Final = "forget_list"
 POSTS: Final = "video_metadata"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from kedro.io import DataCatalog
 
-from tiktok_virality.app.project import stored_datasets
 from tiktok_virality.datasets import StageStore
 from tiktok_virality.schema import DataError
+from tiktok_virality.serving.project import stored_datasets
 
 
 def retry(catalog: DataCatalog, stage: str | None = None) -> dict[str, int]:

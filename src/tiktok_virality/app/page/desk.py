@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from threading import Lock, Thread
 from typing import Any, Final, Literal
 
-from tiktok_virality.app.score import Answer, Draft
 from tiktok_virality.datasets.video_folder import VIDEO_SUFFIXES
 from tiktok_virality.schema import ProjectError
+from tiktok_virality.serving.scorer import Answer, Draft
 
 State = Literal["open", "waiting", "working", "done", "failed"]
 Score = Callable[[Sequence[Draft]], Answer]

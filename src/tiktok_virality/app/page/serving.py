@@ -10,8 +10,8 @@ import uvicorn
 
 from tiktok_virality.app.page.desk import Desk, DeskLimits
 from tiktok_virality.app.page.web import is_loopback, make_app
-from tiktok_virality.app.score import Scorer
 from tiktok_virality.schema import ProjectError
+from tiktok_virality.serving.scorer import Scorer
 
 GRACE_SECONDS = 5
 

@@ -22,10 +22,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tiktok_virality.app import answers
 from tiktok_virality.app.page.desk import Desk, RefusedError, told
-from tiktok_virality.app.score import Answer
 from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.pipelines.reporting.json_values import json_ready
 from tiktok_virality.pipelines.reporting.palette import colour
+from tiktok_virality.serving.scorer import Answer
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "

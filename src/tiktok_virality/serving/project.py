@@ -53,17 +53,16 @@ def open_catalog(project: Path, env: str | None) -> DataCatalog:
     Raises:
         ConfigurationError: There is no such environment.
     """
-    loader = open_config(project, env)
-    return catalog_of(loader["catalog"], loader)
+    config = open_config(project, env)
+    return DataCatalog.from_config(config["catalog"], credentials_of(config))
 
 
-def catalog_of(entries: dict[str, Any], config: AbstractConfigLoader) -> DataCatalog:
-    """Return a catalog of these entries, with the credentials of a configuration."""
+def credentials_of(config: AbstractConfigLoader) -> dict[str, Any]:
+    """Return the credentials of a configuration, if it has any."""
     try:
-        credentials = config["credentials"]
+        return dict(config["credentials"])
     except MissingConfigException:
-        credentials = {}
-    return DataCatalog.from_config(entries, credentials)
+        return {}
 
 
 def stored_datasets(catalog: DataCatalog) -> dict[str, AbstractDataset[Any, Any]]:

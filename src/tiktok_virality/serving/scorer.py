@@ -1,4 +1,4 @@
-"""Scoring clips outside of a run: the scoring pipeline, in a folder that is gone afterwards."""
+"""Scores clips outside of a run: the scoring pipeline, in a folder that is gone afterwards."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro.runner import SequentialRunner
 
-from tiktok_virality.app.project import catalog_of, is_parameter, open_config
 from tiktok_virality.datasets.video_folder import VIDEO_SUFFIXES
 from tiktok_virality.evaluation.targets import Target
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.pipelines.reporting.wording import count
+from tiktok_virality.pipelines.scoring import EXPLAINING, create_pipeline
 from tiktok_virality.schema import DataError, ProjectError
+from tiktok_virality.serving.project import credentials_of, is_parameter, open_config
 
 FEW: Final = 8
 """Up to so many clips are read in this process: others would take longer to start than to work."""
@@ -75,35 +76,76 @@ class Answer:
     explanations: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainedProject:
+    """What scoring needs of a project, or of what was packaged of one.
+
+    Attributes:
+        folder: From which paths of the entries are meant.
+        entries: Of the catalog.
+        credentials: Of the catalog.
+        parameters: As they are written.
+        env: Where it came from; ``None`` for the usual one.
+        corpus: Of `describe_corpus`; ``None``: the catalog tells.
+    """
+
+    folder: Path
+    entries: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    credentials: Mapping[str, Any] = field(default_factory=dict)
+    env: str | None = None
+    corpus: Mapping[str, Any] | None = None
+
+    @classmethod
+    def at(cls, folder: Path, env: str | None) -> TrainedProject:
+        """Read a project.
+
+        Args:
+            folder: Of the project.
+            env: Such as ``demo``; ``None`` is the usual one.
+
+        Raises:
+            ConfigurationError: There is no such environment.
+        """
+        config = open_config(folder, env)
+        return cls(
+            folder=folder,
+            entries=config["catalog"],
+            parameters=config["parameters"],
+            credentials=credentials_of(config),
+            env=env,
+        )
+
+    def catalog(self, entries: Mapping[str, Any] | None = None) -> DataCatalog:
+        """Return the catalog, or one of other entries; use it in `folder`."""
+        chosen = self.entries if entries is None else entries
+        return DataCatalog.from_config(dict(chosen), dict(self.credentials))
+
+
 class Scorer:
-    """Scores clips with the models of an environment, which it loads once.
+    """Scores clips with the models of a project, which it loads once.
 
     Nothing is logged, and nothing is left on the disk. May be used from several threads, which wait
     for each other.
 
     Args:
-        project: The folder of the project.
-        env: Whose models; ``None`` for those of `data`.
+        trained: Whose models.
 
     Raises:
         ProjectError: No model was trained there.
     """
 
-    def __init__(self, project: Path, env: str | None = None) -> None:
-        from tiktok_virality.pipelines.scoring import EXPLAINING, create_pipeline
-
-        self._project = project
-        self._config = open_config(project, env)
-        parameters = check_parameters(self._config["parameters"])
+    def __init__(self, trained: TrainedProject) -> None:
+        self._trained = trained
+        parameters = check_parameters(dict(trained.parameters))
         self._explaining = create_pipeline(parameters.modalities)
         self._scoring = self._explaining - self._explaining.only_nodes_with_tags(EXPLAINING)
         self._lock = Lock()
-        self._entries = self._config["catalog"]
-        with chdir(project):
-            catalog = catalog_of(self._entries, self._config)
-            _check_trained(catalog, self._explaining, env)
-            self.corpus = describe_corpus(catalog)
-            self._known = {name: catalog.load(name) for name in _learned(self._explaining)}
+        with chdir(trained.folder):
+            catalog = trained.catalog()
+            check_trained(catalog, self._explaining, trained.env)
+            self.corpus = dict(trained.corpus or describe_corpus(catalog))
+            self._known = {name: catalog.load(name) for name in learned_inputs(self._explaining)}
         for name in filter(is_parameter, self._explaining.inputs()):
             self._known[name] = attrgetter(name.removeprefix("params:"))(parameters)
 
@@ -119,12 +161,12 @@ class Scorer:
         """
         names = _names(drafts)
         pipeline = self._explaining if explain else self._scoring
-        with self._lock, TemporaryDirectory(prefix="score-") as place, chdir(self._project):
-            folder = Path(place)
-            _lay_out(names, folder)
-            entries = _redirected(self._entries, folder, few=len(drafts) <= FEW)
+        place = TemporaryDirectory(prefix="score-")
+        with self._lock, place as folder, chdir(self._trained.folder):
+            _lay_out(names, Path(folder))
+            entries = _redirected(self._trained.entries, Path(folder), few=len(drafts) <= FEW)
             stored = {name: each for name, each in entries.items() if name not in self._known}
-            catalog = catalog_of(stored, self._config)
+            catalog = self._trained.catalog(stored)
             for name, value in self._known.items():
                 catalog[name] = MemoryDataset(value, copy_mode="assign")
             SequentialRunner().run(pipeline, catalog)
@@ -257,18 +299,18 @@ def _redirected(catalog: Mapping[str, Any], folder: Path, *, few: bool) -> dict[
     return {**redirected, **dict.fromkeys(ANSWERS, memory)}
 
 
-def _learned(pipeline: Pipeline) -> list[str]:
+def learned_inputs(pipeline: Pipeline) -> list[str]:
     """Return what scoring reads that training has left."""
     return [n for n in pipeline.inputs() if not is_parameter(n) and n not in UNPOSTED]
 
 
-def _check_trained(catalog: DataCatalog, pipeline: Pipeline, env: str | None) -> None:
+def check_trained(catalog: DataCatalog, pipeline: Pipeline, env: str | None) -> None:
     """See that there are models.
 
     Raises:
         ProjectError: One is missing.
     """
-    missing = sorted(name for name in _learned(pipeline) if not catalog.exists(name))
+    missing = sorted(name for name in learned_inputs(pipeline) if not catalog.exists(name))
     if missing:
         option = f" --env {env}" if env else ""
         raise ProjectError(

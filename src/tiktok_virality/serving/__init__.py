@@ -1,0 +1,1 @@
+"""Trained models outside of a run: scoring clips, packaging the scorer, keeping its versions."""

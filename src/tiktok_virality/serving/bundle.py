@@ -1,0 +1,112 @@
+"""The scorer as a folder that can go elsewhere: models, settings, and what it says of its corpus.
+
+A bundle holds plain files, as training wrote them, and no pickle: ``catalog.json``,
+``parameters.json``, ``corpus.json``, ``test_predictions.parquet`` (what the ensemble said of clips
+that it had not seen, for the next model to be compared with), and ``learned``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import chdir
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from kedro.io import DataCatalog
+
+from tiktok_virality.parameters import check_parameters
+from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
+from tiktok_virality.pipelines.scoring import create_pipeline
+from tiktok_virality.serving.scorer import (
+    UNPOSTED,
+    Scorer,
+    TrainedProject,
+    check_trained,
+    describe_corpus,
+    learned_inputs,
+)
+
+CATALOG: Final = "catalog.json"
+PARAMETERS: Final = "parameters.json"
+CORPUS: Final = "corpus.json"
+PREDICTIONS: Final = "test_predictions.parquet"
+LEARNED: Final = "learned"
+
+
+def write_bundle(trained: TrainedProject, folder: Path) -> None:
+    """Pack the scorer of a project.
+
+    Args:
+        trained: The project.
+        folder: Is made.
+
+    Raises:
+        ProjectError: No model was trained there.
+    """
+    parameters = check_parameters(dict(trained.parameters))
+    pipeline = create_pipeline(parameters.modalities)
+    (folder / LEARNED).mkdir(parents=True)
+    with chdir(trained.folder):
+        catalog = trained.catalog()
+        check_trained(catalog, pipeline, trained.env)
+        entries = {
+            name: entry
+            for name, entry in trained.entries.items()
+            if name.startswith("scoring.") or name in UNPOSTED
+        }
+        for name in learned_inputs(pipeline):
+            entries[name] = _copied(name, catalog, folder)
+        corpus = describe_corpus(catalog)
+        _test_predictions(catalog).to_parquet(folder / PREDICTIONS, index=False)
+    _write(folder / CATALOG, entries)
+    _write(folder / PARAMETERS, parameters.model_dump(mode="json"))
+    _write(folder / CORPUS, corpus)
+
+
+def open_bundle(folder: Path) -> Scorer:
+    """Return the scorer of a bundle."""
+    return Scorer(
+        TrainedProject(
+            folder=folder,
+            entries=_read(folder / CATALOG),
+            parameters=_read(folder / PARAMETERS),
+            corpus=_read(folder / CORPUS),
+        )
+    )
+
+
+def read_test_predictions(folder: Path) -> pd.DataFrame:
+    """Return ``video_id``, ``creator_id``, ``y_true`` and ``y_pred`` of a bundle's tested clips."""
+    return pd.read_parquet(folder / PREDICTIONS)
+
+
+def _copied(name: str, catalog: DataCatalog, folder: Path) -> dict[str, Any]:
+    """Copy what a dataset holds; return its entry there."""
+    entry = dict(catalog.config_resolver.resolve_pattern(name))
+    source = Path(entry["filepath"])
+    place = Path(LEARNED) / f"{name}{source.suffix}"
+    if source.is_dir():
+        shutil.copytree(source, folder / place)
+    else:
+        shutil.copyfile(source, folder / place)
+    return {**entry, "filepath": str(place)}
+
+
+def _test_predictions(catalog: DataCatalog) -> pd.DataFrame:
+    """Return what the ensemble says of clips that have taught it nothing, with their creators."""
+    predictions = catalog.load("predictions")
+    mine = predictions[(predictions["model"] == CHALLENGER) & (predictions["split"] == "test")]
+    main = mine[mine["seed"] == mine["seed"].iloc[0]] if len(mine) else mine
+    creators = catalog.load("manifest")[["video_id", "creator_id"]]
+    joined = main[["video_id", "y_true", "y_pred"]].merge(creators, on="video_id")
+    return joined.assign(creator_id=joined["creator_id"].fillna(joined["video_id"]))
+
+
+def _write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
