@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,9 @@ import pandas as pd
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.evaluation.novelty import NoveltyModel
 from tiktok_virality.evaluation.targets import Target, TargetParameters
+from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.training import occlusion
 from tiktok_virality.training.corpus import ClipTokens
-
-if TYPE_CHECKING:
-    from tiktok_virality.models.trained import TrainedModel
 
 PICTURE: Final = (160, 240)
 """Of the stills that are shown beside an explanation: pixels across and down, at most."""

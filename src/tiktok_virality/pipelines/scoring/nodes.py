@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -21,14 +21,12 @@ from tiktok_virality.evaluation.targets import Target, TargetParameters
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.media.limits import ClipLimits
 from tiktok_virality.models.pooling import POOLS, stack_pooled
+from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.pipelines.ingestion.nodes import PROBE_COLUMNS, usable_videos
 from tiktok_virality.pipelines.ingestion.posts import FileFinder, parse_hashtags
 from tiktok_virality.pipelines.modeling.certainty import JUDGED
 from tiktok_virality.schema import DataError
 from tiktok_virality.training.corpus import ClipTokens, read_tokens
-
-if TYPE_CHECKING:
-    from tiktok_virality.models.trained import TrainedModel
 
 WRITTEN: Final = ("caption", "hashtags")
 """What a table beside the clips may say of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,10 @@ from kedro.pipeline import Pipeline, node, pipeline
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import Resources, StageItem, StagePlan
 from tiktok_virality.models.text_configs import TextParameters
+from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import digest
 from tiktok_virality.training import occlusion
 from tiktok_virality.training.corpus import ClipTokens
-
-if TYPE_CHECKING:
-    from tiktok_virality.models.trained import TrainedModel
 
 WEIGHED: Final = ("caption", "transcript")
 """Fields whose words are weighed."""
