@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from tiktok_virality.pipelines.reporting.wording import probability
 from tiktok_virality.schema import ProjectError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Duel:
         return (
             f"On {self.clips} clips by {self.creators} creators that neither had seen, version "
             f"{self.challenger} has {abs(self.skill):.0%} {more} squared error than the champion, "
-            f"version {self.champion} (p = {self.p_value:.3f})."
+            f"version {self.champion} (p {probability(self.p_value)})."
         )
 
 
