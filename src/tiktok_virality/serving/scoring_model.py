@@ -82,7 +82,8 @@ class ScoringModel(PythonModel):
             {**rows.get(place, {}), "video_id": str(place), ERROR: errors.get(place)}
             for place in range(len(asked))
         ]
-        return pd.DataFrame(told)
+        table = pd.DataFrame(told).astype("object")
+        return table.where(table.notna(), None)  # JSON has no NaN
 
 
 set_model(ScoringModel())
