@@ -59,7 +59,7 @@ def model(tmp_path_factory) -> TrainedModel:
 def strongest(model: TrainedModel, clip: ClipTokens) -> tuple[int, np.ndarray]:
     moments = occlusion.moments_of(SECONDS)
     said, effects = occlusion.effects(
-        model, clip, [occlusion.without_moment(clip, moment) for moment in moments]
+        model, clip, [occlusion.without_moments(clip, [moment]) for moment in moments]
     )
     assert said == pytest.approx(predict_log_views(model, [clip])[0])
     return int(np.abs(effects).argmax()), effects
@@ -94,7 +94,7 @@ def test_a_modality_that_means_nothing_moves_less(model):
 
 def test_only_the_moment_changes_and_only_where_it_was_asked_for():
     (clip,) = clips(1, 4)[0].tokens
-    altered = occlusion.without_moment(clip, (2.0, 3.0), ["look"])
+    altered = occlusion.without_moments(clip, [(2.0, 3.0)], ["look"])
     changed = (altered.tokens["look"] != clip.tokens["look"]).any(axis=1)
     assert np.flatnonzero(changed).tolist() == [4, 5]
     rest = np.delete(clip.tokens["look"], [4, 5], axis=0).mean(axis=0)
@@ -112,7 +112,10 @@ def test_moments_are_seconds_and_of_long_clips_longer():
     assert long[-1] == (590, 600)
 
 
-def test_a_clip_of_one_moment_has_no_rest_to_be_like():
+def test_without_all_moments_every_token_is_their_mean():
     (clip,) = clips(1, 5)[0].tokens
-    whole = occlusion.without_moment(clip, (0.0, 100.0))
-    np.testing.assert_array_equal(whole.tokens["look"], clip.tokens["look"])
+    nothing = occlusion.without_moments(clip, occlusion.moments_of(SECONDS))
+    for name, tokens in nothing.tokens.items():
+        assert tokens.shape == clip.tokens[name].shape
+        np.testing.assert_allclose(tokens, np.broadcast_to(tokens[0], tokens.shape))
+        np.testing.assert_allclose(tokens[0], clip.tokens[name].mean(axis=0), atol=1e-6)

@@ -44,21 +44,22 @@ def without_modality(clip: ClipTokens, modality: str) -> ClipTokens:
     return replace(clip, tokens=left)
 
 
-def without_moment(
-    clip: ClipTokens, moment: Moment, modalities: Sequence[str] | None = None
+def without_moments(
+    clip: ClipTokens, moments: Sequence[Moment], modalities: Sequence[str] | None = None
 ) -> ClipTokens:
-    """Return the clip with a moment like the rest of it.
+    """Return the clip with moments like the rest of it.
 
-    Its tokens become the mean of the others of their modality, so that the clip stays as long as it
-    is, and every other second where it was. Modalities without times stay.
+    Their tokens become the mean of the others of their modality, so that the clip stays as long as
+    it is, and every other second where it was; without all moments, every token is the mean of all.
+    Modalities without times stay.
 
     Args:
         clip: With the times of its tokens.
-        moment: Tokens that begin in it are taken away.
+        moments: Tokens that begin in them are taken away.
         modalities: Of which; ``None`` for all.
     """
     names = [name for name in clip.times if modalities is None or name in modalities]
-    tokens = {name: _like_the_rest(clip.tokens[name], clip.times[name], moment) for name in names}
+    tokens = {name: _like_the_rest(clip.tokens[name], clip.times[name], moments) for name in names}
     return replace(clip, tokens={**clip.tokens, **tokens})
 
 
@@ -82,10 +83,11 @@ def effects(
     return float(said[0]), said[0] - said[1:]
 
 
-def _like_the_rest(tokens: np.ndarray, times: np.ndarray, moment: Moment) -> np.ndarray:
-    inside = (times >= moment[0]) & (times < moment[1])
-    if not inside.any() or inside.all():
+def _like_the_rest(tokens: np.ndarray, times: np.ndarray, moments: Sequence[Moment]) -> np.ndarray:
+    inside = np.zeros(len(times), dtype=bool)
+    for start, end in moments:
+        inside |= (times >= start) & (times < end)
+    if not inside.any():
         return tokens
-    occluded = tokens.copy()
-    occluded[inside] = tokens[~inside].mean(axis=0)
-    return occluded
+    rest = tokens if inside.all() else tokens[~inside]
+    return np.where(inside[:, None], rest.mean(axis=0), tokens)

@@ -102,7 +102,7 @@ class _Explainer:
         names, timed_names = list(clip.tokens), list(clip.times)
         altered = [occlusion.without_modality(clip, name) for name in names]
         altered += [
-            occlusion.without_moment(clip, moment, only)
+            occlusion.without_moments(clip, [moment], only)
             for moment in moments
             for only in (None, *([name] for name in timed_names))
         ]
