@@ -27,7 +27,7 @@ bench: $(INSTALLED) ## Speed beside peers, in tables; an hour of a quiet machine
 	  echo; echo "# benchmarks/$$part.py"; $(BIN)/python benchmarks/$$part.py; done
 
 test: $(INSTALLED) ## The quick tests, as many side by side as JOBS says
-	$(BIN)/pytest --numprocesses $(JOBS)
+	$(BIN)/pytest --numprocesses $(JOBS) --durations 20
 
 test-slow: $(INSTALLED) ## The tests that take minutes
 	OMP_NUM_THREADS=$(JOBS) $(BIN)/pytest -m slow
