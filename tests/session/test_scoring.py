@@ -80,6 +80,15 @@ def test_the_pipeline_scores_what_lies_among_the_unposted(first_run, clip, video
     assert again["frames"].computed == 0 and again["frames"].already_there == 1
 
 
+def test_what_became_of_it_is_watched(first_run):
+    posted = first_run.data / "01_raw" / "posted"
+    posted.mkdir()
+    (posted / "metadata.json").write_text(json.dumps([{"file": "draft.mp4", "views": "1.2K"}]))
+    first_run.project.run("--env", "demo", "--pipeline", "monitoring")
+    told = json.loads((first_run.data / "08_reporting" / "monitoring.json").read_text())
+    assert (told["clips"], told["scored"], told["advice"]) == (1, 1, "wait")
+
+
 def test_the_command_gives_the_same_answer_and_leaves_nothing(first_run, clip, video, answer):
     before = {path for path in first_run.data.rglob("*") if "unposted" not in str(path)}
     said = command(

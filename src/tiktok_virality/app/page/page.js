@@ -151,7 +151,9 @@ function show(told, asked) {
     ...told.unscored.map(line => make("p", { class: "unlike", role: "alert" }, line)),
     ...(told.compared ? [comparison(told.compared)] : []),
     ...(told.clips.length > 2 ? [table(told.clips)] : []),
-    make("div", { class: told.clips.length === 2 ? "cards two" : "cards" }, ...cards),
+    make("div", { class: told.clips.length === 2 ? "cards two" : "cards" },
+      ...(told.clips.length > 2 ? cards.map((each, place) => make("details", {},
+        make("summary", {}, `${told.clips[place].video_id}: ${count(told.clips[place].expected)}`), each)) : cards)),
   );
   answer.hidden = false;
   answer.focus({ preventScroll: true });
