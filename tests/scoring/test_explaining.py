@@ -44,7 +44,7 @@ def explained(model, tmp_path_factory):
     )
     timed = pd.DataFrame(
         [("a", 1.5, 3.2, "transcript", "hello there"), ("b", 0.0, 8.0, "screen", "WOW")],
-        columns=["video_id", "start_seconds", "end_seconds", "field", "text"],
+        columns=["video_id", "start_seconds", "end_seconds", "field", "line"],
     )
     corpus = pd.DataFrame({"video_id": list(training.ids), "views": np.exp(training.log_views)})
     why = explaining.explain_clips(

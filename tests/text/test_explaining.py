@@ -123,7 +123,7 @@ def test_words_have_the_times_at_which_they_are_said_and_shown(tmp_path):
     timed = explaining.time_words(*tables)
     assert timed.to_dict("records") == [
         {"video_id": "a", "start_seconds": 1.0, "end_seconds": 2.5}
-        | {"field": "transcript", "text": "hello"},
+        | {"field": "transcript", "line": "hello"},
         {"video_id": "a", "start_seconds": 0.5, "end_seconds": 3.0}
-        | {"field": "screen", "text": "WOW"},
+        | {"field": "screen", "line": "WOW"},
     ]

@@ -50,7 +50,7 @@ def explain_clips(
         target: What is predicted.
         word_effects: ``video_id``, ``field``, ``place``, ``word``, ``effect``, where somebody
             weighed words.
-        timed_words: ``video_id``, ``start_seconds``, ``end_seconds``, ``field``, ``text``, where
+        timed_words: ``video_id``, ``start_seconds``, ``end_seconds``, ``field``, ``line``, where
             somebody read them.
 
     Returns:
@@ -178,5 +178,5 @@ def _said_between(
     said: dict[str, list[str]] = {}
     for row in timed:
         if row["start_seconds"] < end and row["end_seconds"] >= start:
-            said.setdefault(row["field"], []).append(row["text"])
+            said.setdefault(row["field"], []).append(row["line"])
     return said

@@ -117,7 +117,7 @@ def time_words(audio_embeddings: StageTable, screen_words: StageTable) -> pd.Dat
     """Return when words are said and shown.
 
     Returns:
-        ``video_id``, ``start_seconds``, ``end_seconds``, ``field`` and ``text``.
+        ``video_id``, ``start_seconds``, ``end_seconds``, ``field`` and ``line``.
     """
     rows = [
         (video_id, said["start_seconds"], said["end_seconds"], "transcript", said["text"].strip())
@@ -129,7 +129,7 @@ def time_words(audio_embeddings: StageTable, screen_words: StageTable) -> pd.Dat
         for video_id, row in screen_words.rows(columns=["lines"])
         for line in row["lines"]
     ]
-    columns = ["video_id", "start_seconds", "end_seconds", "field", "text"]
+    columns = ["video_id", "start_seconds", "end_seconds", "field", "line"]
     return pd.DataFrame(rows, columns=columns)
 
 
