@@ -46,9 +46,11 @@ class SoundReader:
         }
 
     def setup(self) -> None:
-        """Load the voice detector and the tagger."""
+        """Load the voice detector and the tagger, and what is compiled."""
+        from tiktok_virality.media.sound.compiled import compile_for_sound
         from tiktok_virality.models.voice_activity import VoiceDetector
 
+        compile_for_sound()
         self._voice = VoiceDetector()
         if self.parameters.tagger is not None and self.tagger is not None:
             from tiktok_virality.models.sound_tagger import SoundTagger
