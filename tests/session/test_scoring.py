@@ -55,7 +55,9 @@ def answer(first_run: FirstRun, clip: pd.Series) -> float:
     return float(predict_log_views(ensemble, read_tokens([clip["video_id"]], tables))[0])
 
 
-def test_the_pipeline_scores_what_lies_among_the_unposted(first_run, clip, video, answer):
+def test_the_pipeline_scores_what_is_not_posted_yet_and_watches_what_becomes_of_it(
+    first_run, clip, video, answer
+):
     unposted = first_run.data / "01_raw" / "unposted"
     unposted.mkdir()
     shutil.copy(video, unposted / "draft.mp4")
@@ -79,8 +81,6 @@ def test_the_pipeline_scores_what_lies_among_the_unposted(first_run, clip, video
     again = first_run.project.run("--env", "demo", "--pipeline", "scoring")
     assert again["frames"].computed == 0 and again["frames"].already_there == 1
 
-
-def test_what_became_of_it_is_watched(first_run):
     posted = first_run.data / "01_raw" / "posted"
     posted.mkdir()
     (posted / "metadata.json").write_text(json.dumps([{"file": "draft.mp4", "views": "1.2K"}]))
