@@ -235,17 +235,18 @@ class Desk:
             if job is None:
                 continue
             job.state = "working"
+            state: State = "failed"
             try:
                 job.answer = self._score(self._drafts(job))
-                job.state = "done"
+                state = "done"
             except ProjectError as error:
-                job.message, job.state = str(error), "failed"
+                job.message = str(error)
             except Exception:  # the page lives on, and says so
                 logger.exception("A clip could not be scored")
                 job.message = "Something went wrong here, and was written to the log."
-                job.state = "failed"
             job.folder.cleanup()
             job.size = 0
+            job.state = state  # nobody is told before the clips are gone
 
     def _drafts(self, job: Job) -> list[Draft]:
         return [
