@@ -16,7 +16,6 @@ WHOLE_RUN = "first_run"
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep on one worker what shares fixtures, and begin with what nobody should wait for."""
     items.sort(key=lambda item: WHOLE_RUN not in item.fixturenames)
