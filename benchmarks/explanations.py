@@ -90,7 +90,8 @@ def main() -> None:
                 _, ensemble = train_late_fusion(setting, clips, recipe)
                 test = clips.splits["test"]
                 for key, creator in zip(test.ids, test.groups, strict=True):
-                    row = explained(ensemble, planted[key], seconds_of(planted[key]), rng)
+                    moments = occlusion.moments_of(seconds(planted[key].clip))
+                    row = explained(ensemble, planted[key], moments, rng)
                     found.append({"kind": kind, "creator": creator, **row})
     print(table(pd.DataFrame(found)))
 
@@ -132,11 +133,6 @@ def spliced(clip: ClipTokens, scene: ClipTokens, name: str, second: int) -> np.n
 def seconds(clip: ClipTokens) -> int:
     """Return how many seconds the tokens of a clip begin in."""
     return int(max(np.floor(times[-1]) for times in clip.times.values())) + 1
-
-
-def seconds_of(planted: Planted) -> list[occlusion.Moment]:
-    """Return its seconds."""
-    return [(float(k), float(k + 1)) for k in range(seconds(planted.clip))]
 
 
 def with_scenes(

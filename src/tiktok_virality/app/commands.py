@@ -24,17 +24,25 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _catalog_of(env: str | None) -> Iterator[DataCatalog]:
-    """Open the catalog in the project's folder; a `ProjectError` ends the command."""
-    from tiktok_virality.serving.project import open_catalog, project_folder
+def _project() -> Iterator[Path]:
+    """Find the project; a `ProjectError` ends the command."""
+    from tiktok_virality.serving.project import project_folder
 
     try:
-        project = project_folder(Path.cwd())
         # what libraries say of pipelines and models when they are imported is no matter here
-        with contextlib.chdir(project), warnings.catch_warnings(record=True):
-            yield open_catalog(project, env)
+        with warnings.catch_warnings(record=True):
+            yield project_folder(Path.cwd())
     except ProjectError as error:
         raise click.ClickException(str(error)) from error
+
+
+@contextlib.contextmanager
+def _catalog_of(env: str | None) -> Iterator[DataCatalog]:
+    """Open the catalog in the project's folder."""
+    from tiktok_virality.serving.project import open_catalog
+
+    with _project() as project, contextlib.chdir(project):
+        yield open_catalog(project, env)
 
 
 @main.command()
@@ -95,17 +103,13 @@ def page(
 ) -> None:
     """Open a page on which clips are scored, compared and explained."""
     from tiktok_virality.app.page.serving import open_page
-    from tiktok_virality.serving.project import project_folder
     from tiktok_virality.serving.scorer import Scorer, TrainedProject, quietly
 
     password = None if password_file is None else password_file.read_text().split("\n")[0].strip()
     click.echo("Loading the models ...", err=True)
-    try:
-        with warnings.catch_warnings(record=True), quietly():
-            scorer = Scorer(TrainedProject.at(project_folder(Path.cwd()), env))
-            open_page(scorer, host, port, password, max_megabytes, said=click.echo)
-    except ProjectError as error:
-        raise click.ClickException(str(error)) from error
+    with _project() as project, quietly():
+        scorer = Scorer(TrainedProject.at(project, env))
+        open_page(scorer, host, port, password, max_megabytes, said=click.echo)
 
 
 @main.command()
@@ -114,12 +118,9 @@ def page(
 def promote(env: str | None, force: bool) -> None:
     """Make the challenger the champion if it is better on clips that neither had seen."""
     from tiktok_virality.app.promote import promote_challenger
-    from tiktok_virality.serving.project import project_folder
 
-    try:
-        is_promoted, said = promote_challenger(project_folder(Path.cwd()), env, force=force)
-    except ProjectError as error:
-        raise click.ClickException(str(error)) from error
+    with _project() as project:
+        is_promoted, said = promote_challenger(project, env, force=force)
     click.echo(said)
     if not is_promoted:
         raise SystemExit(1)
@@ -128,17 +129,13 @@ def promote(env: str | None, force: bool) -> None:
 def _scored(
     clips: tuple[Path, ...], caption: str | None, env: str | None, *, explain: bool = False
 ) -> tuple[Answer, dict[str, Any]]:
-    from tiktok_virality.serving.project import project_folder
     from tiktok_virality.serving.scorer import Draft, Scorer, TrainedProject, quietly
 
     drafts = [Draft(path=path.absolute(), caption=caption) for path in clips]
     click.echo(f"Reading {len(drafts)} {'clip' if len(drafts) == 1 else 'clips'} ...", err=True)
-    try:
-        with warnings.catch_warnings(record=True), quietly():
-            scorer = Scorer(TrainedProject.at(project_folder(Path.cwd()), env))
-            return scorer.score(drafts, explain=explain), scorer.corpus
-    except ProjectError as error:
-        raise click.ClickException(str(error)) from error
+    with _project() as project, quietly():
+        scorer = Scorer(TrainedProject.at(project, env))
+        return scorer.score(drafts, explain=explain), scorer.corpus
 
 
 @main.command()

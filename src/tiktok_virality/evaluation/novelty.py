@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
 
 Floats = NDArray[np.float64]
 Embeddings = Mapping[str, Floats]
@@ -81,7 +82,7 @@ class NoveltyModel:
         for name, ids in self.ids.items():
             if np.isnan(clip[name]).any():
                 continue
-            scale = self._detectors[name][0]
+            scale = self._scales[name]
             apart = scale.transform(self.training[name]) - scale.transform(clip[name][None])
             lengths = np.linalg.norm(apart, axis=1)
             usual = float(np.median(lengths)) or 1.0
@@ -115,6 +116,12 @@ class NoveltyModel:
         if present.any():
             distances[present] = -self._detectors[name].score_samples(rows[present])
         return distances
+
+    @cached_property
+    def _scales(self) -> dict[str, StandardScaler]:
+        from sklearn.preprocessing import StandardScaler
+
+        return {name: StandardScaler().fit(rows) for name, rows in self.training.items()}
 
     @cached_property
     def _detectors(self) -> dict[str, Pipeline]:

@@ -83,7 +83,7 @@ def log_scorer(bundle: Path, name: str) -> str:
     """
     import mlflow
 
-    with _without_trying_the_example():
+    with _silent_about_the_example():
         logged = mlflow.pyfunc.log_model(
             name="scorer",
             python_model=str(CODE),
@@ -181,8 +181,8 @@ def promote(name: str) -> str:
 
 
 @contextmanager
-def _without_trying_the_example() -> Iterator[None]:
-    """Keep MLflow from saying that it cannot score the example: there is no such clip here."""
+def _silent_about_the_example() -> Iterator[None]:
+    """Keep MLflow, which tries the example, from saying that there is no such clip here."""
     mlflow_says = logging.getLogger("mlflow.models.model")
     before = mlflow_says.level
     mlflow_says.setLevel(logging.ERROR)
