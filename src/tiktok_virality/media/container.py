@@ -33,11 +33,14 @@ SAMPLE_ENTRY: Final = re.compile(rb"stsd.{12}(....)", re.DOTALL)
 
 FORMATS: Final = ",".join(
     (
-        *("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm"),
-        *("mpegts", "mpeg", "avi", "flv", "asf", "ogg", "gif", "mjpeg", "h264", "hevc", "m4v"),
+        *("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "mpegts", "mpeg", "avi"),
+        *("flv", "asf", "ogg", "rm", "nut", "mxf", "dv", "ivf", "gif", "apng", "mjpeg", "m4v"),
+        *("h264", "hevc", "obu", "av1", "vvc", "mpegvideo", "yuv4mpegpipe", "wtv", "swf"),
+        *("wav", "w64", "flac", "mp3", "aac", "ac3", "eac3", "aiff", "au", "caf", "amr", "ape"),
+        *("wv", "tta"),
     )
 )
-"""Formats that hold a clip themselves, whatever the name of the file says. A playlist does not: it
+"""Formats that hold a clip, or a sound, themselves, whatever the name of the file says. A playlist does not: it
 names other files and addresses, and whoever sends it would have them read."""
 
 ONLY_THE_FILE: Final = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
