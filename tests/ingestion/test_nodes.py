@@ -245,7 +245,7 @@ def test_the_real_clips_are_ingested(corpus, real_clips, reasons):
     assert reasons(rejects) == {}
 
 
-def test_a_file_that_is_there_twice_is_decoded_once_and_one_out_of_limits_never(corpus):
+def test_a_file_that_is_there_twice_is_used_once_and_one_out_of_limits_never_decoded(corpus):
     for name in ("first", "again"):
         corpus.add(f"{name}.mp4")
     corpus.add("other.mp4", "green")
@@ -253,7 +253,8 @@ def test_a_file_that_is_there_twice_is_decoded_once_and_one_out_of_limits_never(
     corpus.describe(*({"id": name, "views": 1} for name in ("first", "again", "other", "long")))
     manifest, _ = corpus.ingest(ClipLimits(min_seconds=1, max_seconds=3))
     frames = corpus.table("frames")
-    assert frames.ids == manifest["video_id"].tolist() == ["first", "other"]
+    assert manifest["video_id"].tolist() == ["first", "other"]
+    assert set(frames.ids) == {"first", "again", "other"}
     row = frames.row("other")
     assert len(row["stills"]) == len(row["still_seconds"]) == 2
     assert decode_still(row["stills"][0]).shape == (3, 128, 72)

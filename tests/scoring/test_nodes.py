@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.media.encoding import ffmpeg, h264, picture
+from tests.stages.stores import stage_store
 from tiktok_virality.app import answers
 from tiktok_virality.datasets import PostMetadata, VideoFolder
 from tiktok_virality.evaluation.config import CertaintyParameters
@@ -23,6 +26,8 @@ from tiktok_virality.evaluation.conformal import (
 )
 from tiktok_virality.evaluation.novelty import fit_novelty
 from tiktok_virality.evaluation.targets import TargetParameters
+from tiktok_virality.media.limits import ClipLimits
+from tiktok_virality.pipelines.ingestion.nodes import probe_videos
 from tiktok_virality.pipelines.scoring import create_pipeline, nodes
 from tiktok_virality.schema import DataError
 from tiktok_virality.serving.scorer import Answer, quietly
@@ -62,6 +67,20 @@ def test_no_table_is_needed_and_no_views(folder):
 def test_an_empty_folder_says_where_clips_belong(tmp_path):
     with pytest.raises(DataError, match="Put the videos there that are to be scored"):
         nodes.list_unposted(VideoFolder(filepath=str(tmp_path)).load(), posts_in(tmp_path))
+
+
+def test_one_file_under_two_names_is_scored_under_both(folder, tmp_path_factory):
+    ffmpeg(*picture(2), *h264(), folder / "one.mp4")
+    shutil.copy(folder / "one.mp4", folder / "two.mov")
+    videos = VideoFolder(filepath=str(folder)).load()
+    posts = nodes.list_unposted(videos, posts_in(folder))
+    store = stage_store(tmp_path_factory.mktemp("probes"))
+    store.save(probe_videos(posts, videos))
+    kept, rejects = nodes.select_unposted(posts, store.load(), ClipLimits(min_seconds=1))
+    assert kept["video_id"].tolist() == ["one", "two"]
+    first, second = kept["content_hash"]
+    assert first == second
+    assert rejects.empty
 
 
 def test_nothing_that_learns_is_part_of_scoring():

@@ -40,13 +40,28 @@ class ArrayArchive(AbstractDataset[Mapping[str, Any], dict[str, np.ndarray]]):
             return {name: archive[name] for name in archive.files}
 
     def forget(self, names: Forgotten, *, dry_run: bool = False) -> int:
-        """Remove the rows of videos, if an array ``video_id`` says whose they are."""
+        """Remove the rows of videos, where an array says whose they are.
+
+        ``video_id`` speaks for every array of as many rows, ``video_id/PART`` for those of them
+        whose name ends in ``/PART``.
+
+        Returns:
+            How many videos have lost rows.
+        """
         arrays = self.load() if self._exists() else {}
-        gone = np.array([str(key) in names for key in arrays.get(KEY, ())], dtype=bool)
-        if gone.any() and not dry_run:
-            rows = {name: len(gone) == len(np.atleast_1d(each)) for name, each in arrays.items()}
-            self.save({name: each[~gone] if rows[name] else each for name, each in arrays.items()})
-        return int(gone.sum())
+        found: set[str] = set()
+        for key in [name for name in arrays if name.partition("/")[0] == KEY]:
+            ids = arrays[key].astype(str)
+            gone = np.array([each in names for each in ids.tolist()], dtype=bool)
+            found.update(ids[gone].tolist())
+            arrays |= {
+                name: rows[~gone]
+                for name, rows in arrays.items()
+                if name.endswith(key.removeprefix(KEY)) and len(np.atleast_1d(rows)) == len(gone)
+            }
+        if found and not dry_run:
+            self.save(arrays)
+        return len(found)
 
     def _exists(self) -> bool:
         return self._filepath.exists()

@@ -31,8 +31,9 @@ Embeddings = Mapping[str, Floats]
 FEWEST_CLIPS: Final = 3
 """A modality of fewer training clips says nothing about what is usual."""
 
-TRAINING_PREFIX: Final = "training_"
-IDS_PREFIX: Final = "ids_"
+TRAINING_PREFIX: Final = "training/"
+IDS_PREFIX: Final = "video_id/"
+"""An archive forgets by it: it says whose the rows are that end in the same modality."""
 
 
 @dataclass(frozen=True, kw_only=True)

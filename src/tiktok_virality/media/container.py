@@ -40,8 +40,8 @@ FORMATS: Final = ",".join(
         *("wv", "tta"),
     )
 )
-"""Formats that hold a clip, or a sound, themselves, whatever the name of the file says. A playlist does not: it
-names other files and addresses, and whoever sends it would have them read."""
+"""Formats that hold a clip, or a sound, themselves, whatever the name of the file says. A playlist
+does not: it names other files and addresses, and whoever sends it would have them read."""
 
 ONLY_THE_FILE: Final = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 """Options of ffmpeg under which nothing but the file itself is opened."""

@@ -32,6 +32,10 @@ CATALOG: Final = "catalog.json"
 PARAMETERS: Final = "parameters.json"
 CORPUS: Final = "corpus.json"
 PREDICTIONS: Final = "test_predictions.parquet"
+MANIFEST: Final = "manifest"
+WRITTEN_BY_PEOPLE: Final = ("url", "caption", "hashtags")
+"""Columns of the manifest that stay at home: `forget` does not reach a bundle."""
+
 LEARNED: Final = "learned"
 
 
@@ -58,6 +62,7 @@ def write_bundle(trained: TrainedProject, folder: Path) -> None:
         }
         for name in learned_inputs(pipeline):
             entries[name] = _copied(name, catalog, folder)
+        _impersonal_manifest(catalog).to_parquet(folder / entries[MANIFEST]["filepath"])
         corpus = describe_corpus(catalog)
         _test_predictions(catalog).to_parquet(folder / PREDICTIONS, index=False)
     _write(folder / CATALOG, entries)
@@ -92,6 +97,12 @@ def _copied(name: str, catalog: DataCatalog, folder: Path) -> dict[str, Any]:
     else:
         shutil.copyfile(source, folder / place)
     return {**entry, "filepath": str(place)}
+
+
+def _impersonal_manifest(catalog: DataCatalog) -> pd.DataFrame:
+    """Return the manifest without what people wrote; a scorer compares with the counts alone."""
+    manifest: pd.DataFrame = catalog.load(MANIFEST)
+    return manifest.assign(**dict.fromkeys(WRITTEN_BY_PEOPLE, ""))
 
 
 def _test_predictions(catalog: DataCatalog) -> pd.DataFrame:

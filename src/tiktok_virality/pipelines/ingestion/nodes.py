@@ -132,19 +132,15 @@ def decode_videos(
     motion: MotionSampling,
     duplicates: DuplicateParameters,
 ) -> StagePlan:
-    """Plan the one decoding of every video that is neither too short nor too long.
-
-    Of files that are the same byte for byte, the first is decoded.
-    """
+    """Plan the one decoding of every video that is neither too short nor too long."""
     from tiktok_virality.stages.frames import ClipDecoder
     from tiktok_virality.stages.probing import video_items
 
     probed = video_probes.to_frame(["duration_seconds", "content_hash"])
     inside = probed[probed["duration_seconds"].between(limits.min_seconds, limits.max_seconds)]
-    usable = inside.drop_duplicates("content_hash")
-    hashes = dict(zip(usable["video_id"], usable["content_hash"], strict=True))
+    hashes = dict(zip(inside["video_id"], inside["content_hash"], strict=True))
     return StagePlan(
-        items=video_items(videos, usable["video_id"], hashes),
+        items=video_items(videos, inside["video_id"], hashes),
         transform=ClipDecoder(sampling, stills, motion, duplicates.frames),
     )
 
@@ -208,7 +204,10 @@ def build_manifest(
     Raises:
         DataError: No video is usable; the message counts the reasons.
     """
-    kept, rejects = usable_videos(posts, video_probes, limits)
+    usable, rejects = usable_videos(posts, video_probes, limits)
+    copies = _verdicts(_identical(usable)).assign(stage="selection")
+    kept = usable[~usable["video_id"].isin(copies["video_id"])]
+    rejects = pd.concat([rejects, copies[rejects.columns]], ignore_index=True)
     logger.info("%d videos are usable; %s", len(kept), _summary(rejects))
     _log_unknown_sound(video_probes)
     if kept.empty:
@@ -237,15 +236,12 @@ def usable_videos(
     matched = posts[posts["reason"].isna()].drop(columns=["reason", "detail"])
     probed = matched.merge(video_probes.to_frame(list(PROBE_COLUMNS)), on="video_id")
     outside = _verdicts(_outside(probed, limits))
-    inside = probed[~probed["video_id"].isin(outside["video_id"])]
-    copies = _verdicts(_identical(inside))
-    kept = inside[~inside["video_id"].isin(copies["video_id"])]
+    kept = probed[~probed["video_id"].isin(outside["video_id"])]
     rejects = pd.concat(
         [
             _rejects_of_posts(posts).assign(stage="posts"),
             _rejects_of_probes(video_probes).assign(stage="probe"),
             outside.assign(stage="selection"),
-            copies.assign(stage="selection"),
         ],
         ignore_index=True,
     )
