@@ -15,7 +15,6 @@ from tests.session.conftest import (
     CLIPS,
     make_project,
     make_small,
-    override,
 )
 from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.tracking.child_runs import MODEL_TAG
@@ -105,14 +104,6 @@ def test_a_second_run_computes_and_trains_nothing(first_run):
     for line in log.splitlines():
         if " computed, " in line:
             assert " 0 computed, " in line
-
-
-def test_a_changed_shrink_computes_frames_and_what_follows_and_no_audio(first_run):
-    override(first_run.project.path, visual={"sampling": {"shrink": 48}})
-    stages = first_run.project.run("--env", "demo", "--to-outputs", "visual_embeddings,transcripts")
-    assert stages["frames"].computed == stages["visual_embeddings"].computed == CLIPS
-    assert stages["waveforms"].computed == stages["audio_embeddings"].computed == 0
-    assert stages["video_probes"].computed == 0
 
 
 @pytest.mark.slow

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 READ = """
 import numpy as np
 from tests.sound.sounds import chords, clicks, noise, sine, sound_item, speech
@@ -33,6 +35,7 @@ def start(cache: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_workers_that_start_in_a_new_environment_at_once_all_live_and_so_does_the_next(tmp_path):
     first = [start(str(tmp_path)) for _ in range(2)]
     said = [process.communicate()[0].splitlines() for process in first]
