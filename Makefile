@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 # kedro-mlflow makes mlflow say how to write a model class at the start of every command
 export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
-.PHONY: run truth bench test test-slow test-browser lint format docs viz mlflow constraints clean help
+.PHONY: run truth bench test test-slow test-browser lint format notebooks docs viz mlflow constraints clean help
 
 run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, report out
 	$(BIN)/kedro run --env demo
@@ -49,6 +49,10 @@ format: $(INSTALLED) ## Let ruff put things in order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+notebooks: $(INSTALLED) ## Execute the notebooks on the demo's results; after `make run`
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,notebooks]'
+	$(BIN)/pytest --nbmake --numprocesses 0 notebooks
+
 docs: $(INSTALLED) ## The documentation as a site, in build/site
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,docs]'
 	$(BIN)/mkdocs build --strict
@@ -63,7 +67,7 @@ mlflow: $(INSTALLED) ## Runs and models side by side, at http://localhost:5000
 constraints: ## Resolve pyproject.toml anew and pin the whole tree
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
 	build/constraints/bin/pip install -q torch==2.13.0
-	build/constraints/bin/pip install -q -e '.[demo,dev,docs,bench]'
+	build/constraints/bin/pip install -q -e '.[demo,dev,docs,notebooks,bench]'
 	{ head -1 constraints.txt; build/constraints/bin/pip freeze --exclude-editable \
 	  | sed -E 's/^torch==([0-9.]+).*/torch==\1/'; } > build/constraints.txt
 	mv build/constraints.txt constraints.txt
