@@ -82,6 +82,7 @@ def manifest() -> pd.DataFrame:
             "views": np.exp(rng.normal(10, 2, count)).astype(np.int64),
             "duration_seconds": rng.uniform(4, 9, count),
             "has_audio": np.arange(count) % 10 > 0,
+            "caption": [HOSTILE if index % 2 else None for index in range(count)],
         }
     )
 
@@ -285,6 +286,34 @@ def training_summary() -> dict[str, Any]:
     ]
     names = ("autoencoder", "visual", "audio", "early_fusion", "ensemble")
     return {name: {"parameter_count": 12_345, "history": history} for name in names}
+
+
+@pytest.fixture(scope="session")
+def clip_explanations(predictions) -> dict[str, Any]:
+    """What moved the answer about two held-out clips, as `explain_clips` says it."""
+    test = predictions[predictions["split"] == "test"]["video_id"].unique()[:2].tolist()
+    return {
+        video_id: {
+            "prediction": 9.0,
+            "modalities": [
+                {"modality": "visual", "effect": -0.4, "times": 0.67},
+                {"modality": "audio", "effect": 0.9, "times": 2.46},
+            ],
+            "moments": [
+                {"start_seconds": 0, "end_seconds": 1, "effect": 0.7, "times": 2.01},
+                {"start_seconds": 1, "end_seconds": 1.6, "effect": -0.1, "times": 0.9},
+            ],
+            "pictures": [
+                {"seconds": 0.4, "jpeg": "Zmlyc3Q="},
+                {"seconds": 1.4, "jpeg": "c2Vjb25k"},
+            ],
+            "alike": [
+                {"video_id": test[0], "distance": 0.4, "truth": 1234.0},
+                {"video_id": "in no page", "distance": 0.5, "truth": None},
+            ],
+        }
+        for video_id in test
+    }
 
 
 @pytest.fixture(scope="session")

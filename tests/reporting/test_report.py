@@ -80,6 +80,7 @@ def run_report(
     videos,
     reconstructions,
     training_summary,
+    clip_explanations,
     coverage,
     novelty_evidence,
     split_sensitivity,
@@ -113,6 +114,7 @@ def run_report(
             "transcripts": transcripts,
             "videos": videos,
             "reconstructions": reconstructions,
+            "clip_explanations": clip_explanations,
             "ground_truth": ground_truth or {},
             "coverage": coverage,
             "novelty_evidence": novelty_evidence,
@@ -132,7 +134,9 @@ def run_report(
         for name, data in inputs.items():
             catalog[name] = MemoryDataset(data, copy_mode="assign")
         with contextlib.chdir(folder):
-            SequentialRunner().run(create_pipeline(("visual", "audio")), catalog)
+            pipeline = create_pipeline(("visual", "audio"))
+            asking = pipeline.only_nodes("reporting.explain_held_out_clips")
+            SequentialRunner().run(pipeline - asking, catalog)
         return folder / "data" / "demo" / "08_reporting" / "report.html"
 
     return run
@@ -313,7 +317,8 @@ def test_with_few_creators_the_reason_stands_there_and_no_interval(run_report, m
 def test_nothing_is_fetched_from_anywhere(html):
     page = Page(html)
     assert page.references
-    assert all(reference.startswith(("data:image/", "#")) for reference in page.references)
+    allowed = ("data:image/", "#", "clips.html#clip-")
+    assert all(reference.startswith(allowed) for reference in page.references)
     assert "link" not in page.tags
     assert "default-src 'none'" in html
     style = html[html.index("<style>") : html.index("</style>")]
@@ -359,8 +364,33 @@ def test_the_figures_are_saved_beside_the_report(report):
         *("leaderboard_plot.json", "comparisons_plot.json", "actual_vs_predicted_plot.json"),
         *("ensemble_loss_plot.json", "autoencoder_loss_plot.json", "coverage_plot.json"),
         *("novelty_plot.json", "split_sensitivity_plot.json"),
-        *("reconstructions.png", "clip_sample.png", "report.html"),
+        *("reconstructions.png", "clip_sample.png", "report.html", "clips.html"),
     }
+
+
+def test_every_held_out_clip_is_listed_and_leads_to_what_moved_its_answer(
+    html, report, predictions, clip_explanations
+):
+    page = Page(html)
+    test = predictions[predictions["split"] == "test"]["video_id"].unique()
+    assert all(video_id in page.text for video_id in test)
+    beside = Page((report.parent / "clips.html").read_text("utf-8"))
+    anchors = {f"clip-{video_id}" for video_id in clip_explanations}
+    assert anchors <= set(beside.ids)
+    leading = {each.partition("#")[2] for each in page.references if each.startswith("clips.")}
+    assert leading == anchors
+    assert {f"#{anchor}" for anchor in anchors} & set(beside.references)
+    assert "report.html" in beside.references
+
+
+def test_the_page_of_clips_says_what_each_part_does_with_its_picture(report, clip_explanations):
+    html = (report.parent / "clips.html").read_text("utf-8")
+    page = Page(html)
+    assert page.open == [] and "<script" not in html
+    assert page.text.count("\N{MULTIPLICATION SIGN}2.46") == len(clip_explanations)
+    assert page.text.index("audio") < page.text.index("visual")
+    assert [html.count(each) for each in ("base64,Zmlyc3Q=", "base64,c2Vjb25k")] == [2, 2]
+    assert "in no page" in page.text and "in%20no%20page" not in html
 
 
 @pytest.fixture

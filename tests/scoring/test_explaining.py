@@ -26,9 +26,11 @@ __all__ = ["model"]
 
 
 @pytest.fixture(scope="module")
-def explained(model, tmp_path_factory):
+def ask(model, tmp_path_factory):
     store = stage_store(tmp_path_factory.mktemp("frames"))
-    stills = [still_item(name, np.full((3, 480, 320), 200, np.uint8)) for name in "abc"]
+    stills = [
+        still_item(name, np.full((3, 480, 320), 200, np.uint8)) for name in ("a", "b", "c", "6-0")
+    ]
     here = Resources(in_process=True)
     store.save(StagePlan(items=stills, transform=AsTheyAre(), resources=here))
     frames = store.load()
@@ -47,18 +49,22 @@ def explained(model, tmp_path_factory):
         columns=["video_id", "start_seconds", "end_seconds", "field", "line"],
     )
     corpus = pd.DataFrame({"video_id": list(training.ids), "views": np.exp(training.log_views)})
-    why = explaining.explain_clips(
-        asked.tokens,
-        manifest,
-        frames,
-        corpus,
-        model,
-        fit_novelty(pooled, pooled, neighbours=5, ids=training.ids).to_arrays(),
-        TargetParameters(),
-        words,
-        timed,
-    )
-    return json.loads(json.dumps(why)), seconds
+    novelty = fit_novelty(pooled, pooled, neighbours=5, ids=training.ids).to_arrays()
+    known = (frames, corpus, model, novelty, TargetParameters())
+
+    def explain(tokens=asked.tokens, manifest=manifest, **detail):
+        why = explaining.explain_clips(
+            tokens, manifest, *known, words, timed, explaining.Detail(**detail)
+        )
+        return json.loads(json.dumps(why))
+
+    return explain, training, seconds
+
+
+@pytest.fixture(scope="module")
+def explained(ask):
+    explain, _, seconds = ask
+    return explain(), seconds
 
 
 def test_every_part_says_how_many_times_the_views_it_makes(explained):
@@ -95,6 +101,27 @@ def test_clips_alike_are_those_of_the_corpus_with_their_views(explained):
     assert len(why["c"]["alike"]) == explaining.ALIKE
     for clip in why["c"]["alike"]:
         assert clip["video_id"].startswith("6-") and clip["truth"] > 0
+
+
+def test_a_clip_of_the_corpus_is_not_alike_itself(ask):
+    explain, training, _ = ask
+    twice = [training.tokens[0]] * 2
+    own = training.ids[0]
+    manifest = pd.DataFrame({"video_id": ["a", own], "duration_seconds": [8.0] * 2})
+    stranger, known = (why["alike"] for why in explain(twice, manifest).values())
+    assert stranger[0]["video_id"] == own and stranger[0]["distance"] == pytest.approx(0, abs=1e-6)
+    assert known[:3] == stranger[1:] and len(known) == explaining.ALIKE
+
+
+def test_less_detail_is_the_same_answer_with_less_in_it(ask, explained):
+    explain, *_ = ask
+    brief, (full, _) = explain(by_modality=False, picture=(40, 40)), explained
+    for name, why in brief.items():
+        effects = [[each["effect"] for each in one["moments"]] for one in (why, full[name])]
+        assert effects[0] == pytest.approx(effects[1], abs=1e-5)
+        assert not any(each["by_modality"] for each in why["moments"])
+        [picture] = why["pictures"]
+        assert max(Image.open(io.BytesIO(b64decode(picture["jpeg"]))).size) == 40
 
 
 def test_the_command_tells_the_strongest_parts(explained):

@@ -55,11 +55,14 @@ class ReportingParameters(Config):
             the level of every test.
         sign_flips: Random sign flips behind every p-value, where all of them would be more.
         sample_clips: Held-out clips that the report shows one by one.
+        explained_clips: Held-out clips of which a page beside the report says what moved the
+            answer: drawn at random where there are more.
     """
 
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     sign_flips: int = Field(default=20_000, ge=200, le=1_000_000)
     sample_clips: int = Field(default=8, ge=0, le=48)
+    explained_clips: int = Field(default=200, ge=0, le=2000)
 
 
 class CertaintyParameters(Config):

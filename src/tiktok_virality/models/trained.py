@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -123,6 +124,11 @@ class TrainedModel:
     def modality(self) -> str:
         """What it knows of a clip."""
         return self.spec.modality
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The torch module, built once, to be asked; what trains takes one of its own."""
+        return self.build()
 
     def build(self) -> nn.Module:
         """Return the torch module with these weights, ready to evaluate."""

@@ -22,12 +22,12 @@ def predict_log_views(model: TrainedModel, clips: Sequence[ClipTokens]) -> np.nd
 
     Of validation clips ask `rehearse_log_views`: they have taught the model.
     """
-    return _predict(model, clips, model.build())
+    return _predict(model, clips, model.module)
 
 
 def rehearse_log_views(model: TrainedModel, clips: Sequence[ClipTokens]) -> np.ndarray:
     """Return the same as the model would without what validation clips have taught it, [N]."""
-    module = model.build()
+    module = model.module
     return _predict(model, clips, module.rehearse if isinstance(module, Blended) else module)
 
 

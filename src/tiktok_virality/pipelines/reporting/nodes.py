@@ -24,7 +24,7 @@ from tiktok_virality.pipelines.reporting.evidence import (
     read_split_sensitivity,
 )
 from tiktok_virality.pipelines.reporting.json_values import json_ready
-from tiktok_virality.pipelines.reporting.sample import SampledClip
+from tiktok_virality.pipelines.reporting.sample import HeldOutClip, SampledClip
 from tiktok_virality.pipelines.reporting.target_words import TargetWords
 from tiktok_virality.pipelines.reporting.verdict import reach_verdict
 
@@ -311,10 +311,13 @@ def write_report(
     corpus_summary: dict[str, Any],
     training_summary: dict[str, Any],
     clip_sample: list[SampledClip],
+    clip_explanations: dict[str, Any],
+    predictions: pd.DataFrame,
     coverage: dict[str, Any] | None,
     novelty_evidence: dict[str, Any] | None,
     split_sensitivity: list[dict[str, Any]] | None,
     target: TargetParameters,
+    seed: int,
     parameters: dict[str, Any],
     reconstructions: dict[str, Any] | None = None,
     **plots: Plot,
@@ -334,6 +337,8 @@ def write_report(
             corpus=corpus_summary,
             training=training_summary,
             clips=clip_sample,
+            tested=_tested_clips(predictions, verdict, target, seed),
+            explained=frozenset(clip_explanations),
             reconstructions=reconstructions,
             coverage=read_coverage(coverage),
             novelty=read_novelty(novelty_evidence),
@@ -343,6 +348,25 @@ def write_report(
             parameters=parameters,
         )
     )
+
+
+def _tested_clips(
+    predictions: pd.DataFrame, verdict: dict[str, Any], target: TargetParameters, seed: int
+) -> list[HeldOutClip]:
+    """Return what the ensemble said of every held-out clip, the worst mistakes first."""
+    words = _words(target)
+    test = measured.of_main_seed(predictions, seed, "test")
+    ours = test[test["model"] == verdict["model"]]
+    ours = ours.assign(error=(ours["y_pred"] - ours["y_true"]).abs())
+    return [
+        HeldOutClip(
+            video_id=row.video_id,
+            actual=words.natural(row.y_true),
+            predicted=words.natural(row.y_pred),
+            likely=sample.likely(row.lower, row.upper, words),
+        )
+        for row in ours.sort_values(["error", "video_id"], ascending=[False, True]).itertuples()
+    ]
 
 
 def _clusters(manifest: pd.DataFrame) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -28,7 +28,7 @@ from tiktok_virality.pipelines.reporting.evidence import (
     NoveltyEvidence,
     SplitScore,
 )
-from tiktok_virality.pipelines.reporting.sample import SampledClip
+from tiktok_virality.pipelines.reporting.sample import HeldOutClip, SampledClip
 from tiktok_virality.pipelines.reporting.scale import ViewScale
 from tiktok_virality.pipelines.reporting.tables import (
     CLASS_COLUMNS,
@@ -46,6 +46,9 @@ from tiktok_virality.tracking.child_runs import flatten
 
 HERE: Final = Path(__file__).parent
 TEMPLATE: Final = "report.html.j2"
+MOST_LISTED: Final = 2000
+"""Held-out clips in the table of clips; a browser scrolls so many."""
+
 PACKAGES: Final = (
     *("tiktok_virality", "kedro", "torch", "lightning", "openai-whisper", "av"),
     *("scikit-learn", "numpy", "pandas", "mlflow"),
@@ -63,6 +66,8 @@ class Results:
         corpus: Of `summarise_corpus`.
         training: Of `summarise_training`.
         clips: The sampled clips.
+        tested: All held-out clips, the worst mistakes first.
+        explained: Ids of those that the page of clips explains.
         reconstructions: Held-out originals and what the autoencoder made of them; ``None`` where
             there is none.
         coverage: Of intervals for single clips; ``None`` where it was not measured.
@@ -79,6 +84,8 @@ class Results:
     corpus: Mapping[str, Any]
     training: Mapping[str, Any]
     clips: Sequence[SampledClip]
+    tested: Sequence[HeldOutClip]
+    explained: Collection[str]
     reconstructions: Mapping[str, Any] | None
     coverage: Coverage | None
     novelty: NoveltyEvidence | None
@@ -121,6 +128,8 @@ def render(results: Results) -> str:
         spans=_spans(results),
         strips=_strips(results.reconstructions) if results.reconstructions else [],
         clips=_cards(results),
+        tested=results.tested[:MOST_LISTED],
+        explained=results.explained,
         scale=_scale(results),
         seed=results.parameters["seed"],
         parameters=flatten(_plain(results.parameters)),

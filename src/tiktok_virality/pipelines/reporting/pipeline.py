@@ -8,13 +8,14 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline, node, pipeline
 
 from tiktok_virality.modalities import MODALITIES, PUBLISHED, PUBLISHED_TABLES
-from tiktok_virality.pipelines.reporting import nodes
+from tiktok_virality.pipelines.reporting import explained, nodes
 
 TARGET = "params:modeling.target"
 SETTINGS = ["params:reporting", "params:seed"]
 REPORTED = (
     *("verdict", "leaderboard", "comparisons", "corpus_summary", "training_summary"),
-    *("clip_sample", "coverage", "novelty_evidence", "split_sensitivity", "parameters"),
+    *("clip_sample", "clip_explanations", "coverage", "novelty_evidence", "split_sensitivity"),
+    *("predictions", "parameters"),
 )
 PLOTS = (
     *("leaderboard_plot", "comparisons_plot", "actual_vs_predicted_plot", "ensemble_loss_plot"),
@@ -47,6 +48,7 @@ def create_pipeline(
     return pipeline(
         [
             *_findings(modalities, models, alone),
+            *_explained(modalities),
             *(_published() if published else ()),
             *_figures([*models, *exhibits]),
             _report(exhibits, models),
@@ -109,6 +111,35 @@ def _findings(modalities: Sequence[str], models: Sequence[str], alone: Sequence[
     ]
 
 
+def _explained(modalities: Sequence[str]) -> list[Node]:
+    return [
+        node(
+            explained.explain_held_out_clips,
+            inputs={
+                **{n: n for n in ("predictions", "verdict", "manifest", "frames")},
+                **{n: n for n in ("ensemble", "novelty_model")},
+                **{name: f"{name}_embeddings" for name in modalities},
+                "target": TARGET,
+                "reporting": "params:reporting",
+                "seed": "params:seed",
+            },
+            outputs="clip_explanations",
+            name="explain_held_out_clips",
+        ),
+        node(
+            explained.write_clips_page,
+            inputs={
+                **{n: n for n in ("clip_explanations", "predictions", "verdict")},
+                **{n: n for n in ("manifest", "splits")},
+                "target": TARGET,
+                "seed": "params:seed",
+            },
+            outputs="clips_page",
+            name="write_clips_page",
+        ),
+    ]
+
+
 def _published() -> list[Node]:
     return [
         node(
@@ -157,6 +188,7 @@ def _report(exhibits: Sequence[str], models: Sequence[str]) -> Node:
             **{name: name for name in REPORTED},
             **{name: name for name in (*PLOTS, *losses, *exhibits)},
             "target": TARGET,
+            "seed": "params:seed",
         },
         outputs="report",
         name="write_report",

@@ -45,6 +45,23 @@ class SampledClip:
     likely: tuple[float, float] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeldOutClip:
+    """What came of one held-out clip: counts, or classes where classes are predicted.
+
+    Attributes:
+        video_id: Key of the manifest.
+        actual: What is true.
+        predicted: What the ensemble said.
+        likely: The interval that it gives; ``None`` where it gives none.
+    """
+
+    video_id: str
+    actual: float
+    predicted: float
+    likely: tuple[float, float] | None
+
+
 def choose_ids(test: pd.DataFrame, wanted: int, seed: int) -> list[str]:
     """Return a random few ids, from the least to the most watched.
 

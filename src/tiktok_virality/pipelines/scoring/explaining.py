@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,22 @@ from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.training import occlusion
 from tiktok_virality.training.corpus import ClipTokens
 
-PICTURE: Final = (160, 240)
+
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """How much is asked about a clip, and shown of it.
+
+    Attributes:
+        by_modality: Whether each moment is asked about once for every modality, too, which takes
+            several times as long.
+        picture: Width and height into which stills are fitted.
+    """
+
+    by_modality: bool = True
+    picture: tuple[int, int] = (160, 240)
+
+
+THOROUGH: Final = Detail()
 """Of the stills that are shown beside an explanation: pixels across and down, at most."""
 
 ALIKE: Final = 4
@@ -33,6 +49,7 @@ def explain_clips(
     target: TargetParameters,
     word_effects: pd.DataFrame | None = None,
     timed_words: pd.DataFrame | None = None,
+    detail: Detail = THOROUGH,
 ) -> dict[str, Any]:
     """Say what moves the answer about each clip.
 
@@ -52,6 +69,7 @@ def explain_clips(
             weighed words.
         timed_words: ``video_id``, ``start_seconds``, ``end_seconds``, ``field``, ``line``, where
             somebody read them.
+        detail: How much is asked and shown.
 
     Returns:
         By ``video_id``: ``prediction``; ``modalities``, each with ``modality``, ``effect`` and
@@ -62,16 +80,20 @@ def explain_clips(
         stills, each with ``seconds`` and ``jpeg``, in base64.
     """
     explainer = _Explainer(
-        ensemble, NoveltyModel.from_arrays(novelty_model), Target(parameters=target), corpus
+        ensemble, NoveltyModel.from_arrays(novelty_model), Target(parameters=target), corpus, detail
     )
     seconds = manifest["duration_seconds"].astype(float).tolist()
     ids = manifest["video_id"].tolist()
     return {
         video_id: {
             **explainer.explain(
-                clip, length, _rows_of(word_effects, video_id), _rows_of(timed_words, video_id)
+                video_id,
+                clip,
+                length,
+                _rows_of(word_effects, video_id),
+                _rows_of(timed_words, video_id),
             ),
-            "pictures": list(_pictures(frames, video_id)),
+            "pictures": list(_pictures(frames, video_id, detail.picture)),
         }
         for video_id, clip, length in zip(ids, clips, seconds, strict=True)
     }
@@ -81,9 +103,15 @@ class _Explainer:
     """Explains one clip after the other."""
 
     def __init__(
-        self, model: TrainedModel, novelty: NoveltyModel, target: Target, corpus: pd.DataFrame
+        self,
+        model: TrainedModel,
+        novelty: NoveltyModel,
+        target: Target,
+        corpus: pd.DataFrame,
+        detail: Detail,
     ) -> None:
         self._model = model
+        self._detail = detail
         self._novelty = novelty
         self._target = target
         truth = target.truth(corpus, np.ones(len(corpus), dtype=bool))
@@ -93,13 +121,15 @@ class _Explainer:
 
     def explain(
         self,
+        video_id: str,
         clip: ClipTokens,
         seconds: float,
         words: Sequence[Mapping[Any, Any]],
         timed: Sequence[Mapping[Any, Any]],
     ) -> dict[str, Any]:
         moments = occlusion.moments_of(seconds)
-        names, timed_names = list(clip.tokens), list(clip.times)
+        names = list(clip.tokens)
+        timed_names = list(clip.times) if self._detail.by_modality else []
         altered = [occlusion.without_modality(clip, name) for name in names]
         altered += [
             occlusion.without_moments(clip, [moment], only)
@@ -131,7 +161,7 @@ class _Explainer:
                 }
                 for row in words
             ],
-            "alike": list(self._alike(clip)),
+            "alike": list(self._alike(video_id, clip)),
         }
 
     def _effect(self, said: float, effect: float) -> dict[str, float | None]:
@@ -139,13 +169,15 @@ class _Explainer:
         times = None if views is None else float((1 + views[0]) / (1 + max(views[1], 0.0)))
         return {"effect": float(effect), "times": times}
 
-    def _alike(self, clip: ClipTokens) -> Iterator[dict[str, Any]]:
+    def _alike(self, own_id: str, clip: ClipTokens) -> Iterator[dict[str, Any]]:
         sizes = {name: rows.shape[1] for name, rows in self._novelty.training.items()}
         pooled = {
             name: clip.pooled[name] if name in clip.tokens else np.full(size, np.nan)
             for name, size in sizes.items()
         }
-        for video_id, distance in self._novelty.nearest(pooled, ALIKE).items():
+        nearest = self._novelty.nearest(pooled, ALIKE + 1)  # a clip of the corpus finds itself
+        others = [each for each in nearest.items() if each[0] != own_id]
+        for video_id, distance in others[:ALIKE]:
             yield {
                 "video_id": video_id,
                 "distance": distance,
@@ -153,7 +185,7 @@ class _Explainer:
             }
 
 
-def _pictures(frames: StageTable, video_id: str) -> Iterator[dict[str, Any]]:
+def _pictures(frames: StageTable, video_id: str, size: tuple[int, int]) -> Iterator[dict[str, Any]]:
     """Yield the stills of a clip, small."""
     import io
 
@@ -162,7 +194,7 @@ def _pictures(frames: StageTable, video_id: str) -> Iterator[dict[str, Any]]:
     row = frames.row(video_id, ["stills", "still_seconds"])
     for still, seconds in zip(row["stills"], row["still_seconds"], strict=True):
         picture = Image.open(io.BytesIO(bytes(still)))
-        picture.thumbnail(PICTURE)
+        picture.thumbnail(size)
         buffer = io.BytesIO()
         picture.save(buffer, format="JPEG", quality=80)
         yield {"seconds": float(seconds), "jpeg": b64encode(buffer.getvalue()).decode("ascii")}
