@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kedro.config import OmegaConfigLoader
 
 from tiktok_virality.schema import ConfigurationError
+
+LOADER_OPTIONS: Final[dict[str, Any]] = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
+    # An environment says only what differs. Entries of the catalog are replaced as a whole: a
+    # dataset of another type has other options.
+    "merge_strategy": dict.fromkeys(("parameters", "globals", "credentials", "mlflow"), "soft"),
+}
+"""How Kedro's sessions and this project's commands read it."""
 
 
 class ProjectConfigLoader(OmegaConfigLoader):

@@ -6,7 +6,7 @@ import warnings
 
 from mlflow.telemetry import set_telemetry_client
 
-from tiktok_virality.configuration import ProjectConfigLoader
+from tiktok_virality.configuration import LOADER_OPTIONS, ProjectConfigLoader
 from tiktok_virality.hooks import ParameterHooks, PipelineHooks, TrackingHooks
 
 # A user who wants to send usage data sets the variable to "false". Kedro's plugins have imported
@@ -26,11 +26,4 @@ DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")
 HOOKS = (ParameterHooks(), PipelineHooks(), TrackingHooks())
 
 CONFIG_LOADER_CLASS = ProjectConfigLoader
-CONFIG_LOADER_ARGS = {
-    "base_env": "base",
-    "default_run_env": "local",
-    "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
-    # An environment says only what differs. Entries of the catalog are replaced as a whole: a
-    # dataset of another type has other options.
-    "merge_strategy": dict.fromkeys(("parameters", "globals", "credentials", "mlflow"), "soft"),
-}
+CONFIG_LOADER_ARGS = LOADER_OPTIONS

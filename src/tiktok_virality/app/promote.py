@@ -28,7 +28,10 @@ def promote_challenger(project: Path, env: str | None, *, force: bool) -> tuple[
     settings = open_config(project, env)["mlflow"]
     name = registry.registered_name(settings["tracking"]["experiment"]["name"], env)
     with contextlib.chdir(project):
-        mlflow.set_tracking_uri(settings["server"]["mlflow_tracking_uri"])
+        server = settings["server"]
+        mlflow.set_tracking_uri(server["mlflow_tracking_uri"])
+        if server.get("mlflow_registry_uri"):
+            mlflow.set_registry_uri(server["mlflow_registry_uri"])
         said = ""
         if not force:
             duel = registry.duel(name)

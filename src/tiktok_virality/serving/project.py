@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kedro.config import AbstractConfigLoader, MissingConfigException
-from kedro.framework.project import pipelines, settings
+from kedro.framework.project import pipelines
 from kedro.framework.startup import bootstrap_project
 from kedro.io import AbstractDataset, CachedDataset, DataCatalog, MemoryDataset
 from kedro.utils import find_kedro_project
 
+from tiktok_virality.configuration import LOADER_OPTIONS, ProjectConfigLoader
 from tiktok_virality.schema import ProjectError
+
+CONF: Final = "conf"
 
 
 def project_folder(start: Path) -> Path:
@@ -36,11 +39,7 @@ def open_config(project: Path, env: str | None) -> AbstractConfigLoader:
     Raises:
         ConfigurationError: There is no such environment.
     """
-    bootstrap_project(project)
-    loader: AbstractConfigLoader = settings.CONFIG_LOADER_CLASS(
-        conf_source=str(project / settings.CONF_SOURCE), env=env, **settings.CONFIG_LOADER_ARGS
-    )
-    return loader
+    return ProjectConfigLoader(project / CONF, env, **LOADER_OPTIONS)  # no hook, so no MLflow
 
 
 def open_catalog(project: Path, env: str | None) -> DataCatalog:
@@ -53,6 +52,7 @@ def open_catalog(project: Path, env: str | None) -> DataCatalog:
     Raises:
         ConfigurationError: There is no such environment.
     """
+    bootstrap_project(project)
     config = open_config(project, env)
     return DataCatalog.from_config(config["catalog"], credentials_of(config))
 
