@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 # kedro-mlflow makes mlflow say how to write a model class at the start of every command
 export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
-.PHONY: run truth bench test test-slow test-browser lint format notebooks docs viz mlflow constraints clean help
+.PHONY: run truth bench test test-slow test-browser lint format notebooks docs pictures viz mlflow constraints clean help
 
 run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, report out
 	$(BIN)/kedro run --env demo
@@ -57,6 +57,9 @@ docs: $(INSTALLED) ## The documentation as a site, in build/site
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,docs]'
 	$(BIN)/mkdocs build --strict
 	@echo "Site: build/site/index.html"
+
+pictures: $(INSTALLED) ## The documentation's pictures anew; after `make run`, with chromium
+	$(BIN)/python docs/pictures.py
 
 viz: $(INSTALLED) ## The pipelines as a graph, at http://localhost:4141
 	$(BIN)/kedro viz run --env demo --include-hooks

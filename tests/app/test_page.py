@@ -7,9 +7,10 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Critic:
         self.at_once = 0
         self.most_at_once = 0
 
-    def __call__(self, drafts: list[Draft]) -> Answer:
+    def __call__(self, drafts: list[Draft]) -> Iterator[Answer]:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         contents = {draft.name: draft.path.read_bytes() for draft in drafts}
@@ -53,7 +54,7 @@ class Critic:
             | {"caption": draft.caption}
             for (name, content), draft in zip(contents.items(), drafts, strict=True)
         ]
-        return Answer(scores=pd.DataFrame(rows), unscored=pd.DataFrame())
+        yield Answer(scores=pd.DataFrame(rows), unscored=pd.DataFrame())
 
 
 class Visitor:
@@ -73,25 +74,34 @@ class Visitor:
         return response.status, json.loads(content) if is_json and content else content
 
     def score(self, *clips: tuple[str, bytes], caption: str = "") -> dict[str, Any]:
+        return self.wait(self.send(*clips, caption=caption))
+
+    def send(self, *clips: tuple[str, bytes], caption: str = "") -> str:
         job = self.ask("POST", "/jobs")[1]["job"]
         for name, content in clips:
             status, told = self.ask("PUT", f"/jobs/{job}/clips?name={name}", content)
             assert status == 204, told
         assert self.ask("POST", f"/jobs/{job}/start", caption.encode())[0] == 202
-        return self.wait(job)
+        return str(job)
 
-    def wait(self, job: str) -> dict[str, Any]:
+    def wait(
+        self,
+        job: str,
+        enough: Callable[[dict[str, Any]], bool] = lambda told: told["state"] in ("done", "failed"),
+    ) -> dict[str, Any]:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             told = self.ask("GET", f"/jobs/{job}")[1]
-            if told["state"] in ("done", "failed"):
+            if enough(told):
                 return told
         raise AssertionError(told)
 
 
 @contextmanager
 def serving(
-    critic: Critic, limits: DeskLimits | None = None, password: str | None = None
+    critic: Callable[[list[Draft]], Iterator[Answer]],
+    limits: DeskLimits | None = None,
+    password: str | None = None,
 ) -> Iterator[int]:
     app = make_app(Desk(critic, limits), FACTS, ["127.0.0.1"], password)
     with _listening("127.0.0.1", 0) as place:
@@ -120,6 +130,28 @@ def port(critic) -> Iterator[int]:
 @pytest.fixture
 def visitor(port) -> Visitor:
     return Visitor(port)
+
+
+def test_an_answer_is_told_before_what_moves_it_is_known(critic):
+    asked = threading.Event()
+
+    def slowly(drafts: list[Draft]) -> Iterator[Answer]:
+        [answer] = critic(drafts)
+        yield answer
+        assert asked.wait(30)
+        why = {name: {"moments": [1]} for name in answer.scores["video_id"]}
+        yield replace(answer, explanations=why)
+
+    with serving(slowly) as port:
+        visitor = Visitor(port)
+        job = visitor.send(("clip.mp4", b"12345"))
+        early = visitor.wait(job, lambda told: "clips" in told)
+        assert early["state"] == "working"
+        assert (early["clips"][0]["expected"], early["clips"][0]["why"]) == (5, None)
+        asked.set()
+        late = visitor.wait(job)
+    assert late["state"] == "done"
+    assert late["clips"][0] == early["clips"][0] | {"why": {"moments": [1]}}
 
 
 def test_a_clip_is_scored_and_deleted(visitor, critic):

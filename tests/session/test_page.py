@@ -28,7 +28,6 @@ CAPTION = "my day with a lost cat #cats"
 @pytest.fixture(scope="module")
 def address(first_run: FirstRun) -> Iterator[str]:
     """The page of the project, served as a user does it."""
-    first_run.project.run("--env", "demo", "--pipeline", "modalities")
     command = [sys.executable, "-m", "tiktok_virality.app", "page", "--env", "demo"]
     page = subprocess.Popen(
         [*command, "--port", "0", "--max-megabytes", "2"],
@@ -82,11 +81,17 @@ def send(driver: Any, *files: Path) -> None:
 
 
 def answered(driver: Any) -> Any:
-    """Wait until there is an answer, or a complaint."""
+    """Wait until there is a whole answer, or a complaint."""
     from selenium.webdriver.support.ui import WebDriverWait
 
     WebDriverWait(driver, PATIENCE_SECONDS).until(
-        lambda page: one(page, "#answer").is_displayed() or one(page, "#trouble").text
+        lambda page: (
+            one(page, "#trouble").text
+            or (
+                one(page, "#answer").is_displayed()
+                and one(page, "#answer").get_attribute("aria-busy") == "false"
+            )
+        )
     )
     return one(driver, "#answer")
 

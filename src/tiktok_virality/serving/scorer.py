@@ -8,7 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +38,16 @@ LANDSCAPE_STEPS: Final = 30
 LONGEST_FILE_NAME: Final = 200
 
 UNPOSTED: Final = ("unposted_videos", "unposted_posts")
+
+
 ANSWERS: Final = ("scores", "unscored", "explanations")
+
+
+class _Kept(MemoryDataset):
+    """What one pipeline has made and another will read."""
+
+    def _release(self) -> None:
+        """Keep it: it goes with the catalog."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,15 +147,16 @@ class Scorer:
     def __init__(self, trained: TrainedProject) -> None:
         self._trained = trained
         parameters = check_parameters(dict(trained.parameters))
-        self._explaining = create_pipeline(parameters.modalities)
-        self._scoring = self._explaining - self._explaining.only_nodes_with_tags(EXPLAINING)
+        both = create_pipeline(parameters.modalities)
+        self._explaining = both.only_nodes_with_tags(EXPLAINING)
+        self._scoring = both - self._explaining
         self._lock = Lock()
         with chdir(trained.folder):
             catalog = trained.catalog()
-            check_trained(catalog, self._explaining, trained.env)
+            check_trained(catalog, both, trained.env)
             self.corpus = dict(trained.corpus or describe_corpus(catalog))
-            self._known = {name: catalog.load(name) for name in learned_inputs(self._explaining)}
-        for name in filter(is_parameter, self._explaining.inputs()):
+            self._known = {name: catalog.load(name) for name in learned_inputs(both)}
+        for name in filter(is_parameter, both.inputs()):
             self._known[name] = attrgetter(name.removeprefix("params:"))(parameters)
 
     def score(self, drafts: Sequence[Draft], *, explain: bool = False) -> Answer:
@@ -159,8 +169,22 @@ class Scorer:
         Raises:
             DataError: There is no such file, it is no video by its name, or no clip can be scored.
         """
+        *_, last = self.answers(drafts, explain=explain)
+        return last
+
+    def answers(self, drafts: Sequence[Draft], *, explain: bool = False) -> Iterator[Answer]:
+        """Score clips, and say so before what moves each answer is found out.
+
+        Others wait until the last answer was taken.
+
+        Args:
+            drafts: At least one.
+            explain: Yield a second answer, with explanations.
+
+        Raises:
+            DataError: There is no such file, it is no video by its name, or no clip can be scored.
+        """
         names = _names(drafts)
-        pipeline = self._explaining if explain else self._scoring
         place = TemporaryDirectory(prefix="score-")
         with self._lock, place as folder, chdir(self._trained.folder):
             _lay_out(names, Path(folder))
@@ -169,10 +193,14 @@ class Scorer:
             catalog = self._trained.catalog(stored)
             for name, value in self._known.items():
                 catalog[name] = MemoryDataset(value, copy_mode="assign")
-            SequentialRunner().run(pipeline, catalog)
-            return Answer(
-                **{each: catalog.load(each) for each in ANSWERS if each in pipeline.outputs()}
-            )
+            for name in self._explaining.inputs() & self._scoring.all_outputs() - set(stored):
+                catalog[name] = _Kept(copy_mode="assign")
+            SequentialRunner().run(self._scoring, catalog)
+            answer = Answer(scores=catalog.load("scores"), unscored=catalog.load("unscored"))
+            yield answer
+            if explain:
+                SequentialRunner().run(self._explaining, catalog)
+                yield replace(answer, explanations=catalog.load("explanations"))
 
     def landscape(self) -> dict[str, Any]:
         """Return where the clips of the corpus lie, to show an answer among them.

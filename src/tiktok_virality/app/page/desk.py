@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
@@ -18,7 +18,7 @@ from tiktok_virality.schema import ProjectError
 from tiktok_virality.serving.scorer import Answer, Draft
 
 State = Literal["open", "waiting", "working", "done", "failed"]
-Score = Callable[[Sequence[Draft]], Answer]
+Score = Callable[[Sequence[Draft]], Iterable[Answer]]
 
 LONGEST_NAME: Final = 80
 STOP: Final = ""
@@ -70,7 +70,7 @@ class Job:
         folder: Where they lie until they are scored.
         clips: Their files, by the names that the visitor gave them.
         state: ``open`` while they come in.
-        answer: What was said of them, once it was.
+        answer: What was said of them, once it was; while they are worked on, what is known so far.
         message: What went wrong, if something did.
     """
 
@@ -88,7 +88,7 @@ class Desk:
     """Keeps the jobs. Clips are deleted as soon as they are scored, answers some time later.
 
     Args:
-        score: Scores clips; called by one thread.
+        score: Scores clips, and says ever more of them; called by one thread.
         limits: How much is taken.
         clock: Tells seconds.
     """
@@ -237,7 +237,8 @@ class Desk:
             job.state = "working"
             state: State = "failed"
             try:
-                job.answer = self._score(self._drafts(job))
+                for answer in self._score(self._drafts(job)):
+                    job.answer = answer
                 state = "done"
             except ProjectError as error:
                 job.message = str(error)
@@ -266,5 +267,5 @@ def _shown_name(clip: str) -> tuple[str, str]:
 
 def told(job: Job, ahead: int, tell: Callable[[Answer], Mapping[str, Any]]) -> dict[str, Any]:
     """Return what a visitor is told of a job."""
-    answer = {} if job.answer is None else tell(job.answer)
+    answer = {} if job.answer is None or job.state == "failed" else tell(job.answer)
     return {"state": job.state, "ahead": ahead, "message": job.message, **answer}

@@ -121,22 +121,30 @@ form.addEventListener("submit", async event => {
       await ask(`/jobs/${job}/clips?name=${encodeURIComponent(file.name)}`, { method: "PUT", body: file });
     }
     await ask(`/jobs/${job}/start`, { method: "POST", body: byId("caption").value });
-    show(await wait(job), asked);
+    await answered(job, asked);
     say("");
   } catch (error) {
     say("");
+    byId("answer").setAttribute("aria-busy", "false");
     complain(error.message);
   } finally {
     send.disabled = false;
   }
 });
 
-async function wait(job) {
+async function answered(job, asked) {
+  let shown = null;
   for (;;) {
     const told = await ask(`/jobs/${job}`);
-    if (told.state === "done") return told;
     if (told.state === "failed") throw new Error(told.message);
-    say(told.ahead && told.state === "waiting" ? `Waiting: ${told.ahead} before you …` : "Watching and listening …");
+    if (told.clips && !shown) shown = show(told, asked);
+    if (told.state === "done") {
+      shown.forEach((explain, place) => explain(told.clips[place]));
+      byId("answer").setAttribute("aria-busy", "false");
+      return;
+    }
+    say(told.ahead && told.state === "waiting" ? `Waiting: ${told.ahead} before you …`
+      : shown ? "Finding out what moves the answer …" : "Watching and listening …");
     await pause(300);
   }
 }
@@ -146,7 +154,8 @@ async function wait(job) {
 function show(told, asked) {
   const answer = byId("answer");
   const narrow = told.clips.length === 2 || matchMedia("(max-width: 34rem)").matches;
-  const cards = told.clips.map((clip, place) => card(clip, fileOf(clip, place, told, asked), narrow));
+  const made = told.clips.map((clip, place) => card(clip, fileOf(clip, place, told, asked), narrow));
+  const cards = made.map(each => each.card);
   answer.replaceChildren(
     ...told.unscored.map(line => make("p", { class: "unlike", role: "alert" }, line)),
     ...(told.compared ? [comparison(told.compared)] : []),
@@ -155,9 +164,11 @@ function show(told, asked) {
       ...(told.clips.length > 2 ? cards.map((each, place) => make("details", {},
         make("summary", {}, `${told.clips[place].video_id}: ${count(told.clips[place].expected)}`), each)) : cards)),
   );
+  answer.setAttribute("aria-busy", "true");
   answer.hidden = false;
   answer.focus({ preventScroll: true });
   answer.scrollIntoView({ block: "start" });
+  return made.map(each => each.explain);
 }
 
 function fileOf(clip, place, told, asked) {
@@ -230,8 +241,8 @@ function card(clip, file, narrow) {
       seen),
     landscape(clip, narrow),
   ];
-  if (clip.why) parts.push(...reasons(clip, video));
-  return make("article", { class: "card" }, ...parts);
+  const shown = make("article", { class: "card" }, ...parts);
+  return { card: shown, explain: known => { if (known.why) shown.append(...reasons(known, video)); } };
 }
 
 function landscape(clip, narrow) {

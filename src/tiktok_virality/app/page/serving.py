@@ -43,7 +43,7 @@ def open_page(
             f"Others could reach a page on {host}. Give them a password with --password-file, or "
             "leave --host out: then only this machine reaches it."
         )
-    desk = Desk(partial(scorer.score, explain=True), DeskLimits(clip_bytes=max_megabytes * 2**20))
+    desk = Desk(partial(scorer.answers, explain=True), DeskLimits(clip_bytes=max_megabytes * 2**20))
     hosts = ["*"] if password else ["127.0.0.1", "localhost", "[::1]", host]
     facts = {"corpus": scorer.corpus, "landscape": scorer.landscape()}
     app = make_app(desk, facts, hosts, password)

@@ -1,0 +1,162 @@
+"""Takes the pictures of the documentation anew, in a real browser: `make pictures`.
+
+Needs `make run` before, and Debian's chromium and chromium-driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+REPORTING = ROOT / "data" / "demo" / "08_reporting"
+CLIPS = ROOT / "data" / "demo" / "01_raw" / "videos"
+MODELS = "/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=models"
+CAPTION = "my day with a lost cat #cats"
+PATIENCE_SECONDS = 180
+SETTLED_SECONDS = 4
+"""What is drawn by scripts is there by then, on a slow machine too."""
+
+
+def main() -> None:
+    """Take them all, or those that are named: `docs/pictures.py report page`."""
+    from selenium import webdriver
+
+    wanted = sys.argv[1:] or list(PICTURES)
+    for name in wanted:
+        options = webdriver.ChromeOptions()
+        for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+            options.add_argument(flag)
+        options.add_argument("--hide-scrollbars")
+        options.binary_location = shutil.which("chromium") or ""
+        browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+        try:
+            PICTURES[name](browser)
+        finally:
+            browser.quit()
+        sys.stdout.write(f"docs/{name}.png\n")
+
+
+def report(browser: Any) -> None:
+    """Take the first screen of the report."""
+    size(browser, 1200, 660)
+    browser.get((REPORTING / "report.html").as_uri())
+    take(browser, "report")
+
+
+def clips(browser: Any) -> None:
+    """Take the first explained clip."""
+    size(browser, 1200, 1000)
+    browser.get((REPORTING / "clips.html").as_uri())
+    take(browser, "clips")
+
+
+def dataset_card(browser: Any) -> None:
+    """Take the first screens of the dataset card."""
+    size(browser, 1185, 1490)
+    browser.get((REPORTING / "dataset_card.html").as_uri())
+    take(browser, "dataset_card")
+
+
+def page(browser: Any) -> None:
+    """Take the whole answer about a clip."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    size(browser, 1100, 900)
+    command = [sys.executable, "-m", "tiktok_virality.app", "page", "--env", "demo"]
+    with served([*command, "--port"]) as address:
+        browser.get(address)
+        clip = max(CLIPS.glob("*.mp4"), key=lambda path: path.stat().st_size)
+        browser.find_element("css selector", "#clips").send_keys(str(clip))
+        browser.find_element("css selector", "#caption").send_keys(CAPTION)
+        browser.find_element("css selector", "#send").click()
+        WebDriverWait(browser, PATIENCE_SECONDS).until(
+            lambda seen: seen.find_element("css selector", "#answer").is_displayed()
+        )
+        size(browser, 1100, browser.execute_script("return document.body.scrollHeight"))
+        take(browser, "page")
+
+
+def mlflow_compare(browser: Any) -> None:
+    """Take the models of the last run beside each other."""
+    size(browser, 1500, 900)
+    with served([sys.executable, "-m", "kedro", "mlflow", "ui", "--env", "demo", "--port"]) as page:
+        browser.get(page + MODELS)
+        take(browser, "mlflow-compare")
+
+
+def kedro_viz(browser: Any) -> None:
+    """Take the graph of the pipelines."""
+    size(browser, 1520, 957)
+    command = [sys.executable, "-m", "kedro", "viz", "run", "--env", "demo", "--no-browser"]
+    with served([*command, "--port"]) as address:
+        browser.get(address)
+        take(browser, "kedro-viz")
+
+
+PICTURES: dict[str, Callable[[Any], None]] = {
+    "report": report,
+    "clips": clips,
+    "dataset_card": dataset_card,
+    "page": page,
+    "mlflow-compare": mlflow_compare,
+    "kedro-viz": kedro_viz,
+}
+
+
+def size(browser: Any, width: int, height: int) -> None:
+    """Give the window a size in pixels of the picture."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def take(browser: Any, name: str) -> None:
+    """Write the picture, with few colours where few will do."""
+    from PIL import Image
+
+    time.sleep(SETTLED_SECONDS)
+    place = DOCS / f"{name}.png"
+    browser.save_screenshot(str(place))
+    Image.open(place).convert("RGB").quantize(256).save(place, optimize=True)
+
+
+@contextlib.contextmanager
+def served(command: list[str]) -> Iterator[str]:
+    """Start a server whose command ends with the port; give its address once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [*command, str(port)],
+        cwd=ROOT,
+        env={**os.environ, "KEDRO_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        for _ in range(PATIENCE_SECONDS):
+            with contextlib.suppress(urllib.error.URLError, ConnectionError):
+                urllib.request.urlopen(address, timeout=5).close()
+                break
+            time.sleep(1)
+        yield address
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+if __name__ == "__main__":
+    main()
