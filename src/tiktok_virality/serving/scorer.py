@@ -193,8 +193,9 @@ class Scorer:
             catalog = self._trained.catalog(stored)
             for name, value in self._known.items():
                 catalog[name] = MemoryDataset(value, copy_mode="assign")
-            for name in self._explaining.inputs() & self._scoring.all_outputs() - set(stored):
-                catalog[name] = _Kept(copy_mode="assign")
+            for name in self._explaining.inputs() & self._scoring.all_outputs():
+                if isinstance(catalog.get(name), MemoryDataset | None):
+                    catalog[name] = _Kept(copy_mode="assign")
             SequentialRunner().run(self._scoring, catalog)
             answer = Answer(scores=catalog.load("scores"), unscored=catalog.load("unscored"))
             yield answer
