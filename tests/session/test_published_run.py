@@ -24,7 +24,7 @@ QUICK = {
         "training": {"epochs": 2},
         "fine_tuning": {"epochs": 2},
     },
-    "reporting": {"resamples": 200, "sign_flips": 200},
+    "reporting": {"sign_flips": 200},
 }
 
 
