@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tiktok_virality.media.audio import decode_audio
+from tiktok_virality.models import voice_activity
 from tiktok_virality.models.voice_activity import SpeechSpan, VoiceDetector
 from tiktok_virality.schema import SAMPLE_RATE_HZ
 
@@ -42,9 +43,29 @@ def test_synthetic_speech_is_found(detector):
 def test_a_clip_is_judged_alone_and_in_a_batch_alike(detector, real_clips):
     speech = decode_audio(real_clips / "jfk_speech.flac")
     waveforms = [speech[:50_000], np.zeros(100, np.float32), speech]
+    voice_activity._heard.clear()
     together = detector.find_speech(waveforms)
-    assert together == [detector.find_speech([waveform])[0] for waveform in waveforms]
+    for waveform, spans in zip(waveforms, together, strict=True):
+        voice_activity._heard.clear()
+        assert detector.find_speech([waveform]) == [spans]
     assert together[1] == []
+
+
+def test_a_clip_that_another_encoder_has_heard_is_not_heard_again(detector, monkeypatch):
+    rng = np.random.default_rng(3)
+    known, new = (rng.normal(size=5_000).astype(np.float32) for _ in range(2))
+    [heard] = detector.speech_probabilities([known])
+    asked = []
+    hear = VoiceDetector._hear
+    monkeypatch.setattr(
+        VoiceDetector, "_hear", lambda self, sounds: asked.append(sounds) or hear(self, sounds)
+    )
+    first, again, *_ = VoiceDetector().speech_probabilities([new, known.copy(), new])
+    assert [len(sounds) for sounds in asked] == [1] and asked[0][0] is new
+    assert len(first) == len(again) and again.tolist() == heard.tolist()
+    monkeypatch.setattr(voice_activity, "REMEMBERED", 1)
+    detector.speech_probabilities([known, new])
+    assert len(voice_activity._heard) == 1
 
 
 def test_nothing_to_hear_is_nothing_found(detector):
