@@ -45,14 +45,26 @@ def _catalog_of(env: str | None) -> Iterator[DataCatalog]:
         yield open_catalog(project, env)
 
 
+_captions = click.option(
+    "--caption",
+    "captions",
+    multiple=True,
+    help="What will be written under the clips: once for all, or once for each, in their order.",
+)
+
+
 @main.command()
 @click.argument("clips", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--caption", default=None, help="What will be written under the clips.")
+@_captions
 @click.option("--env", default=None, help="The Kedro environment whose models answer.")
 @click.option("--explain", is_flag=True, help="Say also what in each clip moves the answer.")
 @click.option("--json", "as_json", is_flag=True, help="Everything that is known, as JSON.")
 def score(
-    clips: tuple[Path, ...], caption: str | None, env: str | None, explain: bool, as_json: bool
+    clips: tuple[Path, ...],
+    captions: tuple[str, ...],
+    env: str | None,
+    explain: bool,
+    as_json: bool,
 ) -> None:
     """Say where clips would likely land that are not posted yet.
 
@@ -61,7 +73,7 @@ def score(
     """
     from tiktok_virality.app import answers
 
-    answer, corpus = _scored(clips, caption, env, explain=explain)
+    answer, corpus = _scored(clips, captions, env, explain=explain)
     click.echo(answers.as_json(answer, corpus) if as_json else answers.tell(answer, corpus))
     if len(answer.unscored):  # the pipeline has said which and why
         raise SystemExit(1)
@@ -70,14 +82,16 @@ def score(
 @main.command()
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@click.option("--caption", default=None, help="What will be written under both.")
+@_captions
 @click.option("--env", default=None, help="The Kedro environment whose models answer.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
-def compare(first: Path, second: Path, caption: str | None, env: str | None, as_json: bool) -> None:
+def compare(
+    first: Path, second: Path, captions: tuple[str, ...], env: str | None, as_json: bool
+) -> None:
     """Say which of two clips is likelier to be watched more, and how sure that is."""
     from tiktok_virality.app import answers
 
-    answer, corpus = _scored((first, second), caption, env)
+    answer, corpus = _scored((first, second), captions, env)
     if len(answer.unscored):
         raise click.ClickException("; ".join(answers.complaints(answer.unscored)))
     compared = answers.compare(answer.scores)
@@ -127,11 +141,20 @@ def promote(env: str | None, force: bool) -> None:
 
 
 def _scored(
-    clips: tuple[Path, ...], caption: str | None, env: str | None, *, explain: bool = False
+    clips: tuple[Path, ...], captions: tuple[str, ...], env: str | None, *, explain: bool = False
 ) -> tuple[Answer, dict[str, Any]]:
+    if len(captions) not in (0, 1, len(clips)):
+        raise click.UsageError(
+            f"{len(captions)} captions for {len(clips)} clips: give --caption once for all of "
+            "them, or once for each, in their order."
+        )
     from tiktok_virality.serving.scorer import Draft, Scorer, TrainedProject, quietly
 
-    drafts = [Draft(path=path.absolute(), caption=caption) for path in clips]
+    under = captions if len(captions) == len(clips) else (captions or (None,)) * len(clips)
+    drafts = [
+        Draft(path=path.absolute(), caption=caption or None)
+        for path, caption in zip(clips, under, strict=True)
+    ]
     click.echo(f"Reading {len(drafts)} {'clip' if len(drafts) == 1 else 'clips'} ...", err=True)
     with _project() as project, quietly():
         scorer = Scorer(TrainedProject.at(project, env))
