@@ -21,6 +21,7 @@ from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.pipelines.scoring import EXPLAINING, create_pipeline, explaining
 from tiktok_virality.serving.scorer import Answer
+from tiktok_virality.training.corpus import ClipTokens
 
 __all__ = ["model"]
 
@@ -111,6 +112,23 @@ def test_a_clip_of_the_corpus_is_not_alike_itself(ask):
     stranger, known = (why["alike"] for why in explain(twice, manifest).values())
     assert stranger[0]["video_id"] == own and stranger[0]["distance"] == pytest.approx(0, abs=1e-6)
     assert known[:3] == stranger[1:] and len(known) == explaining.ALIKE
+
+
+@pytest.mark.parametrize("heard", [("voice",), ()], ids=["a voice alone", "nothing"])
+def test_a_clip_whose_pictures_nobody_could_decode_is_explained_from_what_there_is(ask, heard):
+    explain, training, _ = ask
+    whole = training.tokens[0]
+    clip = ClipTokens(
+        tokens={name: whole.tokens[name] for name in heard},
+        times={name: whole.times[name] for name in heard},
+    )
+    manifest = pd.DataFrame({"video_id": ["in no table"], "duration_seconds": [8.0]})
+    why = explain([clip], manifest)["in no table"]
+    assert why["pictures"] == []
+    assert [part["modality"] for part in why["modalities"]] == list(heard)
+    assert len(why["moments"]) == SECONDS and np.isfinite(why["prediction"])
+    if not heard:
+        assert not any(moment["effect"] for moment in why["moments"]) and why["alike"] == []
 
 
 def test_less_detail_is_the_same_answer_with_less_in_it(ask, explained):

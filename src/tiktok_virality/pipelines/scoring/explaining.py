@@ -186,11 +186,13 @@ class _Explainer:
 
 
 def _pictures(frames: StageTable, video_id: str, size: tuple[int, int]) -> Iterator[dict[str, Any]]:
-    """Yield the stills of a clip, small."""
+    """Yield the stills of a clip, small; none of one whose pictures nobody could decode."""
     import io
 
     from PIL import Image
 
+    if video_id not in frames:
+        return
     row = frames.row(video_id, ["stills", "still_seconds"])
     for still, seconds in zip(row["stills"], row["still_seconds"], strict=True):
         picture = Image.open(io.BytesIO(bytes(still)))
