@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -141,7 +142,11 @@ def served(command: list[str]) -> Iterator[str]:
     process = subprocess.Popen(
         [*command, str(port)],
         cwd=ROOT,
-        env={**os.environ, "KEDRO_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"},
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "KEDRO_DISABLE_TELEMETRY": "1",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -151,10 +156,13 @@ def served(command: list[str]) -> Iterator[str]:
             with contextlib.suppress(urllib.error.URLError, ConnectionError):
                 urllib.request.urlopen(address, timeout=5).close()
                 break
+            if process.poll() is not None:
+                raise SystemExit(f"{' '.join(command)} ended with {process.returncode}.")
             time.sleep(1)
         yield address
     finally:
-        os.killpg(process.pid, 15)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
 
 
