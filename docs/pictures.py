@@ -26,6 +26,15 @@ CLIPS = ROOT / "data" / "demo" / "01_raw" / "videos"
 MODELS = "/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=models"
 CAPTION = "my day with a lost cat #cats"
 PATIENCE_SECONDS = 180
+WITHOUT_TOUR = """
+const step = [...document.querySelectorAll("*")].find(each => each.textContent === "1 of 6");
+let tour = step;
+const floats = each => ["fixed", "absolute"].includes(getComputedStyle(each).position);
+while (tour && tour.parentElement && !floats(tour)) tour = tour.parentElement;
+if (tour) tour.remove();
+for (const each of document.querySelectorAll(
+  "[class*=tour], [class*=highlight], [class*=update-reminder]")) each.remove();
+"""
 SETTLED_SECONDS = 4
 """What is drawn by scripts is there by then, on a slow machine too."""
 
@@ -83,7 +92,7 @@ def page(browser: Any) -> None:
         browser.find_element("css selector", "#caption").send_keys(CAPTION)
         browser.find_element("css selector", "#send").click()
         WebDriverWait(browser, PATIENCE_SECONDS).until(
-            lambda seen: seen.find_element("css selector", "#answer").is_displayed()
+            lambda seen: seen.find_elements("css selector", "#answer[aria-busy=false] .timeline")
         )
         size(browser, 1100, browser.execute_script("return document.body.scrollHeight"))
         take(browser, "page")
@@ -91,9 +100,10 @@ def page(browser: Any) -> None:
 
 def mlflow_compare(browser: Any) -> None:
     """Take the models of the last run beside each other."""
-    size(browser, 1500, 900)
+    size(browser, 1036, 760)
     with served([sys.executable, "-m", "kedro", "mlflow", "ui", "--env", "demo", "--port"]) as page:
         browser.get(page + MODELS)
+        time.sleep(2 * SETTLED_SECONDS)
         take(browser, "mlflow-compare")
 
 
@@ -103,6 +113,8 @@ def kedro_viz(browser: Any) -> None:
     command = [sys.executable, "-m", "kedro", "viz", "run", "--env", "demo", "--no-browser"]
     with served([*command, "--port"]) as address:
         browser.get(address)
+        time.sleep(SETTLED_SECONDS)
+        browser.execute_script(WITHOUT_TOUR)
         take(browser, "kedro-viz")
 
 
@@ -135,9 +147,7 @@ def take(browser: Any, name: str) -> None:
 @contextlib.contextmanager
 def served(command: list[str]) -> Iterator[str]:
     """Start a server whose command ends with the port; give its address once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = next(port for port in range(4300, 5000) if _is_free(port))  # Kedro-Viz takes no high one
     address = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
         [*command, str(port)],
@@ -164,6 +174,11 @@ def served(command: list[str]) -> Iterator[str]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) != 0
 
 
 if __name__ == "__main__":
