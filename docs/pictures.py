@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ MODELS = "/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=
 CAPTION = "my day with a lost cat #cats"
 PATIENCE_SECONDS = 180
 WITHOUT_TOUR = """
+// Kedro-Viz greets whoever is new with a tour and its news.
 const step = [...document.querySelectorAll("*")].find(each => each.textContent === "1 of 6");
 let tour = step;
 const floats = each => ["fixed", "absolute"].includes(getComputedStyle(each).position);
@@ -58,25 +60,11 @@ def main() -> None:
         sys.stdout.write(f"docs/{name}.png\n")
 
 
-def report(browser: Any) -> None:
-    """Take the first screen of the report."""
-    size(browser, 1200, 660)
-    browser.get((REPORTING / "report.html").as_uri())
-    take(browser, "report")
-
-
-def clips(browser: Any) -> None:
-    """Take the first explained clip."""
-    size(browser, 1200, 1000)
-    browser.get((REPORTING / "clips.html").as_uri())
-    take(browser, "clips")
-
-
-def dataset_card(browser: Any) -> None:
-    """Take the first screens of the dataset card."""
-    size(browser, 1185, 1490)
-    browser.get((REPORTING / "dataset_card.html").as_uri())
-    take(browser, "dataset_card")
+def stored(name: str, width: int, height: int, browser: Any) -> None:
+    """Take the first screen of a page that the run has written."""
+    size(browser, width, height)
+    browser.get((REPORTING / f"{name}.html").as_uri())
+    take(browser, name)
 
 
 def page(browser: Any) -> None:
@@ -119,9 +107,9 @@ def kedro_viz(browser: Any) -> None:
 
 
 PICTURES: dict[str, Callable[[Any], None]] = {
-    "report": report,
-    "clips": clips,
-    "dataset_card": dataset_card,
+    "report": partial(stored, "report", 1200, 660),
+    "clips": partial(stored, "clips", 1200, 1000),
+    "dataset_card": partial(stored, "dataset_card", 1185, 1490),
     "page": page,
     "mlflow-compare": mlflow_compare,
     "kedro-viz": kedro_viz,

@@ -77,6 +77,10 @@ def test_the_pipeline_scores_what_is_not_posted_yet_and_watches_what_becomes_of_
     [lost] = pd.read_csv(first_run.data / "08_reporting" / "unscored.csv").to_dict("records")
     assert (lost["video_id"], lost["stage"]) == ("broken", "probe")
     assert stages["frames"].computed == 1
+    again = first_run.project.run(
+        *("--env", "demo", "--pipeline", "scoring", "--to-outputs", "scoring.frames")
+    )
+    assert again["frames"].computed == 0 and again["frames"].already_there == 1
 
     posted = first_run.data / "01_raw" / "posted"
     posted.mkdir()

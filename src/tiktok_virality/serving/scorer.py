@@ -38,8 +38,6 @@ LANDSCAPE_STEPS: Final = 30
 LONGEST_FILE_NAME: Final = 200
 
 UNPOSTED: Final = ("unposted_videos", "unposted_posts")
-
-
 ANSWERS: Final = ("scores", "unscored", "explanations")
 
 

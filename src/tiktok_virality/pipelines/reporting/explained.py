@@ -12,7 +12,7 @@ from tiktok_virality.evaluation.config import ReportingParameters
 from tiktok_virality.evaluation.cross_fitting import is_cross_fitted
 from tiktok_virality.evaluation.targets import Target, TargetParameters
 from tiktok_virality.models.trained import TrainedModel
-from tiktok_virality.pipelines.reporting import measured, sample
+from tiktok_virality.pipelines.reporting import sample
 from tiktok_virality.pipelines.reporting.target_words import TargetWords
 
 TEMPLATE: Final = "clips.html.j2"
@@ -54,8 +54,8 @@ def explain_held_out_clips(
     from tiktok_virality.pipelines.scoring.explaining import Detail, explain_clips
     from tiktok_virality.training.corpus import read_tokens
 
-    ours = _tested(predictions, verdict, seed)
-    ids = sample.choose_ids(ours, reporting.explained_clips, seed)
+    tested = sample.tested_by(predictions, verdict, seed)
+    ids = sample.choose_ids(tested, reporting.explained_clips, seed)
     chosen = manifest.set_index("video_id").loc[ids].reset_index()
     return explain_clips(
         read_tokens(ids, tables, timed=True),
@@ -92,17 +92,13 @@ def write_clips_page(
     from tiktok_virality.pipelines.reporting.page import write_page
 
     words = TargetWords(target=Target(parameters=target))
-    tested = _tested(predictions, verdict, seed)
-    columns = ["y_true", "y_pred", "lower", "upper"]
-    said = dict(zip(tested["video_id"], tested[columns].to_numpy(float).tolist(), strict=True))
+    held_out = sample.held_out_clips(predictions, verdict, seed, words)
+    tested = {clip.video_id: clip for clip in held_out}
     captions = dict(zip(manifest["video_id"], manifest["caption"].fillna(""), strict=True))
     clips = [
         {
-            "video_id": video_id,
+            **vars(tested[video_id]),
             "caption": captions[video_id],
-            "actual": words.natural(said[video_id][0]),
-            "predicted": words.natural(said[video_id][1]),
-            "likely": sample.likely(said[video_id][2], said[video_id][3], words),
             "served": words.natural(why["prediction"]),
             "strongest": max((abs(each["effect"]) for each in why["moments"]), default=0.0),
             "heaviest": max((abs(each["effect"]) for each in why["modalities"]), default=0.0),
@@ -124,11 +120,6 @@ def write_clips_page(
         words=words,
         folds=is_cross_fitted(splits),
     )
-
-
-def _tested(predictions: pd.DataFrame, verdict: dict[str, Any], seed: int) -> pd.DataFrame:
-    test = measured.of_main_seed(predictions, seed, "test")
-    return test[test["model"] == verdict["model"]]
 
 
 def _nearest_picture(pictures: list[dict[str, Any]], moment: dict[str, Any]) -> str | None:

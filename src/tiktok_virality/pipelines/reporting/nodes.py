@@ -24,7 +24,7 @@ from tiktok_virality.pipelines.reporting.evidence import (
     read_split_sensitivity,
 )
 from tiktok_virality.pipelines.reporting.json_values import json_ready
-from tiktok_virality.pipelines.reporting.sample import HeldOutClip, SampledClip
+from tiktok_virality.pipelines.reporting.sample import SampledClip
 from tiktok_virality.pipelines.reporting.target_words import TargetWords
 from tiktok_virality.pipelines.reporting.verdict import reach_verdict
 
@@ -337,7 +337,7 @@ def write_report(
             corpus=corpus_summary,
             training=training_summary,
             clips=clip_sample,
-            tested=_tested_clips(predictions, verdict, target, seed),
+            tested=sample.held_out_clips(predictions, verdict, seed, _words(target)),
             explained=frozenset(clip_explanations),
             reconstructions=reconstructions,
             coverage=read_coverage(coverage),
@@ -348,25 +348,6 @@ def write_report(
             parameters=parameters,
         )
     )
-
-
-def _tested_clips(
-    predictions: pd.DataFrame, verdict: dict[str, Any], target: TargetParameters, seed: int
-) -> list[HeldOutClip]:
-    """Return what the ensemble said of every held-out clip, the worst mistakes first."""
-    words = _words(target)
-    test = measured.of_main_seed(predictions, seed, "test")
-    ours = test[test["model"] == verdict["model"]]
-    ours = ours.assign(error=(ours["y_pred"] - ours["y_true"]).abs())
-    return [
-        HeldOutClip(
-            video_id=row.video_id,
-            actual=words.natural(row.y_true),
-            predicted=words.natural(row.y_pred),
-            likely=sample.likely(row.lower, row.upper, words),
-        )
-        for row in ours.sort_values(["error", "video_id"], ascending=[False, True]).itertuples()
-    ]
 
 
 def _clusters(manifest: pd.DataFrame) -> dict[str, str]:

@@ -6,13 +6,14 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from tiktok_virality.media.clip import EncodedVideo
 from tiktok_virality.media.frames import FrameSampling, sample_frames
+from tiktok_virality.pipelines.reporting import measured
 from tiktok_virality.pipelines.reporting.target_words import TargetWords
 from tiktok_virality.schema import MediaError
 
@@ -60,6 +61,31 @@ class HeldOutClip:
     actual: float
     predicted: float
     likely: tuple[float, float] | None
+
+
+def tested_by(predictions: pd.DataFrame, verdict: Mapping[str, Any], seed: int) -> pd.DataFrame:
+    """Return what the model that the verdict is about predicted of held-out clips."""
+    test = measured.of_main_seed(predictions, seed, "test")
+    return test[test["model"] == verdict["model"]]
+
+
+def held_out_clips(
+    predictions: pd.DataFrame, verdict: Mapping[str, Any], seed: int, words: TargetWords
+) -> list[HeldOutClip]:
+    """Return what came of every held-out clip, the worst mistakes first."""
+    ours = tested_by(predictions, verdict, seed)
+    ours = ours.assign(error=(ours["y_pred"] - ours["y_true"]).abs())
+    ours = ours.sort_values(["error", "video_id"], ascending=[False, True])
+    columns = (ours[name].tolist() for name in ("video_id", "y_true", "y_pred", "lower", "upper"))
+    return [
+        HeldOutClip(
+            video_id=video_id,
+            actual=words.natural(actual),
+            predicted=words.natural(predicted),
+            likely=likely(lower, upper, words),
+        )
+        for video_id, actual, predicted, lower, upper in zip(*columns, strict=True)
+    ]
 
 
 def choose_ids(test: pd.DataFrame, wanted: int, seed: int) -> list[str]:

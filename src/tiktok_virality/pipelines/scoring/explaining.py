@@ -25,7 +25,7 @@ class Detail:
     Attributes:
         by_modality: Whether each moment is asked about once for every modality, too, which takes
             several times as long.
-        picture: Width and height into which stills are fitted.
+        picture: Pixels across and down, at most, of the stills that are shown.
     """
 
     by_modality: bool = True
@@ -33,7 +33,6 @@ class Detail:
 
 
 THOROUGH: Final = Detail()
-"""Of the stills that are shown beside an explanation: pixels across and down, at most."""
 
 ALIKE: Final = 4
 """Training clips that are named as alike."""
