@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -308,6 +309,39 @@ def test_accumulated_batches_train_as_one_batch_of_all_their_clips(tmp_path):
     whole, parts = models
     for name, value in whole.state.items():
         torch.testing.assert_close(parts.state[name], value, atol=1e-5, rtol=1e-4)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_nothing_trained_is_lost(
+    tmp_path, monkeypatch, caplog
+):
+    """From the fourth epoch on, another program leaves memory for three clips alone."""
+    sizes: dict[int, set[int]] = {}
+    train_batch = ViewsTrainee.training_step
+
+    def step(trainee, batch, index):
+        if trainee.current_epoch >= 3 and len(batch[1]) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        sizes.setdefault(trainee.current_epoch, set()).add(len(batch[1]))
+        return train_batch(trainee, batch, index)
+
+    monkeypatch.setattr(ViewsTrainee, "training_step", step)
+    with caplog.at_level(logging.WARNING):
+        model = train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path))
+    said = [record.message for record in caplog.records if "does not fit" in record.message]
+    assert ["4 clips" in said[0], "2 clips" in said[1], len(said)] == [True, True, 2]
+    assert said[1].endswith("and 4 of them make a step.")
+    assert sizes == {0: {8}, 1: {8}, 2: {8}, 3: {2}, 4: {2}, 5: {2}}
+    assert [row["epoch"] for row in model.history] == list(range(6))
+    assert model.history[-1]["train_loss"] < model.history[0]["train_loss"]
+
+
+def test_a_clip_that_does_not_fit_alone_is_an_error(tmp_path, monkeypatch):
+    def step(trainee, batch, index):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(ViewsTrainee, "training_step", step)
+    with pytest.raises(torch.OutOfMemoryError):
+        train_predictor(SPEC, TRAIN, VALIDATION, PARAMETERS, run(tmp_path))
 
 
 @pytest.mark.parametrize(

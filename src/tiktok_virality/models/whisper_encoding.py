@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 from whisper.model import AudioEncoder, MultiHeadAttention, Whisper
 
 from tiktok_virality.models.configs import Precision
+from tiktok_virality.models.device_memory import FittingBatches
 from tiktok_virality.models.precision import bfloat16_is_native, has_gpu
 from tiktok_virality.models.weights import Checkpoint
 from tiktok_virality.models.whisper_windows import Window, cut_windows
@@ -135,7 +137,7 @@ class WindowEncoder:
 
     def __init__(self, model: Whisper, batch_size: int) -> None:
         self._model = model
-        self._batch_size = batch_size
+        self._batches = FittingBatches("Whisper's encoder", batch_size)
 
     def __call__(
         self, waveforms: Sequence[np.ndarray], windows: Sequence[Window]
@@ -147,14 +149,20 @@ class WindowEncoder:
             windows: Each of a clip.
         """
         states: dict[Window, Tensor] = {}
-        for batch in in_batches(windows, self._batch_size):
-            mel = torch.stack(
-                [log_mel(self._model, waveforms[window.clip], window) for window in batch]
-            )
-            with torch.inference_mode():
-                encoded = encode(self._model.encoder, mel)  # [B, T, D]
-            states |= dict(zip(batch, encoded, strict=True))
+        for group in by_length(windows):
+            for encoded in self._batches.map(partial(self._encode, waveforms), group):
+                states |= encoded
         return [EncodedWindow(window, states[window]) for window in windows]
+
+    def _encode(
+        self, waveforms: Sequence[np.ndarray], batch: Sequence[Window]
+    ) -> dict[Window, Tensor]:
+        mel = torch.stack(
+            [log_mel(self._model, waveforms[window.clip], window) for window in batch]
+        )
+        with torch.inference_mode():
+            encoded = encode(self._model.encoder, mel)  # [B, T, D]
+        return dict(zip(batch, encoded, strict=True))
 
 
 def log_mel(model: Whisper, waveform: np.ndarray, window: Window) -> Tensor:
@@ -188,14 +196,12 @@ def clip_block_states(model: Whisper, waveform: np.ndarray) -> Tensor:
     return total / sum(window.states for window in windows)
 
 
-def in_batches(windows: Iterable[Window], batch_size: int) -> Iterator[list[Window]]:
-    """Group windows that have the same length once padded."""
+def by_length(windows: Iterable[Window]) -> list[list[Window]]:
+    """Group windows that have the same length once padded, the shortest first."""
     groups: dict[int, list[Window]] = defaultdict(list)
     for window in windows:
         groups[window.padded_samples].append(window)
-    for _, group in sorted(groups.items()):
-        for start in range(0, len(group), batch_size):
-            yield group[start : start + batch_size]
+    return [group for _, group in sorted(groups.items())]
 
 
 def pool_states(states: Tensor, states_per_token: int) -> Tensor:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tiktok_virality.models.convlstm import ConvLSTMAutoencoder
+    from tiktok_virality.models.device_memory import FittingBatches
     from tiktok_virality.models.trained import TrainedModel
 
 
@@ -35,6 +36,7 @@ class ClipEmbedder:
     device: str = "auto"
     _module: ConvLSTMAutoencoder | None = field(default=None, init=False, repr=False)
     _place: str = field(default="cpu", init=False, repr=False)
+    _batches: FittingBatches | None = field(default=None, init=False, repr=False)
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result: the autoencoder and the grid."""
@@ -43,15 +45,21 @@ class ClipEmbedder:
     def setup(self) -> None:
         """Put the model on its device."""
         from tiktok_virality.models.convlstm import ConvLSTMAutoencoder
+        from tiktok_virality.models.device_memory import FittingBatches
         from tiktok_virality.models.precision import has_gpu
 
         self._place = "cuda" if has_gpu(self.device) else "cpu"
         module = self.model.build().to(self._place)
         assert isinstance(module, ConvLSTMAutoencoder)
         self._module = module
+        self._batches = FittingBatches("visual embeddings, clips")
 
     def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
         """Embed a batch. Each step sees earlier frames only, so padding changes nothing."""
+        assert self._batches is not None
+        return [outcome for part in self._batches.map(self._embed, items) for outcome in part]
+
+    def _embed(self, items: Sequence[StageItem]) -> list[Outcome]:
         import torch
 
         assert self._module is not None

@@ -16,6 +16,7 @@ from tiktok_virality.models.weights import Checkpoint
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tiktok_virality.models.device_memory import FittingBatches
     from tiktok_virality.models.image_networks import ImageNetwork
 
 
@@ -37,6 +38,7 @@ class ImageEmbedder:
     device: str = "auto"
     _network: ImageNetwork | None = field(default=None, init=False, repr=False)
     _place: str = field(default="cpu", init=False, repr=False)
+    _batches: FittingBatches | None = field(default=None, init=False, repr=False)
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result; where the weights lie and the batch size do not."""
@@ -50,34 +52,42 @@ class ImageEmbedder:
         """Put the network on its device."""
         import torch
 
+        from tiktok_virality.models.device_memory import FittingBatches
         from tiktok_virality.models.image_networks import load_image_network
         from tiktok_virality.models.precision import has_gpu
 
         self._place = "cuda" if has_gpu(self.device) else "cpu"
         self._network = load_image_network(self.parameters, self.checkpoint)
         self._network.module.to(self._place, memory_format=torch.channels_last)
+        self._batches = FittingBatches("image network, stills")
 
     def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
         """Embed a batch; a clip whose stills cannot be read fails alone."""
         return [outcome_of(item, self._embed) for item in items]
 
     def _embed(self, item: StageItem) -> dict[str, Any]:
+        assert self._batches is not None
+        row = item.payload.load()
+        described = list(self._batches.map(self._describe, row["stills"]))  # parts, by batch
+        parts = [np.concatenate(part) for part in zip(*described, strict=True)]
+        return {
+            "tokens": np.concatenate(parts, 1).astype(np.float16),
+            "timestamps_seconds": row["still_seconds"],
+            "parts": np.array([part.shape[1] for part in parts], np.int32),
+        }
+
+    def _describe(self, stills: Sequence[bytes]) -> list[np.ndarray]:
+        """Return the parts of what describes each still, float32 [T, D] each."""
         import torch
 
         from tiktok_virality.models.image_statistics import describe
 
         assert self._network is not None
-        row = item.payload.load()
         grid = (self.parameters.grid_height, self.parameters.grid_width)
         with torch.inference_mode():
-            pictures = self._pictures(row["stills"])
+            pictures = self._pictures(stills)
             described = describe(pictures, self._network.features(pictures), grid)
-            tokens = torch.cat(described, 1)
-        return {
-            "tokens": tokens.float().cpu().numpy().astype(np.float16),
-            "timestamps_seconds": row["still_seconds"],
-            "parts": np.array([part.shape[1] for part in described], np.int32),
-        }
+            return [part.float().cpu().numpy() for part in described]
 
     def _pictures(self, stills: Sequence[bytes]) -> Tensor:
         """Return stills as the network sees them, RGB in [0, 1], [T, 3, H, W]."""

@@ -31,7 +31,6 @@ def train_autoencoder(
 ) -> TrainedModel:
     """Train the autoencoder; the validation split only tells when it was at its best."""
     spec = ModelSpec(kind=NAME, convlstm=config)
-    torch.manual_seed(run.seed)
     train = frame_loader(
         frames,
         train_ids,
@@ -41,13 +40,17 @@ def train_autoencoder(
     )
     told = _some(validation_ids, parameters.max_validation_clips, run.seed)
     validation = frame_loader(frames, told, batch_size=parameters.batch_size, seed=None)
-    module = spec.build()
-    assert isinstance(module, ConvLSTMAutoencoder)
-    module.checkpointing = parameters.checkpointing
     steps = math.ceil(len(train) / parameters.accumulation) * parameters.epochs
-    trainee = AutoencoderTrainee(module, parameters, steps)
+
+    def begin() -> AutoencoderTrainee:
+        torch.manual_seed(run.seed)
+        module = spec.build()
+        assert isinstance(module, ConvLSTMAutoencoder)
+        module.checkpointing = parameters.checkpointing
+        return AutoencoderTrainee(module, parameters, steps)
+
     state, history = fit(
-        trainee, train, validation, parameters, run, accumulation=parameters.accumulation
+        begin, train, validation, parameters, run, accumulation=parameters.accumulation
     )
     return TrainedModel(spec=spec, state=state, history=history)
 

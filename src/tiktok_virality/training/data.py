@@ -88,7 +88,7 @@ class LengthBuckets(Sampler[list[int]]):
 
     def __init__(
         self,
-        lengths: Sequence[int],
+        lengths: Sequence[int] | np.ndarray,
         batch_size: int,
         seed: int | None,
         drawn: int | None = None,
@@ -173,7 +173,20 @@ def frame_loader(
     )
 
 
-def _loader(items: Dataset[Any], batches: LengthBuckets, collate: Callable[..., Any]) -> Any:
+def halved(batches: DataLoader[Any]) -> DataLoader[Any]:
+    """Return the same clips in batches of half the size."""
+    buckets = batches.batch_sampler
+    assert isinstance(buckets, LengthBuckets)
+    assert batches.collate_fn is not None
+    smaller = LengthBuckets(
+        buckets.lengths, -(-buckets.batch_size // 2), buckets.seed, buckets.drawn
+    )
+    return _loader(batches.dataset, smaller, batches.collate_fn)
+
+
+def _loader(
+    items: Dataset[Any], batches: LengthBuckets, collate: Callable[..., Any]
+) -> DataLoader[Any]:
     """Return a loader that draws nothing from the generator that dropout draws from."""
     return DataLoader(items, batch_sampler=batches, collate_fn=collate, generator=torch.Generator())
 

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,17 @@ from typing import Any, Literal
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.utilities.memory import is_oom_error
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tiktok_virality.datasets.part_files import write_bytes_atomically
 from tiktok_virality.models.configs import Precision
+from tiktok_virality.models.device_memory import release
 from tiktok_virality.models.precision import bfloat16_is_native
 from tiktok_virality.schema import digest
 from tiktok_virality.tracking import log_epoch
-from tiktok_virality.training.data import LengthBuckets
+from tiktok_virality.training.data import LengthBuckets, halved
 from tiktok_virality.training.module import Trainee
 from tiktok_virality.training.parameters import TrainingParameters
 from tiktok_virality.training.progress import TrainingProgress
@@ -92,7 +94,7 @@ class TrainingRun:
 
 
 def fit(
-    trainee: Trainee,
+    begin: Callable[[], Trainee],
     train: DataLoader[Any],
     validation: DataLoader[Any],
     parameters: TrainingParameters,
@@ -102,8 +104,12 @@ def fit(
 ) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
     """Train, or go on training, or take what an earlier run has finished.
 
+    A batch that does not fit into the memory of a GPU is halved and its gradients are averaged
+    over twice as many; what was trained so far is kept.
+
     Args:
-        trainee: A Lightning module that logs ``validation_loss``.
+        begin: Makes the Lightning module as it is before the first step; it logs
+            ``validation_loss``.
         train: Batches of the training split.
         validation: Batches of the validation split.
         parameters: How long and how fast.
@@ -115,12 +121,40 @@ def fit(
     """
     finished = run.folder / FINISHED_NAME
     if not finished.exists():
-        history = _train(trainee, train, validation, parameters, run, accumulation)
+        history = _train_as_it_fits(begin, train, validation, parameters, run, accumulation)
         write_bytes_atomically(finished, json.dumps(history).encode())
     history = json.loads(finished.read_text())
     best = torch.load(run.folder / "best.ckpt", map_location="cpu", weights_only=True)
     state = {name.removeprefix("model."): value for name, value in best["state_dict"].items()}
     return state, history
+
+
+def _train_as_it_fits(
+    begin: Callable[[], Trainee],
+    train: DataLoader[Any],
+    validation: DataLoader[Any],
+    parameters: TrainingParameters,
+    run: TrainingRun,
+    accumulation: int,
+) -> list[dict[str, float]]:
+    """Train in batches as large as the device has memory for."""
+    size = parameters.batch_size
+    while True:
+        try:
+            return _train(begin(), train, validation, parameters, run, accumulation)
+        except RuntimeError as error:
+            if size == 1 or not is_oom_error(error):
+                raise
+        release()  # once nothing of the failed attempt is held by its traceback
+        train, validation, accumulation = halved(train), halved(validation), 2 * accumulation
+        size = -(-size // 2)
+        logger.warning(
+            "%s: a batch does not fit into the memory of the GPU. From here on it has %d clips, "
+            "and %d of them make a step.",
+            run.name,
+            size,
+            accumulation,
+        )
 
 
 def _train(

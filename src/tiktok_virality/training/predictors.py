@@ -48,11 +48,6 @@ def train_predictor(
         scaled_by: Whose truth standardises the target; ``None``: that of the training clips.
     """
     target = _scale((train if scaled_by is None else scaled_by).log_views)
-    torch.manual_seed(run.seed)
-    deep = spec.build_deep()
-    _fit_scales(deep, spec, train.tokens)
-    if start is not None:
-        _start_from(deep, start)
     batches, validation_batches = (
         token_loader(
             split.tokens,
@@ -67,8 +62,17 @@ def train_predictor(
             (validation, None, None),
         )
     )
-    trainee = ViewsTrainee(deep, parameters, steps=len(batches) * parameters.epochs)
-    state, history = fit(trainee, batches, validation_batches, parameters, run)
+    steps = len(batches) * parameters.epochs
+
+    def begin() -> ViewsTrainee:
+        torch.manual_seed(run.seed)
+        deep = spec.build_deep()
+        _fit_scales(deep, spec, train.tokens)
+        if start is not None:
+            _start_from(deep, start)
+        return ViewsTrainee(deep, parameters, steps)
+
+    state, history = fit(begin, batches, validation_batches, parameters, run)
     model = spec.build()
     if isinstance(model, Blended):
         model.deep.load_state_dict(state)
