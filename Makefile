@@ -67,7 +67,10 @@ pictures: $(INSTALLED) ## The documentation's pictures anew; after `make run`, w
 viz: $(INSTALLED) ## The pipelines as a graph, at http://localhost:4141
 	$(BIN)/kedro viz run --env demo --include-hooks
 
-mlflow: $(INSTALLED) ## Runs and models side by side, at http://localhost:5000
+MODELS := http://localhost:5000/\#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=models
+
+mlflow: $(INSTALLED) ## Runs and models side by side, at the address that it prints
+	@echo "The models of the latest run: $(MODELS)"
 	PATH="$(abspath $(BIN)):$$PATH" kedro mlflow ui --env demo
 
 constraints: ## Resolve pyproject.toml anew and pin the whole tree

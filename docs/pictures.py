@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -88,10 +87,17 @@ def page(browser: Any) -> None:
 
 def mlflow_compare(browser: Any) -> None:
     """Take the models of the last run beside each other."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
     size(browser, 1036, 760)
     with served([sys.executable, "-m", "kedro", "mlflow", "ui", "--env", "demo", "--port"]) as page:
         browser.get(page + MODELS)
-        time.sleep(2 * SETTLED_SECONDS)
+        WebDriverWait(browser, PATIENCE_SECONDS).until(
+            lambda seen: "ensemble" in seen.find_element("css selector", "body").text
+        )
+        for assistant in browser.find_elements("css selector", "[aria-label^='Close']"):
+            assistant.click()
+        time.sleep(SETTLED_SECONDS)
         take(browser, "mlflow-compare")
 
 
@@ -151,7 +157,7 @@ def served(command: list[str]) -> Iterator[str]:
     )
     try:
         for _ in range(PATIENCE_SECONDS):
-            with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            with contextlib.suppress(OSError):  # URLError and TimeoutError are
                 urllib.request.urlopen(address, timeout=5).close()
                 break
             if process.poll() is not None:

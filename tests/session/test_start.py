@@ -66,3 +66,26 @@ except SystemExit:
     )
     assert "reporting" in finished.stdout
     assert finished.stdout.split()[-1] == "system"
+
+
+def test_tracking_imports_nothing_for_the_sake_of_what_a_run_imports(project):
+    code = """
+import sys
+from pathlib import Path
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+bootstrap_project(Path.cwd())
+with KedroSession.create() as session:
+    session.load_context()
+import lightning
+print(*[name for name in ("pytorch_lightning", "mlflow.pytorch") if name in sys.modules])
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project.path,
+        env={**os.environ, "PYTHONPATH": str(project.path / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert finished.stdout.strip() == ""
