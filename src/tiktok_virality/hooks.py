@@ -323,9 +323,9 @@ def _let_database_lie_in(project: Path, config_loader: AbstractConfigLoader) -> 
 def open_on_runs(experiment: str) -> None:
     """Say that an experiment is of models that are trained, unless a person has said what it is.
 
-    MLflow's interface opens one of unknown kind on an empty overview of traces. From 3.17 on it does
-    so with every experiment until its reader has chosen "Model training", which the link at the end
-    of a run does.
+    MLflow's interface opens one of unknown kind on an empty overview of traces. From 3.17 on it
+    does so with every experiment until its reader has chosen "Model training", which the link at
+    the end of a run does.
 
     Args:
         experiment: Its name.
