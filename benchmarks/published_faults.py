@@ -67,8 +67,8 @@ def row(name: str, predictions: pd.DataFrame) -> str:
     for model in PUBLISHED_MODELS:
         found = skills(predictions, model)
         spread = f" ({min(found):.2f} to {max(found):.2f})" if len(found) > 1 else ""
-        cells.append(f"{np.mean(found):.2f}{spread}")
-    return f"| {name} | {' | '.join(cells)} |".replace("-", "\N{MINUS SIGN}")
+        cells.append(f"{np.mean(found):.2f}{spread}".replace("-", "\N{MINUS SIGN}"))
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 def main() -> None:
