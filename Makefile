@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 # kedro-mlflow makes mlflow say how to write a model class at the start of every command
 export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
-.PHONY: run truth bench test test-slow test-browser lint format notebooks docs pictures viz mlflow constraints clean help
+.PHONY: run truth bench test test-slow test-browser test-ray lint format notebooks docs pictures viz mlflow constraints clean help
 
 run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, report out
 	$(BIN)/kedro run --env demo
@@ -38,6 +38,10 @@ test-browser: ## The tests that drive a real browser; installs nothing
 	@$(BIN)/python -c 'import pytest, selenium, yt_dlp' || { echo "Set up $(VENV) first: make test, \
 	or pip install -c constraints.txt -e '.[demo,dev]'"; exit 1; }
 	$(BIN)/pytest -m browser
+
+test-ray: $(INSTALLED) ## The tests of the Ray engine, on clusters of this machine; minutes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,ray]'
+	$(BIN)/pytest -m "slow or not slow" -k ray tests/execution tests/datasets tests/session
 
 lint: $(INSTALLED) ## Style, types, and the direction of imports
 	$(BIN)/ruff check
@@ -70,7 +74,7 @@ mlflow: $(INSTALLED) ## Runs and models side by side, at http://localhost:5000
 constraints: ## Resolve pyproject.toml anew and pin the whole tree
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
 	build/constraints/bin/pip install -q torch==2.13.0
-	build/constraints/bin/pip install -q -e '.[demo,dev,docs,notebooks,bench]'
+	build/constraints/bin/pip install -q -e '.[demo,dev,docs,notebooks,bench,ray]'
 	{ head -1 constraints.txt; build/constraints/bin/pip freeze --exclude-editable \
 	  | sed -E 's/^torch==([0-9.]+).*/torch==\1/'; } > build/constraints.txt
 	mv build/constraints.txt constraints.txt

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,13 +21,14 @@ from urllib.parse import quote
 
 import numpy as np
 
-from tiktok_virality.execution import Absent, Done, Failed, Outcome, StageItem
+from tiktok_virality.execution import Absent, BatchReport, Done, Failed, Outcome, StageItem
 from tiktok_virality.schema import digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PART_SUFFIX = ".arrow"
+DONE, ABSENT = "done", "absent"
 FAILED, FAULT = "failed", "fault"
 """What the clip decides, and what it does not: a fault of the machine is tried again."""
 LEDGER_COLUMNS = ("video_id", "digest", "status", "reason", "detail")
@@ -97,10 +99,17 @@ class FileColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class PartWriter:
-    """Writes the outcomes of a batch as one part file. Picklable: it works in the workers."""
+    """Writes the outcomes of a batch as one part file. Picklable: it works in the workers.
+
+    Attributes:
+        folder: Where part files go.
+        file_columns: Columns kept as files of their own.
+        name: Of this writer: others never name a part as it does.
+    """
 
     folder: Path
     file_columns: Mapping[str, FileColumn] = field(default_factory=dict)
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __call__(self, items: Sequence[StageItem], outcomes: Sequence[Outcome]) -> None:
         """Write one part, whole or not at all."""
@@ -110,9 +119,23 @@ class PartWriter:
         buffer = pa.BufferOutputStream()
         with pa.ipc.new_file(buffer, table.schema) as writer:
             writer.write_table(table)
-        write_bytes_atomically(
-            self.folder / f"part-{uuid.uuid4().hex}{PART_SUFFIX}", buffer.getvalue()
+        write_bytes_atomically(self._part_of(items), buffer.getvalue())
+
+    def recall(self, items: Sequence[StageItem]) -> BatchReport | None:
+        """Return how a batch ended if this writer has written it, in whichever process."""
+        part = self._part_of(items)
+        if not part.exists():
+            return None
+        statuses = Counter(open_part(part).column("status").to_pylist())
+        return BatchReport(
+            done=statuses[DONE],
+            absent=statuses[ABSENT],
+            failed=statuses[FAILED] + statuses[FAULT],
         )
+
+    def _part_of(self, items: Sequence[StageItem]) -> Path:
+        batch = digest([self.name, *([item.video_id, item.digest] for item in items)])
+        return self.folder / f"part-{batch[:32]}{PART_SUFFIX}"
 
 
 def encode_outcomes(
@@ -151,7 +174,7 @@ def encode_outcomes(
 def _status(outcome: Outcome) -> str:
     if isinstance(outcome, Failed) and not outcome.is_verdict:
         return FAULT
-    return {Done: "done", Absent: "absent", Failed: FAILED}[type(outcome)]
+    return {Done: DONE, Absent: ABSENT, Failed: FAILED}[type(outcome)]
 
 
 def _encode_column(name: str, values: list[Any]) -> dict[str, tuple[pa.Array, dict[str, str]]]:

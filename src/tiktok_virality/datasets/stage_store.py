@@ -27,7 +27,14 @@ from tiktok_virality.datasets.part_files import (
 from tiktok_virality.datasets.part_forgetting import forget_in_part
 from tiktok_virality.datasets.stage_ledger import PlanIndex, read_ledger
 from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
-from tiktok_virality.execution import BatchReport, LocalEngine, StageItem, StagePlan, StageWork
+from tiktok_virality.execution import (
+    BatchReport,
+    LocalEngine,
+    RayEngine,
+    StageItem,
+    StagePlan,
+    StageWork,
+)
 from tiktok_virality.execution.local import Engine
 from tiktok_virality.execution.progress import with_progress
 from tiktok_virality.execution.resident import ResidentEngine
@@ -234,10 +241,8 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     def _run(self, plan: StagePlan, missing: Sequence[StageItem], folder: Path) -> BatchReport:
         if not missing:
             return BatchReport()
-        work = StageWork(
-            transform=plan.transform,
-            write=PartWriter(folder=folder, file_columns=self._columns_in(folder)),
-        )
+        writer = PartWriter(folder=folder, file_columns=self._columns_in(folder))
+        work = StageWork(transform=plan.transform, write=writer, recall=writer.recall)
         batches = _batches(missing, plan.batch_size)
         reports = self._engine.run(batches, work, plan.resources)
         total = BatchReport()
@@ -330,11 +335,13 @@ def make_engine(engine: Mapping[str, Any]) -> Engine:
     kind = options.pop("type", "local")
     if kind == "local":
         return LocalEngine(**options)
+    if kind == "ray":
+        return RayEngine(**options)
     if kind == "resident":
         return ResidentEngine(**options)
     raise DatasetError(
-        f"No engine {kind!r}; there are 'local', and 'resident' for services. Set `engine.type` in "
-        "globals.yml."
+        f"No engine {kind!r}; there are 'local', 'ray', and 'resident' for services. Set "
+        "`engine.type` in globals.yml."
     )
 
 

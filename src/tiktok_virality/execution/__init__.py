@@ -12,6 +12,7 @@ from tiktok_virality.execution.plan import (
     Transform,
     outcome_of,
 )
+from tiktok_virality.execution.ray_cluster import RayEngine
 from tiktok_virality.execution.work import BatchReport, StageWork
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Failed",
     "LocalEngine",
     "Outcome",
+    "RayEngine",
     "Resources",
     "StageItem",
     "StagePlan",

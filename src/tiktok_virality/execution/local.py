@@ -12,8 +12,8 @@ from itertools import islice
 from multiprocessing import get_context
 from typing import Protocol
 
-from tiktok_virality.execution.plan import Failed, Resources, StageItem
-from tiktok_virality.execution.work import BatchReport, StageWork
+from tiktok_virality.execution.plan import Resources, StageItem
+from tiktok_virality.execution.work import BatchReport, StageWork, worker_died
 from tiktok_virality.schema import StageError
 
 Batch = Sequence[StageItem]
@@ -133,16 +133,7 @@ def _run_suspects(suspects: Sequence[Batch], work: StageWork) -> Iterator[BatchR
                 for item in waiting:
                     yield pool.submit(_run_batch, [item]).result()
             except BrokenProcessPool:
-                yield work.record([item], [_killer(item)])
-
-
-def _killer(item: StageItem) -> Failed:
-    return Failed(
-        video_id=item.video_id,
-        reason="worker died",
-        detail="the worker process ended without an error message (a crash, or out of memory)",
-        is_verdict=False,
-    )
+                yield work.record([item], [worker_died(item)])
 
 
 def _pool(work: StageWork, workers: int) -> ProcessPoolExecutor:

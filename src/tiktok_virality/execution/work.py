@@ -37,6 +37,10 @@ class BatchReport:
         )
 
 
+def _remember_nothing(items: Sequence[StageItem]) -> BatchReport | None:
+    return None
+
+
 @dataclass
 class StageWork:
     """A transform and the writer of its results, as a worker holds them.
@@ -45,11 +49,14 @@ class StageWork:
         transform: What to do with a batch.
         write: Where the outcomes go.
         is_ready: Whether the transform is set up.
+        recall: How a batch ended that was written while nobody could be told, because its worker
+            died between the two; ``None`` where it was not written.
     """
 
     transform: Transform
     write: WritePart
     is_ready: bool = False
+    recall: Callable[[Sequence[StageItem]], BatchReport | None] = _remember_nothing
 
     def __call__(self, items: Sequence[StageItem]) -> BatchReport:
         """Process a batch and write its part.
@@ -92,6 +99,16 @@ class StageWork:
                 return [outcome for item in items for outcome in self._outcomes([item])]
             logger.warning("%s failed: %s", items[0].video_id, error, exc_info=True)
             return [_failure(items[0], error)]
+
+
+def worker_died(item: StageItem) -> Failed:
+    """Return what is recorded of an item that ends the process that works on it."""
+    return Failed(
+        video_id=item.video_id,
+        reason="worker died",
+        detail="the worker process ended without an error message (a crash, or out of memory)",
+        is_verdict=False,
+    )
 
 
 def _concerns_every_item(error: Exception) -> bool:
