@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 from kedro.config import MissingConfigException
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
+from kedro.io import MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from pydantic import BaseModel
 
+from tiktok_virality.datasets import StageStore, VideoFolder
 from tiktok_virality.evaluation.repeats import seed_deviations
+from tiktok_virality.execution import Shard
 from tiktok_virality.modalities import MODALITIES, PUBLISHED
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import ParameterError
+from tiktok_virality.sharding import ShardPart, part_for_shards
 from tiktok_virality.tracking.child_runs import child_run, flatten
 from tiktok_virality.tracking.comparison_view import share_comparison
 
@@ -63,7 +67,13 @@ class ParameterHooks:
 
 
 class PipelineHooks:
-    """Which modalities and models take part is a parameter; the default pipelines are a global."""
+    """Which modalities and models take part is a parameter; the default pipelines are a global.
+
+    So is which shard of the corpus a run does: it is left with what can be done for a part of it.
+    """
+
+    _shard: Shard | None = None
+    _parts: Mapping[str, ShardPart] = {}
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -83,6 +93,59 @@ class PipelineHooks:
         _replace_default(
             context.config_loader["globals"].get("default_pipeline") or DEFAULT_PIPELINES
         )
+        self._shard = _shard_of(context)
+        if self._shard is not None:
+            self._parts = _parts_for_shards(context)
+            for name, part in self._parts.items():
+                pipelines[name] = part.pipeline
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """Let the run of a shard see and make its shard alone, and say what it leaves.
+
+        Raises:
+            ParameterError: There is nothing that a shard can do.
+        """
+        if self._shard is None:
+            return
+        for name in run_params["pipeline_names"] or ["__default__"]:
+            logger.info("Shard %s of %s: %s", self._shard, name, self._parts[name].describe())
+        if not pipeline.nodes:
+            raise ParameterError(
+                f"shard={self._shard}: nothing of this pipeline is done for one video after the "
+                "other, or it waits for something. Run it without `shard`."
+            )
+        for name in pipeline.datasets():
+            dataset = catalog.get(name)
+            if isinstance(dataset, StageStore | VideoFolder):
+                dataset.take_shard(self._shard)
+            elif name in pipeline.all_outputs():
+                catalog[name] = MemoryDataset(copy_mode="assign")  # others write it, or nobody
+
+
+def _shard_of(context: KedroContext) -> Shard | None:
+    text = context.config_loader["parameters"].get("shard")
+    return None if text is None else Shard.parse(text)
+
+
+def _parts_for_shards(context: KedroContext) -> dict[str, ShardPart]:
+    """Return what shards can do of every pipeline that was asked for."""
+    catalog = context.catalog
+
+    def part_of(pipeline: Pipeline) -> ShardPart:
+        made = pipeline.all_outputs()
+
+        def is_stage(name: str) -> bool:
+            dataset = catalog.get(name)
+            is_rendered = isinstance(dataset, VideoFolder) and name in made
+            return is_rendered or isinstance(dataset, StageStore)
+
+        return part_for_shards(pipeline, is_stage, catalog.exists)
+
+    names = list(pipelines.keys())
+    return {name: part_of(pipelines[name]) for name in names}
 
 
 def _replace_default(names: Sequence[str]) -> None:
@@ -106,8 +169,12 @@ def _replace_default(names: Sequence[str]) -> None:
 class TrackingHooks(MlflowHook):
     """kedro-mlflow's hooks, and what they leave out.
 
-    They log a typed parameter as one repr, and neither system metrics, data sets nor models.
+    They log a typed parameter as one repr, and neither system metrics, data sets nor models. The
+    run of a shard is not tracked: many at once would wait for one database, and the run without a
+    shard that follows tells of all.
     """
+
+    _is_off: bool = False
 
     _monitor: SystemMetricsMonitor | None = None
     _ui_address: str = ""
@@ -121,6 +188,10 @@ class TrackingHooks(MlflowHook):
         puts the files of a new experiment into a folder beside it.
         """
         _let_database_lie_in(context.project_path, context.config_loader)
+        self._is_off = _shard_of(context) is not None
+        if self._is_off:
+            self._is_mlflow_enabled = False
+            return
         with contextlib.chdir(context.project_path):
             super().after_context_created(context)
             config = vars(context)["mlflow"]
@@ -136,6 +207,8 @@ class TrackingHooks(MlflowHook):
         """Start the run, and remember the catalog, whose stage stores report on themselves."""
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+        if self._is_off:
+            return
         super().before_pipeline_run(run_params, pipeline, catalog)
         self._catalog = catalog
         self._logged_inputs: set[str] = set()

@@ -16,10 +16,12 @@ from tiktok_virality.datasets.part_files import (
     write_bytes_atomically,
 )
 from tiktok_virality.datasets.stage_table import LedgerEntry
-from tiktok_virality.execution import StagePlan
+from tiktok_virality.execution import Shard, StagePlan
 from tiktok_virality.schema import StageError
 
 INDEX_NAME = "index.parquet"
+INDEXES = "index*.parquet"
+"""The index of the whole plan, and those of shards."""
 INDEX_COLUMNS = ("video_id", "digest", "absent")
 
 ItemKey = tuple[str, str]
@@ -59,11 +61,10 @@ class PlanIndex:
         )
 
     @classmethod
-    def read(cls, folder: Path) -> PlanIndex | None:
-        """Return the index in a stage's folder, or ``None`` when nothing was planned yet."""
+    def read(cls, path: Path) -> PlanIndex | None:
+        """Return the index in a file, or ``None`` where there is none."""
         import pyarrow.parquet as pq
 
-        path = folder / INDEX_NAME
         if not path.exists():
             return None
         table = pq.read_table(path)
@@ -83,8 +84,16 @@ class PlanIndex:
             absent={k: names.redact(why) for k, why in self.absent.items() if k not in names},
         )
 
-    def write(self, folder: Path) -> None:
-        """Note the plan in a stage's folder."""
+    def of_shard(self, shard: Shard) -> PlanIndex:
+        """Return the plan for the videos of a shard alone."""
+        return replace(
+            self,
+            items=tuple(item for item in self.items if item[0] in shard),
+            absent={key: why for key, why in self.absent.items() if key in shard},
+        )
+
+    def write(self, path: Path) -> None:
+        """Note the plan in a file."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -99,7 +108,14 @@ class PlanIndex:
         schema = schema.with_metadata({"fingerprint": self.fingerprint})
         buffer = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), buffer)
-        write_bytes_atomically(folder / INDEX_NAME, buffer.getvalue())
+        write_bytes_atomically(path, buffer.getvalue())
+
+
+def index_path(folder: Path, shard: Shard | None = None) -> Path:
+    """Return where the index of the whole plan is, or of a shard of it."""
+    if shard is None:
+        return folder / INDEX_NAME
+    return folder / f"index-{shard.number}-of-{shard.of}.parquet"
 
 
 def read_ledger(folder: Path, file_columns: Mapping[str, FileColumn]) -> dict[ItemKey, LedgerEntry]:

@@ -25,12 +25,19 @@ from tiktok_virality.datasets.part_files import (
     write_bytes_atomically,
 )
 from tiktok_virality.datasets.part_forgetting import forget_in_part
-from tiktok_virality.datasets.stage_ledger import PlanIndex, read_ledger
+from tiktok_virality.datasets.stage_ledger import (
+    INDEXES,
+    ItemKey,
+    PlanIndex,
+    index_path,
+    read_ledger,
+)
 from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
 from tiktok_virality.execution import (
     BatchReport,
     LocalEngine,
     RayEngine,
+    Shard,
     StageItem,
     StagePlan,
     StageWork,
@@ -84,6 +91,10 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     next one does the rest. A changed fingerprint starts a folder of its own; the latest two stay,
     so that going back to earlier settings costs nothing.
 
+    A store that is given a shard does and shows the videos of that shard alone. It touches nothing
+    but parts and an index of its own, so that others may do other shards at the same time; what
+    concerns all, as old versions and what a killed run left, is left to a save without a shard.
+
     Args:
         filepath: Folder of this stage.
         engine: How batches reach workers: ``{"type": "local", "workers": null}``.
@@ -108,6 +119,11 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         self._max_failure_share = max_failure_share
         self.metadata = metadata
         self.last_report: StageReport | None = None
+        self._shard: Shard | None = None
+
+    def take_shard(self, shard: Shard) -> None:
+        """Do and show the videos of a shard alone from now on."""
+        self._shard = shard
 
     def save(self, plan: StagePlan) -> None:
         """Compute and store what is missing of a plan.
@@ -115,9 +131,11 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         Raises:
             StageError: The disk is full, or more than ``max_failure_share`` of the items failed.
         """
+        if self._shard is not None:
+            plan = plan.of_shard(self._shard)
         folder = self._version_folder(plan.fingerprint)
         self._prepare(folder)
-        PlanIndex.of(plan).write(self._folder)
+        PlanIndex.of(plan).write(index_path(self._folder, self._shard))
         missing = self._missing(plan, folder)
         started = time.monotonic()
         report = self._run(plan, missing, folder)
@@ -135,7 +153,8 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         tried = {item.video_id for item in missing}
         self._log(Counter(str(e.reason) for k, e in failed.items() if k not in tried))
         self._check_failures(plan, failed)
-        self._remove_old_versions(folder)
+        if self._shard is None:
+            self._remove_old_versions(folder)
 
     def load(self) -> StageTable:
         """Return the rows of the latest plan.
@@ -143,11 +162,11 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         Raises:
             DatasetError: Nothing was saved yet, or the latest save was interrupted.
         """
-        index = PlanIndex.read(self._folder)
+        index = self._index()
         if index is None:
             raise DatasetError(
-                f"{self._folder} is empty: this stage has not run yet. Run the pipeline that "
-                "makes it first, or the whole project with `kedro run`."
+                f"{self._folder} is empty: this stage has not run yet, or in shards alone. Run the "
+                "pipeline that makes it first, or the whole project with `kedro run`."
             )
         folder = self._version_folder(index.fingerprint)
         ledger = read_ledger(folder, self._columns_in(folder))
@@ -186,13 +205,12 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     def forget(self, names: Forgotten, *, dry_run: bool = False) -> int:
         """Remove videos from the plan, from every part of every version, and their files."""
         found = set()
-        index = PlanIndex.read(self._folder)
-        if index is not None:
+        for path, index in self._indexes():
             planned = [key for key, _ in index.items] + list(index.absent)
             found |= {key for key in planned if key in names}
             left = index.without(names)
             if left != index and not dry_run:
-                left.write(self._folder)
+                left.write(path)
         folders = [path for path in self._folder.glob("*") if path.is_dir()]
         for folder in folders:
             for part in sorted(folder.glob(f"*{PART_SUFFIX}")):
@@ -218,11 +236,25 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     def _version_folder(self, fingerprint: str) -> Path:
         return self._folder / fingerprint[:16]
 
+    def _index(self) -> PlanIndex | None:
+        """Return the latest plan; of a shard that has none of its own, its part of the whole."""
+        own = PlanIndex.read(index_path(self._folder, self._shard))
+        if own is not None or self._shard is None:
+            return own
+        whole = PlanIndex.read(index_path(self._folder))
+        return None if whole is None else whole.of_shard(self._shard)
+
+    def _indexes(self) -> Iterator[tuple[Path, PlanIndex]]:
+        """Yield the plans that there are, the whole one and those of shards."""
+        for path in sorted(self._folder.glob(INDEXES)):
+            if (index := PlanIndex.read(path)) is not None:
+                yield path, index
+
     def _prepare(self, folder: Path) -> None:
-        """Make the folders, and sweep what a killed run left half-written."""
+        """Make the folders, and sweep what killed runs left; not what others are writing now."""
         for place in {folder, *(column.folder for column in self._columns_in(folder).values())}:
             place.mkdir(parents=True, exist_ok=True)
-            for leftover in place.glob(".*.tmp"):
+            for leftover in place.glob(".*.tmp") if self._shard is None else ():
                 leftover.unlink(missing_ok=True)
 
     def _missing(self, plan: StagePlan, folder: Path) -> list[StageItem]:
@@ -259,15 +291,18 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
 
     def retry(self) -> int:
         """Have the next save try again what failed; return how many items that are."""
-        index = PlanIndex.read(self._folder)
-        if index is None:
-            return 0
-        folder = self._version_folder(index.fingerprint)
-        ledger = read_ledger(folder, self._columns_in(folder))
-        failed = sum(item in ledger and ledger[item].has_failed for item in index.items)
-        if failed:
-            write_bytes_atomically(folder / RETRY_NAME, b"")
-        return failed
+        planned: dict[str, set[ItemKey]] = {}
+        for _, index in self._indexes():
+            planned.setdefault(index.fingerprint, set()).update(index.items)
+        total = 0
+        for fingerprint, items in planned.items():
+            folder = self._version_folder(fingerprint)
+            ledger = read_ledger(folder, self._columns_in(folder))
+            failed = sum(item in ledger and ledger[item].has_failed for item in items)
+            if failed:
+                write_bytes_atomically(folder / RETRY_NAME, b"")
+            total += failed
+        return total
 
     def _log(self, kept: Counter[str]) -> None:
         report = self.last_report
@@ -303,6 +338,10 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         )
 
     def _remove_old_versions(self, current: Path) -> None:
+        """Remove versions that nobody goes back to, and the plans of shards: now there is one."""
+        for path, _ in self._indexes():
+            if path != index_path(self._folder):
+                path.unlink()
         current.touch()
         versions = sorted(
             (path for path in self._folder.iterdir() if path.is_dir()),

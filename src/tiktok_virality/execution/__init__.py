@@ -13,6 +13,7 @@ from tiktok_virality.execution.plan import (
     outcome_of,
 )
 from tiktok_virality.execution.ray_cluster import RayEngine
+from tiktok_virality.execution.shard import Shard
 from tiktok_virality.execution.work import BatchReport, StageWork
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Outcome",
     "RayEngine",
     "Resources",
+    "Shard",
     "StageItem",
     "StagePlan",
     "StageWork",
