@@ -41,7 +41,7 @@ test-browser: ## The tests that drive a real browser; installs nothing
 
 test-ray: $(INSTALLED) ## The tests of the Ray engine, on clusters of this machine; minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,ray]'
-	$(BIN)/pytest -m "slow or not slow" -k ray tests/execution tests/datasets tests/session
+	OMP_NUM_THREADS=$(JOBS) $(BIN)/pytest -m ray
 
 lint: $(INSTALLED) ## Style, types, and the direction of imports
 	$(BIN)/ruff check
