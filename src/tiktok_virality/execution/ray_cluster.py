@@ -93,19 +93,15 @@ def connect(address: str | None) -> None:
     if ray.is_initialized():
         return
     _keep_quiet(ray)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    how: dict[str, Any] = {"address": address}
     if address is None:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            **quiet,
-        )
-        return
-    _check_reachable(address)
+        how = {"address": "local", "include_dashboard": False}
+        how["object_store_memory"] = OBJECT_STORE_BYTES
+    else:
+        _check_reachable(address)
     try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        ray.init(**how, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # Ray has no class of its own for this
         raise _no_cluster(address, str(error)) from None
 
 
@@ -143,11 +139,13 @@ def _check_reachable(address: str) -> None:
         raise _no_cluster(address, str(error)) from None
 
 
-def _no_cluster(address: str, why: str) -> StageError:
+def _no_cluster(address: str | None, why: str) -> StageError:
+    told = " ".join(why.split())
+    if address is None:
+        return StageError(f"Ray does not start on this machine: {told}")
     return StageError(
-        f"No Ray cluster can be joined at {address!r} (engine.address in globals.yml): "
-        f"{' '.join(why.split())} Start one with `ray start --head`, or set engine.address to null "
-        "for one on this machine."
+        f"No Ray cluster can be joined at {address!r} (engine.address in globals.yml): {told} "
+        "Start one with `ray start --head`, or set engine.address to null for one on this machine."
     )
 
 
