@@ -8,14 +8,17 @@ the metadata of its field, so that a part explains itself.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 import numpy as np
@@ -32,6 +35,8 @@ FAILED, FAULT = "failed", "fault"
 LEDGER_COLUMNS = ("video_id", "digest", "status", "reason", "detail")
 SHAPE_SUFFIX = ":shape"
 LONGEST_FILE_NAME_BYTES = 200
+UNFINISHED_SUFFIX = ".tmp"
+SURELY_DEAD_SECONDS = 24 * 60 * 60
 
 
 def safe_file_name(video_id: str) -> str:
@@ -49,16 +54,46 @@ def safe_file_name(video_id: str) -> str:
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Write under a temporary name in the same folder, then rename: all or nothing."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{UNFINISHED_SUFFIX}")
     try:
-        with temporary.open("wb") as file:
+        with _open_held(temporary) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _open_held(temporary: Path) -> BinaryIO:
+    """Open a file that `sweep_unfinished` leaves alone for as long as it is open."""
+    while True:
+        file = temporary.open("wb")
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # it was swept before it was held
+
+
+def sweep_unfinished(folder: Path) -> None:
+    """Remove what killed writers left half-written, and nothing that is being written now.
+
+    Writers hold their file until it has its name, and the kernel lets go of what a killed one
+    held, on other machines too where the file system is shared. Where a file system knows no
+    locks, what is older than a day counts as left.
+    """
+    for leftover in folder.glob(f".*{UNFINISHED_SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError), leftover.open("r+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            except OSError:
+                if time.time() - leftover.stat().st_mtime < SURELY_DEAD_SECONDS:
+                    continue
+            leftover.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from tiktok_virality.datasets.part_files import (
     PART_SUFFIX,
     FileColumn,
     PartWriter,
+    sweep_unfinished,
     write_bytes_atomically,
 )
 from tiktok_virality.datasets.part_forgetting import forget_in_part
@@ -215,8 +216,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         """Make the folders, and sweep what a killed run left half-written."""
         for place in {folder, *(column.folder for column in self._columns_in(folder).values())}:
             place.mkdir(parents=True, exist_ok=True)
-            for leftover in place.glob(".*.tmp"):
-                leftover.unlink(missing_ok=True)
+            sweep_unfinished(place)
 
     def _missing(self, plan: StagePlan, folder: Path) -> list[StageItem]:
         """Return the items of a plan that no earlier run has accounted for."""
