@@ -65,6 +65,10 @@ class StageError(ProjectError):
     """A per-video stage stopped before its end; finished parts are kept."""
 
 
+class DamageError(ProjectError):
+    """What is stored is not what was written; it is set aside, and the next run makes it again."""
+
+
 class WeightsError(ProjectError):
     """Model weights are missing, or are not the file that they should be."""
 

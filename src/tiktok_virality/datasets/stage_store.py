@@ -16,29 +16,33 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from tiktok_virality.datasets.forgetting import Forgotten
+from tiktok_virality.datasets.part_checks import DAMAGED_SUFFIX, generation_of
 from tiktok_virality.datasets.part_files import (
     FAILED,
     FAULT,
-    PART_SUFFIX,
     FileColumn,
     PartWriter,
     sweep_unfinished,
     write_bytes_atomically,
 )
 from tiktok_virality.datasets.part_forgetting import forget_in_part
-from tiktok_virality.datasets.stage_ledger import PlanIndex, read_ledger
+from tiktok_virality.datasets.stage_ledger import (
+    PlanIndex,
+    newest_generation,
+    parts_in,
+    read_ledger,
+)
 from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
 from tiktok_virality.execution import BatchReport, LocalEngine, StageItem, StagePlan, StageWork
 from tiktok_virality.execution.local import Engine
 from tiktok_virality.execution.progress import with_progress
 from tiktok_virality.execution.resident import ResidentEngine
-from tiktok_virality.schema import StageError
+from tiktok_virality.schema import DamageError, StageError
 
 logger = logging.getLogger(__name__)
 
-VERSIONS_KEPT = 2
 RETRY_NAME = "retry"
-"""A file in the folder of a version: what had failed when it was written is tried again."""
+"""A file in the folder of a version: up to which save what has failed is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +115,8 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         """
         folder = self._version_folder(plan.fingerprint)
         self._prepare(folder)
-        PlanIndex.of(plan).write(self._folder)
+        index = PlanIndex.of(plan, self._index_before())
+        index.write(self._folder)
         missing = self._missing(plan, folder)
         started = time.monotonic()
         report = self._run(plan, missing, folder)
@@ -129,7 +134,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         tried = {item.video_id for item in missing}
         self._log(Counter(str(e.reason) for k, e in failed.items() if k not in tried))
         self._check_failures(plan, failed)
-        self._remove_old_versions(folder)
+        self._remove_old_versions(index)
 
     def load(self) -> StageTable:
         """Return the rows of the latest plan.
@@ -189,9 +194,13 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
                 left.write(self._folder)
         folders = [path for path in self._folder.glob("*") if path.is_dir()]
         for folder in folders:
-            for part in sorted(folder.glob(f"*{PART_SUFFIX}")):
-                columns = self._columns_in(folder)
+            columns = self._columns_in(folder)
+            for part in parts_in(folder):
                 found |= forget_in_part(part, names, columns, dry_run=dry_run)
+            for place in {folder, *(column.folder for column in columns.values())}:
+                for damaged in place.glob(f"*{DAMAGED_SUFFIX}"):  # nobody can say whose it is
+                    if not dry_run:
+                        damaged.unlink()
         return len(found)
 
     def _exists(self) -> bool:
@@ -221,13 +230,13 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     def _missing(self, plan: StagePlan, folder: Path) -> list[StageItem]:
         """Return the items of a plan that no earlier run has accounted for."""
         ledger = read_ledger(folder, self._columns_in(folder))
-        asked_again_ns = _moment_of(folder / RETRY_NAME)
+        asked_again = _generation_noted_in(folder / RETRY_NAME)
 
         def is_accounted_for(item: StageItem) -> bool:
             entry = ledger.get((item.video_id, item.digest))
             if entry is None or entry.status == FAULT:
                 return False
-            return entry.status != FAILED or entry.part.stat().st_mtime_ns > asked_again_ns
+            return entry.status != FAILED or generation_of(entry.part) > asked_again
 
         return [item for item in plan.items if not is_accounted_for(item)]
 
@@ -236,7 +245,11 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             return BatchReport()
         work = StageWork(
             transform=plan.transform,
-            write=PartWriter(folder=folder, file_columns=self._columns_in(folder)),
+            write=PartWriter(
+                folder=folder,
+                generation=newest_generation(folder) + 1,
+                file_columns=self._columns_in(folder),
+            ),
         )
         batches = _batches(missing, plan.batch_size)
         reports = self._engine.run(batches, work, plan.resources)
@@ -261,7 +274,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         ledger = read_ledger(folder, self._columns_in(folder))
         failed = sum(item in ledger and ledger[item].has_failed for item in index.items)
         if failed:
-            write_bytes_atomically(folder / RETRY_NAME, b"")
+            write_bytes_atomically(folder / RETRY_NAME, str(newest_generation(folder)).encode())
         return failed
 
     def _log(self, kept: Counter[str]) -> None:
@@ -297,16 +310,25 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             "try it again."
         )
 
-    def _remove_old_versions(self, current: Path) -> None:
-        current.touch()
-        versions = sorted(
-            (path for path in self._folder.iterdir() if path.is_dir()),
-            key=lambda path: path.stat().st_mtime_ns,
-            reverse=True,
-        )
-        for old in versions[VERSIONS_KEPT:]:
+    def _remove_old_versions(self, index: PlanIndex) -> None:
+        """Keep the results of the latest two fingerprints.
+
+        Which these are is noted, and no matter of clocks. Where none is noted before the latest,
+        as after damage to the note, everything stays.
+        """
+        if index.earlier is None:
+            return
+        kept = {self._version_folder(each) for each in (index.fingerprint, index.earlier)}
+        for old in {path for path in self._folder.iterdir() if path.is_dir()} - kept:
             logger.info("Removing %s, made with earlier settings", old)
             shutil.rmtree(old)
+
+    def _index_before(self) -> PlanIndex | None:
+        try:
+            return PlanIndex.read(self._folder)
+        except DamageError as error:
+            logger.warning("%s", error)
+            return None
 
     def _columns_in(self, folder: Path) -> dict[str, FileColumn]:
         return {
@@ -315,9 +337,9 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         }
 
 
-def _moment_of(path: Path) -> int:
-    """Return when a file was written, in nanoseconds since 1970; 0 where there is none."""
-    return path.stat().st_mtime_ns if path.exists() else 0
+def _generation_noted_in(path: Path) -> int:
+    """Return up to which save failures are to be tried again; -1 where nobody has asked."""
+    return int(path.read_bytes() or b"0") if path.exists() else -1
 
 
 def make_engine(engine: Mapping[str, Any]) -> Engine:
