@@ -57,6 +57,10 @@ class ConfigurationError(ProjectError, ClickException):
     """The settings cannot be read; a command ends with the message alone."""
 
 
+class BusyError(ProjectError, ClickException):
+    """Another process is changing the same data; a command ends with the message alone."""
+
+
 class DataError(ProjectError):
     """The user's input as a whole cannot be used: nothing found, or nothing left."""
 
