@@ -96,13 +96,15 @@ def undisturbed(tmp_path_factory) -> Undisturbed:
 
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_run_killed_at_a_random_moment_is_finished_by_the_same_command(
-    undisturbed: Undisturbed, tmp_path, number, record_property
+    undisturbed: Undisturbed, tmp_path, number
 ):
     moment = random.Random(f"{SEED}/{number}").uniform(0, undisturbed.seconds)
     whole_group = number % 2 == 0
     project = small_project(tmp_path / "project")
     where = kill_at(project, undisturbed.events, moment, whole_group=whole_group)
-    print(f"kill {number}: {moment:.1f} s of {undisturbed.seconds:.1f} s, {where}, {whole_group=}")
+    sys.stdout.write(
+        f"kill {number}: {moment:.1f} s of {undisturbed.seconds:.1f} s, {where}, {whole_group=}\n"
+    )
     finished = project.kedro("run", "--env", "demo")
     assert " is damaged" not in finished.stdout
     assert leaderboard(project) == undisturbed.leaderboard
