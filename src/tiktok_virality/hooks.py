@@ -17,7 +17,9 @@ from kedro.pipeline import Pipeline
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from pydantic import BaseModel
 
+from tiktok_virality.configuration import data_folder
 from tiktok_virality.datasets import StageStore, VideoFolder
+from tiktok_virality.datasets.run_lock import RunLock
 from tiktok_virality.evaluation.repeats import seed_deviations
 from tiktok_virality.execution import Shard
 from tiktok_virality.modalities import MODALITIES, PUBLISHED
@@ -164,6 +166,45 @@ def _replace_default(names: Sequence[str]) -> None:
             f"{', '.join(sorted(set(known) - {'__default__'}))}."
         )
     pipelines["__default__"] = sum((pipelines[name] for name in names), Pipeline([]))
+
+
+class RunLockHooks:
+    """A whole run has its data for itself; runs of single shards share them."""
+
+    def __init__(self) -> None:
+        self._lock: RunLock | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember where the data are, and whether this is a run of one shard."""
+        config = context.config_loader
+        self._data = data_folder(config, Path(context.project_path))
+        self._shared = config["parameters"].get("shard") is not None
+
+    @hook_impl(tryfirst=True)  # a run that may not begin is none for MLflow either
+    def before_pipeline_run(self) -> None:
+        """Take the lock; one of this process is left of an earlier run that was interrupted.
+
+        Raises:
+            BusyError: Another run has it.
+        """
+        self._release()
+        self._lock = RunLock.take(self._data, shared=self._shared)
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """Let others begin."""
+        self._release()
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self) -> None:
+        """Let others begin."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
 class TrackingHooks(MlflowHook):

@@ -7,7 +7,7 @@ import warnings
 from mlflow.telemetry import set_telemetry_client
 
 from tiktok_virality.configuration import LOADER_OPTIONS, ProjectConfigLoader
-from tiktok_virality.hooks import ParameterHooks, PipelineHooks, TrackingHooks
+from tiktok_virality.hooks import ParameterHooks, PipelineHooks, RunLockHooks, TrackingHooks
 
 # A user who wants to send usage data sets the variable to "false". Kedro's plugins have imported
 # mlflow by now, so its client is asked to look again.
@@ -23,7 +23,7 @@ logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
 
 # TrackingHooks extends kedro-mlflow's own hooks, which must therefore not register themselves too.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")
-HOOKS = (ParameterHooks(), PipelineHooks(), TrackingHooks())
+HOOKS = (ParameterHooks(), PipelineHooks(), RunLockHooks(), TrackingHooks())
 
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = LOADER_OPTIONS

@@ -16,12 +16,13 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from tiktok_virality.datasets.forgetting import Forgotten
+from tiktok_virality.datasets.part_checks import DAMAGED_SUFFIX, generation_of
 from tiktok_virality.datasets.part_files import (
     FAILED,
     FAULT,
-    PART_SUFFIX,
     FileColumn,
     PartWriter,
+    sweep_unfinished,
     write_bytes_atomically,
 )
 from tiktok_virality.datasets.part_forgetting import forget_in_part
@@ -30,6 +31,8 @@ from tiktok_virality.datasets.stage_ledger import (
     ItemKey,
     PlanIndex,
     index_path,
+    newest_generation,
+    parts_in,
     read_ledger,
 )
 from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
@@ -45,13 +48,12 @@ from tiktok_virality.execution import (
 from tiktok_virality.execution.local import Engine
 from tiktok_virality.execution.progress import with_progress
 from tiktok_virality.execution.resident import ResidentEngine
-from tiktok_virality.schema import StageError
+from tiktok_virality.schema import DamageError, StageError
 
 logger = logging.getLogger(__name__)
 
-VERSIONS_KEPT = 2
 RETRY_NAME = "retry"
-"""A file in the folder of a version: what had failed when it was written is tried again."""
+"""A file in the folder of a version: up to which save what has failed is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
 
     A store that is given a shard does and shows the videos of that shard alone. It touches nothing
     but parts and an index of its own, so that others may do other shards at the same time; what
-    concerns all, as old versions and what a killed run left, is left to a save without a shard.
+    concerns all, as old versions, is left to a save without a shard.
 
     Args:
         filepath: Folder of this stage.
@@ -135,7 +137,8 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             plan = plan.of_shard(self._shard)
         folder = self._version_folder(plan.fingerprint)
         self._prepare(folder)
-        PlanIndex.of(plan).write(index_path(self._folder, self._shard))
+        index = PlanIndex.of(plan, self._index_before())
+        index.write(index_path(self._folder, self._shard))
         missing = self._missing(plan, folder)
         started = time.monotonic()
         report = self._run(plan, missing, folder)
@@ -154,7 +157,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         self._log(Counter(str(e.reason) for k, e in failed.items() if k not in tried))
         self._check_failures(plan, failed)
         if self._shard is None:
-            self._remove_old_versions(folder)
+            self._remove_old_versions(index)
 
     def load(self) -> StageTable:
         """Return the rows of the latest plan.
@@ -213,9 +216,13 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
                 left.write(path)
         folders = [path for path in self._folder.glob("*") if path.is_dir()]
         for folder in folders:
-            for part in sorted(folder.glob(f"*{PART_SUFFIX}")):
-                columns = self._columns_in(folder)
+            columns = self._columns_in(folder)
+            for part in parts_in(folder):
                 found |= forget_in_part(part, names, columns, dry_run=dry_run)
+            for place in {folder, *(column.folder for column in columns.values())}:
+                for damaged in place.glob(f"*{DAMAGED_SUFFIX}"):  # nobody can say whose it is
+                    if not dry_run:
+                        damaged.unlink()
         return len(found)
 
     def _exists(self) -> bool:
@@ -251,29 +258,32 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
                 yield path, index
 
     def _prepare(self, folder: Path) -> None:
-        """Make the folders, and sweep what killed runs left; not what others are writing now."""
+        """Make the folders, and sweep what a killed run left half-written."""
         for place in {folder, *(column.folder for column in self._columns_in(folder).values())}:
             place.mkdir(parents=True, exist_ok=True)
-            for leftover in place.glob(".*.tmp") if self._shard is None else ():
-                leftover.unlink(missing_ok=True)
+            sweep_unfinished(place)
 
     def _missing(self, plan: StagePlan, folder: Path) -> list[StageItem]:
         """Return the items of a plan that no earlier run has accounted for."""
         ledger = read_ledger(folder, self._columns_in(folder))
-        asked_again_ns = _moment_of(folder / RETRY_NAME)
+        asked_again = _generation_noted_in(folder / RETRY_NAME)
 
         def is_accounted_for(item: StageItem) -> bool:
             entry = ledger.get((item.video_id, item.digest))
             if entry is None or entry.status == FAULT:
                 return False
-            return entry.status != FAILED or entry.part.stat().st_mtime_ns > asked_again_ns
+            return entry.status != FAILED or generation_of(entry.part) > asked_again
 
         return [item for item in plan.items if not is_accounted_for(item)]
 
     def _run(self, plan: StagePlan, missing: Sequence[StageItem], folder: Path) -> BatchReport:
         if not missing:
             return BatchReport()
-        writer = PartWriter(folder=folder, file_columns=self._columns_in(folder))
+        writer = PartWriter(
+            folder=folder,
+            generation=newest_generation(folder) + 1,
+            file_columns=self._columns_in(folder),
+        )
         work = StageWork(transform=plan.transform, write=writer, recall=writer.recall)
         batches = _batches(missing, plan.batch_size)
         reports = self._engine.run(batches, work, plan.resources)
@@ -300,7 +310,8 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             ledger = read_ledger(folder, self._columns_in(folder))
             failed = sum(item in ledger and ledger[item].has_failed for item in items)
             if failed:
-                write_bytes_atomically(folder / RETRY_NAME, b"")
+                upto = str(newest_generation(folder)).encode()
+                write_bytes_atomically(folder / RETRY_NAME, upto)
             total += failed
         return total
 
@@ -337,20 +348,28 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             "try it again."
         )
 
-    def _remove_old_versions(self, current: Path) -> None:
-        """Remove versions that nobody goes back to, and the plans of shards: now there is one."""
+    def _remove_old_versions(self, index: PlanIndex) -> None:
+        """Keep the results of the latest two fingerprints, and no plan of a shard.
+
+        Which these are is noted, and no matter of clocks. Where none is noted before the latest,
+        as after damage to the note, everything stays.
+        """
         for path, _ in self._indexes():
             if path != index_path(self._folder):
                 path.unlink()
-        current.touch()
-        versions = sorted(
-            (path for path in self._folder.iterdir() if path.is_dir()),
-            key=lambda path: path.stat().st_mtime_ns,
-            reverse=True,
-        )
-        for old in versions[VERSIONS_KEPT:]:
+        if index.earlier is None:
+            return
+        kept = {self._version_folder(each) for each in (index.fingerprint, index.earlier)}
+        for old in {path for path in self._folder.iterdir() if path.is_dir()} - kept:
             logger.info("Removing %s, made with earlier settings", old)
             shutil.rmtree(old)
+
+    def _index_before(self) -> PlanIndex | None:
+        try:
+            return PlanIndex.read(index_path(self._folder, self._shard))
+        except DamageError as error:
+            logger.warning("%s", error)
+            return None
 
     def _columns_in(self, folder: Path) -> dict[str, FileColumn]:
         return {
@@ -359,9 +378,9 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         }
 
 
-def _moment_of(path: Path) -> int:
-    """Return when a file was written, in nanoseconds since 1970; 0 where there is none."""
-    return path.stat().st_mtime_ns if path.exists() else 0
+def _generation_noted_in(path: Path) -> int:
+    """Return up to which save failures are to be tried again; -1 where nobody has asked."""
+    return int(path.read_bytes() or b"0") if path.exists() else -1
 
 
 def make_engine(engine: Mapping[str, Any]) -> Engine:

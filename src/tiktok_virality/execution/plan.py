@@ -81,10 +81,13 @@ class Resources:
     Attributes:
         in_process: Run in the driver itself: for transforms whose model uses all cores or the GPU.
         max_workers: Most worker processes to use; ``None`` takes one per core.
+        limited: Whether an item must keep within the engine's limits, which are meant for clips:
+            not where it is a whole training.
     """
 
     in_process: bool = False
     max_workers: int | None = None
+    limited: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,15 +10,25 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from threading import Thread
 from typing import Any, Final
 
-from tiktok_virality.execution.local import Batch
+from tiktok_virality.execution.limits import (
+    Excess,
+    ItemLimits,
+    end_with_children,
+    excess,
+    own_usage,
+)
+from tiktok_virality.execution.local import DEATH, WATCH_EVERY_SECONDS
 from tiktok_virality.execution.plan import Resources, StageItem
-from tiktok_virality.execution.work import BatchReport, StageWork, worker_died
+from tiktok_virality.execution.work import BatchReport, StageWork
+from tiktok_virality.execution.workers import Batch
 from tiktok_virality.schema import StageError
 
 logger = logging.getLogger(__name__)
@@ -43,19 +53,24 @@ class RayEngine:
         workers: Cores to use; ``None`` takes all that the cluster has when a stage begins.
         address: Of the cluster: ``None`` starts one on this machine, ``auto`` joins the one that
             this machine belongs to, ``host:port`` or ``ray://host:port`` one elsewhere.
+        item_seconds: Time that a worker may take for one item; ``None`` is no limit.
+        item_gigabytes: Memory that a worker may take, 10^9 bytes; ``None`` is no limit.
     """
 
     workers: int | None = None
     address: str | None = None
+    item_seconds: float | None = None
+    item_gigabytes: float | None = None
 
     def run(
         self, batches: Iterable[Batch], work: StageWork, resources: Resources
     ) -> Iterator[BatchReport]:
         """Yield a report as each batch is finished and written, in any order.
 
-        A worker that dies costs only the item that killed it: its batch is taken again one item at
-        a time, and an item whose worker dies once more is recorded as failed. Workers that are
-        lost, alone or with their node, are replaced.
+        A worker that dies or passes a limit costs only the item that it was busy with: its batch is
+        taken again one item at a time, and an item whose worker dies once more is recorded as
+        failed. Workers that are lost, alone or with their node, are replaced. For what wants all
+        cores or the GPU no limit holds, as nowhere.
 
         Raises:
             StageError: Ray is not installed, there is no cluster at the address, or no worker of
@@ -67,7 +82,10 @@ class RayEngine:
         connect(self.address)
         share, count = _share_of_a_worker(_nodes(), resources, self.workers)
         first += islice(waiting, count - 1)
-        pool = _Pool(work, share, _Waiting([*first], waiting))
+        is_limited = resources.limited and not resources.in_process
+        limits = ItemLimits(seconds=self.item_seconds, gigabytes=self.item_gigabytes)
+        limits = limits if is_limited else ItemLimits()
+        pool = _Pool(work, limits, share, _Waiting([*first], waiting))
         try:
             yield from pool.run(len(first))
         finally:
@@ -201,16 +219,54 @@ class _Waiting:
         return None if batch is None else (batch, False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Busy:
+    """What a worker is doing: since when, and what it had computed before."""
+
+    batch: Batch
+    is_suspect: bool
+    began: float
+    cpu_before: float
+
+
 class _Worker:
     """What an actor does. It is given its work after it has started, so that both can be told."""
 
-    def start(self, pickled_work: bytes) -> None:
+    def start(self, pickled_work: bytes, limits: ItemLimits) -> None:
         """Unpack the work, which a node without this project cannot."""
         self._work: StageWork = _ray().cloudpickle.loads(pickled_work)
+        self._limits = limits
+        self._busy: _Busy | None = None
+        if limits != ItemLimits():
+            Thread(target=self._watch, daemon=True).start()
 
-    def run(self, batch: Batch) -> BatchReport:
+    def run(self, batch: Batch, is_suspect: bool) -> BatchReport:
         """Process a batch and write its part."""
-        return self._work(batch)
+        computed = 0.0 if self._limits == ItemLimits() else own_usage().cpu_seconds
+        self._busy = _Busy(
+            batch=batch, is_suspect=is_suspect, began=time.monotonic(), cpu_before=computed
+        )
+        try:
+            return self._work(batch)
+        finally:
+            self._busy = None
+
+    def _watch(self) -> None:
+        """End this process once it has passed a limit; of an item under suspicion, say why."""
+        while True:
+            time.sleep(WATCH_EVERY_SECONDS)
+            busy = self._busy
+            passed = None if busy is None else self._excess(busy)
+            if busy is None or passed is None or self._busy is not busy:
+                continue
+            if busy.is_suspect:
+                self._work.record(busy.batch, [passed.failure(i.video_id) for i in busy.batch])
+            end_with_children(os.getpid())
+
+    def _excess(self, busy: _Busy) -> Excess | None:
+        usage = own_usage()
+        since = replace(usage, cpu_seconds=usage.cpu_seconds - busy.cpu_before)
+        return excess(since, time.monotonic() - busy.began, len(busy.batch), self._limits)
 
 
 class _Pool:
@@ -220,9 +276,12 @@ class _Pool:
     when it grows, nothing waits behind an actor that may never be.
     """
 
-    def __init__(self, work: StageWork, share: Mapping[str, int], waiting: _Waiting) -> None:
+    def __init__(
+        self, work: StageWork, limits: ItemLimits, share: Mapping[str, int], waiting: _Waiting
+    ) -> None:
         ray = _ray()
         self._work = work
+        self._limits = limits
         self._waiting = waiting
         self._actor_class = ray.remote(**share, max_restarts=0, max_task_retries=0)(_Worker)
         self._share = share
@@ -258,7 +317,7 @@ class _Pool:
 
     def _start_worker(self) -> None:
         actor = self._actor_class.remote()
-        self._starting[actor.start.remote(self._pickled_work)] = actor
+        self._starting[actor.start.remote(self._pickled_work, self._limits)] = actor
 
     def _admit(self, answer: Any) -> None:
         """Give an actor that has started its first batch.
@@ -285,16 +344,23 @@ class _Pool:
             ) from error
         else:
             self._failed_starts = 0
-            self._give_work(actor)
+            self._give_work(actor, is_fresh=True)
 
-    def _give_work(self, actor: Any) -> None:
-        """Give an actor its next batch, or let it go where there is none."""
+    def _give_work(self, actor: Any, *, is_fresh: bool) -> None:
+        """Give an actor its next batch, or let it go where there is none.
+
+        An item under suspicion is given to one that has done nothing before, to be judged alone.
+        """
+        if self._waiting.suspects and not is_fresh:
+            _end(actor)
+            self._start_worker()
+            return
         given = self._waiting.next()
         if given is None:
             _end(actor)
         else:
             batch, is_suspect = given
-            self._running[actor.run.remote(batch)] = (actor, batch, is_suspect)
+            self._running[actor.run.remote(batch, is_suspect)] = (actor, batch, is_suspect)
 
     def _take(self, answer: Any) -> Iterator[BatchReport]:
         """Take the report of a batch, or find out what a worker that died has left."""
@@ -306,14 +372,14 @@ class _Pool:
             yield from self._after_death(batch, is_suspect)
             return
         del self._running[answer]
-        self._give_work(actor)
+        self._give_work(actor, is_fresh=False)
         yield report
 
     def _after_death(self, batch: Batch, is_suspect: bool) -> Iterator[BatchReport]:
         if (report := self._work.recall(batch)) is not None:
             yield report
         elif is_suspect:
-            yield self._work.record(batch, [worker_died(item) for item in batch])
+            yield self._work.record(batch, [DEATH.failure(item.video_id) for item in batch])
         else:
             self._waiting.suspects.extend(batch)
         self._start_worker()
