@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -93,15 +94,16 @@ def test_two_processes_at_once_do_two_shards_and_a_whole_save_finds_both(tmp_pat
     assert square.seen() == sorted(CLIPS)
 
 
-def test_a_shard_leaves_alone_what_others_are_writing_and_a_whole_save_sweeps_it(tmp_path, square):
+def test_a_shard_leaves_alone_what_others_are_writing(tmp_path, square):
     store_of(tmp_path, "1/2").save(whole(square))
     [folder] = [path for path in (tmp_path / "stage").iterdir() if path.is_dir()]
-    being_written = folder / ".part-of-another.arrow.1234.tmp"
-    being_written.touch()
+    unfinished = folder / ".part-of-another.arrow.1234.tmp"
+    with unfinished.open("wb") as being_written:
+        fcntl.flock(being_written, fcntl.LOCK_EX)
+        store_of(tmp_path, "2/2").save(whole(square))
+        assert unfinished.exists()
     store_of(tmp_path, "2/2").save(whole(square))
-    assert being_written.exists()
-    store_of(tmp_path).save(whole(square))
-    assert not being_written.exists()
+    assert not unfinished.exists()
 
 
 def test_shards_remove_no_version_that_others_may_be_reading(tmp_path, square):

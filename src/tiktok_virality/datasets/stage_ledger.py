@@ -8,12 +8,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiktok_virality.datasets.forgetting import Forgotten
 from tiktok_virality.datasets.part_checks import PART_SUFFIX, damage, generation_of
 from tiktok_virality.datasets.part_files import (
     BYTES_SUFFIX,
+    DONE,
     LEDGER_COLUMNS,
     FileColumn,
     open_part,
@@ -33,9 +34,6 @@ INDEXES = "index*.parquet"
 """The index of the whole plan, and those of shards."""
 INDEX_COLUMNS = ("video_id", "digest", "absent")
 
-ItemKey = tuple[str, str]
-"""Video id and content digest: what a result is filed under."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class PlanIndex:
@@ -43,42 +41,41 @@ class PlanIndex:
 
     Attributes:
         fingerprint: Digest of what decides the results.
-        items: What is to be processed, in order.
+        items: What is to be processed, in order: content digests by video id. A result is filed
+            under both.
         absent: Ids known beforehand to have nothing to process, with the reason.
         earlier: The fingerprint before this one, whose results stay; ``None`` where there is none.
     """
 
     fingerprint: str
-    items: tuple[ItemKey, ...]
+    items: Mapping[str, str]
     absent: Mapping[str, str]
     earlier: str | None = None
 
     @classmethod
-    def of(cls, plan: StagePlan, before: PlanIndex | None) -> PlanIndex:
+    def of(cls, plan: StagePlan, earlier: str | None = None) -> PlanIndex:
         """Return the index of a plan.
 
         Args:
             plan: What is asked for now.
-            before: What was asked for last, if anything was.
+            earlier: Another fingerprint that was asked for before, if any was.
 
         Raises:
             StageError: A video id is planned twice.
         """
-        seen: set[str] = set()
-        for video_id in (*(item.video_id for item in plan.items), *plan.absent):
-            if video_id in seen:
-                raise StageError(f"{video_id!r} is planned twice; every video id must be unique.")
-            seen.add(video_id)
+        items: dict[str, str] = {}
+        for item in plan.items:
+            if item.video_id in items or item.video_id in plan.absent:
+                raise StageError(
+                    f"{item.video_id!r} is planned twice; every video id must be unique."
+                )
+            items[item.video_id] = item.digest
         return cls(
             fingerprint=plan.fingerprint,
-            items=tuple((item.video_id, item.digest) for item in plan.items),
+            items=items,
             absent=dict(plan.absent),
-            earlier=None if before is None else before.version_before(plan.fingerprint),
+            earlier=earlier,
         )
-
-    def version_before(self, fingerprint: str) -> str | None:
-        """Return what comes before a fingerprint if this plan was the last one."""
-        return self.earlier if self.fingerprint == fingerprint else self.fingerprint
 
     @classmethod
     def read(cls, path: Path) -> PlanIndex | None:
@@ -97,12 +94,13 @@ class PlanIndex:
         except (pa.ArrowException, OSError) as error:
             raise damage(path, str(error)) from error
         # a dict per row would take four times the memory
-        rows = list(zip(*(table.column(name).to_pylist() for name in INDEX_COLUMNS), strict=True))
+        ids, digests, absences = (table.column(name).to_pylist() for name in INDEX_COLUMNS)
         noted = table.schema.metadata
+        planned = zip(ids, digests, absences, strict=True)
         return cls(
             fingerprint=noted[b"fingerprint"].decode(),
-            items=tuple((key, item) for key, item, absent in rows if absent is None),
-            absent={key: absent for key, _, absent in rows if absent is not None},
+            items={key: item for key, item, absent in planned if absent is None},
+            absent={k: why for k, why in zip(ids, absences, strict=True) if why is not None},
             earlier=noted.get(b"earlier", b"").decode() or None,
         )
 
@@ -110,7 +108,7 @@ class PlanIndex:
         """Return the plan without some videos."""
         return replace(
             self,
-            items=tuple(item for item in self.items if item[0] not in names),
+            items={key: item for key, item in self.items.items() if key not in names},
             absent={k: names.redact(why) for k, why in self.absent.items() if k not in names},
         )
 
@@ -118,7 +116,7 @@ class PlanIndex:
         """Return the plan for the videos of a shard alone."""
         return replace(
             self,
-            items=tuple(item for item in self.items if item[0] in shard),
+            items={key: item for key, item in self.items.items() if key in shard},
             absent={key: why for key, why in self.absent.items() if key in shard},
         )
 
@@ -127,13 +125,13 @@ class PlanIndex:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        rows: list[tuple[str, str, str | None]] = [
-            *((video_id, item_digest, None) for video_id, item_digest in self.items),
-            *((video_id, "", reason) for video_id, reason in self.absent.items()),
-        ]
-        columns = [
-            pa.array([row[i] for row in rows], pa.string()) for i in range(len(INDEX_COLUMNS))
-        ]
+        lacking = len(self.absent)
+        values = (
+            [*self.items, *self.absent],
+            [*self.items.values(), *[""] * lacking],
+            [*[None] * len(self.items), *self.absent.values()],
+        )
+        columns = [pa.array(each, pa.string()) for each in values]
         schema = pa.schema([(name, pa.string()) for name in INDEX_COLUMNS])
         noted = {"fingerprint": self.fingerprint, "earlier": self.earlier or ""}
         table = pa.Table.from_arrays(columns, schema=schema.with_metadata(noted))
@@ -149,31 +147,62 @@ def index_path(folder: Path, shard: Shard | None = None) -> Path:
     return folder / f"index-{shard.number}-of-{shard.of}.parquet"
 
 
-def read_ledger(folder: Path, file_columns: Mapping[str, FileColumn]) -> dict[ItemKey, LedgerEntry]:
-    """Read how every item of every part ended; a later part outdoes an earlier one.
+def version_before(path: Path, fingerprint: str) -> str | None:
+    """Return the fingerprint that was asked for before another, as an index has noted it.
+
+    Args:
+        path: Of the index.
+        fingerprint: That is asked for now.
+
+    Raises:
+        DamageError: The index is not what was written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        return None
+    try:
+        noted = pq.read_schema(path).metadata
+    except (pa.ArrowException, OSError) as error:
+        raise damage(path, str(error)) from error
+    latest = noted[b"fingerprint"].decode()
+    return noted.get(b"earlier", b"").decode() or None if latest == fingerprint else latest
+
+
+def read_ledger(
+    folder: Path, file_columns: Mapping[str, FileColumn], planned: Mapping[str, str]
+) -> dict[str, LedgerEntry]:
+    """Read how planned items ended; a later part outdoes an earlier one.
 
     A row whose file is gone or of another size counts as missing, and so does all that was in a
-    part that is damaged.
+    part that is damaged. Of millions of rows, nothing is kept but what is planned.
+
+    Args:
+        folder: Of the parts.
+        file_columns: Columns kept as files of their own.
+        planned: Content digests by video id.
+
+    Returns:
+        Entries by video id, in the order of the plan; none for what is missing.
     """
     present = {name: _file_sizes(column.folder) for name, column in file_columns.items()}
-    ledger: dict[ItemKey, LedgerEntry] = {}
+    ledger: dict[str, LedgerEntry | None] = dict.fromkeys(planned)
     for part in parts_in(folder):
         try:
             table = open_part(part)
         except DamageError as error:
             logger.warning("%s", error)
             continue
-        for number, row in enumerate(_rows_of(table, file_columns)):
-            if row["status"] == "done" and not _has_files(row, present):
-                continue
-            ledger[row["video_id"], row["digest"]] = LedgerEntry(
-                status=sys.intern(row["status"]),
-                reason=row["reason"],
-                detail=row["detail"],
-                part=part,
-                row=number,
-            )
-    return ledger
+        lost = _rows_without_files(table, present)
+        columns = (table.column(name).to_pylist() for name in LEDGER_COLUMNS)
+        for number, row in enumerate(zip(*columns, strict=True)):
+            video_id, item, status, reason, detail = row
+            if planned.get(video_id) == item and not (status == DONE and number in lost):
+                ledger[video_id] = LedgerEntry(
+                    status=sys.intern(status), reason=reason, detail=detail, part=part, row=number
+                )
+    return {video_id: entry for video_id, entry in ledger.items() if entry is not None}
 
 
 def parts_in(folder: Path) -> list[Path]:
@@ -191,23 +220,18 @@ def newest_generation(folder: Path) -> int:
     return max((generation_of(path) for path in folder.glob(f"*{PART_SUFFIX}")), default=0)
 
 
-def _rows_of(table: pa.Table, file_columns: Mapping[str, FileColumn]) -> list[dict[str, Any]]:
-    names = [
-        name
-        for column in file_columns
-        for name in (column, column + BYTES_SUFFIX)
-        if name in table.column_names
-    ]
-    return table.select([*LEDGER_COLUMNS, *names]).to_pylist()
-
-
-def _has_files(row: Mapping[str, Any], present: Mapping[str, Mapping[str, int]]) -> bool:
-    """Tell whether the files of a row are there, as large as they were written."""
-    return all(
-        row[name] in sizes and row.get(name + BYTES_SUFFIX) in (None, sizes[row[name]])
-        for name, sizes in present.items()
-        if name in row
-    )
+def _rows_without_files(table: pa.Table, present: Mapping[str, Mapping[str, int]]) -> set[int]:
+    """Return the rows whose files are not there, or not as large as they were written."""
+    lost: set[int] = set()
+    for name in (name for name in present if name in table.column_names):
+        files, sizes = table.column(name).to_pylist(), present[name]
+        noted = [None] * len(files)
+        if name + BYTES_SUFFIX in table.column_names:
+            noted = table.column(name + BYTES_SUFFIX).to_pylist()
+        for number, (file, size) in enumerate(zip(files, noted, strict=True)):
+            if file not in sizes or size not in (None, sizes[file]):
+                lost.add(number)
+    return lost
 
 
 def _file_sizes(folder: Path) -> dict[str, int]:

@@ -28,12 +28,12 @@ from tiktok_virality.datasets.part_files import (
 from tiktok_virality.datasets.part_forgetting import forget_in_part
 from tiktok_virality.datasets.stage_ledger import (
     INDEXES,
-    ItemKey,
     PlanIndex,
     index_path,
     newest_generation,
     parts_in,
     read_ledger,
+    version_before,
 )
 from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
 from tiktok_virality.execution import (
@@ -137,9 +137,11 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             plan = plan.of_shard(self._shard)
         folder = self._version_folder(plan.fingerprint)
         self._prepare(folder)
-        index = PlanIndex.of(plan, self._index_before())
+        index = PlanIndex.of(plan, self._version_before(plan.fingerprint))
         index.write(index_path(self._folder, self._shard))
-        missing = self._missing(plan, folder)
+        columns = self._columns_in(folder)
+        ledger = read_ledger(folder, columns, index.items)
+        missing = self._missing(plan, ledger, folder)
         started = time.monotonic()
         report = self._run(plan, missing, folder)
         self.last_report = StageReport(
@@ -147,12 +149,9 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             skipped=len(plan.items) - len(missing),
             seconds=time.monotonic() - started,
         )
-        ledger = read_ledger(folder, self._columns_in(folder))
-        failed = {
-            item.video_id: entry
-            for item in plan.items
-            if (entry := ledger.get((item.video_id, item.digest))) and entry.has_failed
-        }
+        if missing:
+            ledger = read_ledger(folder, columns, index.items)
+        failed = {key: entry for key, entry in ledger.items() if entry.has_failed}
         tried = {item.video_id for item in missing}
         self._log(Counter(str(e.reason) for k, e in failed.items() if k not in tried))
         self._check_failures(plan, failed)
@@ -172,19 +171,18 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
                 "pipeline that makes it first, or the whole project with `kedro run`."
             )
         folder = self._version_folder(index.fingerprint)
-        ledger = read_ledger(folder, self._columns_in(folder))
-        missing = [video_id for video_id, item in index.items if (video_id, item) not in ledger]
+        entries = read_ledger(folder, self._columns_in(folder), index.items)
+        missing = [video_id for video_id in index.items if video_id not in entries]
         if missing:
             raise DatasetError(
                 f"{self._folder} was interrupted: {len(missing)} of {len(index.items)} items are "
                 f"missing, {missing[0]!r} among them. Run the same command again: it does only "
                 "what is missing."
             )
-        entries = {video_id: ledger[video_id, item] for video_id, item in index.items}
         found_absent = {k: str(e.reason) for k, e in entries.items() if e.status == "absent"}
         return StageTable(
             fingerprint=index.fingerprint,
-            digests=dict(index.items),
+            digests=index.items,
             entries=entries,
             absent={**index.absent, **found_absent},
             file_columns=self._columns_in(folder),
@@ -209,7 +207,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         """Remove videos from the plan, from every part of every version, and their files."""
         found = set()
         for path, index in self._indexes():
-            planned = [key for key, _ in index.items] + list(index.absent)
+            planned = [*index.items, *index.absent]
             found |= {key for key in planned if key in names}
             left = index.without(names)
             if left != index and not dry_run:
@@ -263,13 +261,14 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             place.mkdir(parents=True, exist_ok=True)
             sweep_unfinished(place)
 
-    def _missing(self, plan: StagePlan, folder: Path) -> list[StageItem]:
+    def _missing(
+        self, plan: StagePlan, ledger: Mapping[str, LedgerEntry], folder: Path
+    ) -> list[StageItem]:
         """Return the items of a plan that no earlier run has accounted for."""
-        ledger = read_ledger(folder, self._columns_in(folder))
         asked_again = _generation_noted_in(folder / RETRY_NAME)
 
         def is_accounted_for(item: StageItem) -> bool:
-            entry = ledger.get((item.video_id, item.digest))
+            entry = ledger.get(item.video_id)
             if entry is None or entry.status == FAULT:
                 return False
             return entry.status != FAILED or generation_of(entry.part) > asked_again
@@ -301,19 +300,16 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
 
     def retry(self) -> int:
         """Have the next save try again what failed; return how many items that are."""
-        planned: dict[str, set[ItemKey]] = {}
+        failed: dict[Path, set[str]] = {}
         for _, index in self._indexes():
-            planned.setdefault(index.fingerprint, set()).update(index.items)
-        total = 0
-        for fingerprint, items in planned.items():
-            folder = self._version_folder(fingerprint)
-            ledger = read_ledger(folder, self._columns_in(folder))
-            failed = sum(item in ledger and ledger[item].has_failed for item in items)
-            if failed:
-                upto = str(newest_generation(folder)).encode()
-                write_bytes_atomically(folder / RETRY_NAME, upto)
-            total += failed
-        return total
+            folder = self._version_folder(index.fingerprint)
+            ledger = read_ledger(folder, self._columns_in(folder), index.items)
+            found = {key for key, entry in ledger.items() if entry.has_failed}
+            failed[folder] = failed.get(folder, set()) | found
+        for folder in (folder for folder, found in failed.items() if found):
+            upto = str(newest_generation(folder)).encode()
+            write_bytes_atomically(folder / RETRY_NAME, upto)
+        return sum(map(len, failed.values()))
 
     def _log(self, kept: Counter[str]) -> None:
         report = self.last_report
@@ -364,9 +360,9 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             logger.info("Removing %s, made with earlier settings", old)
             shutil.rmtree(old)
 
-    def _index_before(self) -> PlanIndex | None:
+    def _version_before(self, fingerprint: str) -> str | None:
         try:
-            return PlanIndex.read(index_path(self._folder, self._shard))
+            return version_before(index_path(self._folder, self._shard), fingerprint)
         except DamageError as error:
             logger.warning("%s", error)
             return None
