@@ -379,6 +379,8 @@ class _Pool:
         if (report := self._work.recall(batch)) is not None:
             yield report
         elif is_suspect:
+            for item in batch:
+                logger.warning("%s: %s (%s)", item.video_id, DEATH.reason, DEATH.detail)
             yield self._work.record(batch, [DEATH.failure(item.video_id) for item in batch])
         else:
             self._waiting.suspects.extend(batch)
