@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 # kedro-mlflow makes mlflow say how to write a model class at the start of every command
 export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
-.PHONY: run truth bench test test-slow test-browser lint format notebooks docs pictures viz mlflow constraints clean help
+.PHONY: run truth bench test test-slow test-browser faults lint format notebooks docs pictures viz mlflow constraints clean help
 
 run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, report out
 	$(BIN)/kedro run --env demo
@@ -38,6 +38,9 @@ test-browser: ## The tests that drive a real browser; installs nothing
 	@$(BIN)/python -c 'import pytest, selenium, yt_dlp' || { echo "Set up $(VENV) first: make test, \
 	or pip install -c constraints.txt -e '.[demo,dev]'"; exit 1; }
 	$(BIN)/pytest -m browser
+
+faults: $(INSTALLED) ## Through every fault: hostile clips, disks, clocks, twenty killed runs; an hour
+	FAULT_KILLS=20 OMP_NUM_THREADS=$(JOBS) $(BIN)/pytest -m "slow or not slow" tests/faults
 
 lint: $(INSTALLED) ## Style, types, and the direction of imports
 	$(BIN)/ruff check
