@@ -25,10 +25,13 @@ from tiktok_virality.stages.waveforms import WaveformExtractor
 
 
 def transforms() -> dict[str, Transform]:
-    """Return the stages that read the clip itself, as the defaults have them."""
+    """Return the stages that read the clip itself, as `conf/base` has them."""
     ingestion = IngestionParameters()
     decoder = ClipDecoder(
-        FrameSampling(), ingestion.stills, ingestion.motion, ingestion.duplicates.frames
+        FrameSampling(every_nth=10, shrink=16, max_frames=32),
+        ingestion.stills,
+        ingestion.motion,
+        ingestion.duplicates.frames,
     )
     return {"probing": ProbeVideos(), "decoding": decoder, "sound": WaveformExtractor(-60.0)}
 
