@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 # kedro-mlflow makes mlflow say how to write a model class at the start of every command
 export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
-.PHONY: run truth bench test test-slow test-browser test-ray lint format notebooks docs pictures viz mlflow constraints clean help
+.PHONY: run truth bench test test-slow test-browser test-ray faults lint format notebooks docs pictures viz mlflow constraints clean help
 
 run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, report out
 	$(BIN)/kedro run --env demo
@@ -42,6 +42,9 @@ test-browser: ## The tests that drive a real browser; installs nothing
 test-ray: $(INSTALLED) ## The tests of the Ray engine, on clusters of this machine; minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,ray]'
 	OMP_NUM_THREADS=$(JOBS) $(BIN)/pytest -m ray
+
+faults: $(INSTALLED) ## Through every fault: hostile clips, disks, clocks, twenty killed runs; an hour
+	FAULT_KILLS=20 OMP_NUM_THREADS=$(JOBS) $(BIN)/pytest -m "slow or not slow" tests/faults
 
 lint: $(INSTALLED) ## Style, types, and the direction of imports
 	$(BIN)/ruff check

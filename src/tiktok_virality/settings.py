@@ -14,6 +14,10 @@ from tiktok_virality.hooks import ParameterHooks, PipelineHooks, RunLockHooks, T
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 set_telemetry_client()
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# A server that does not answer keeps a run waiting for so long once, and is then asked shortly now
+# and then (tracking.outbox). MLflow's own patience is minutes for each thing that is logged.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
 warnings.filterwarnings("ignore", message="register_new_resolver")
 warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.(data|types)\.")
