@@ -92,9 +92,10 @@ def check_complete(folder: Path, written_before: set[str]) -> None:
 
 
 def ray_processes() -> set[str]:
+    """Return the processes of Ray that run on this machine, each with its number."""
     listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True).stdout
     marks = ("raylet", "gcs_server", "ray::", "ray/_private", "ray/dashboard")
-    return {line.split()[0] for line in listed.splitlines() if any(m in line for m in marks)}
+    return {line[:120] for line in listed.splitlines() if any(mark in line for mark in marks)}
 
 
 def wait_until_gone(before: set[str]) -> None:
@@ -164,8 +165,10 @@ def test_a_run_that_is_ended_leaves_its_parts_and_no_process(tmp_path, how):
 @pytest.mark.ray
 @pytest.mark.slow
 @has_ray
-def test_a_cluster_is_joined_by_its_client_too(tmp_path):
+def test_a_cluster_is_joined_by_its_client_too(tmp_path, monkeypatch):
     from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{os.environ.get('PYTHONPATH', '')}")
 
     before = ray_processes()
     cluster = Cluster(

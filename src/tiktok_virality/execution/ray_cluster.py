@@ -237,8 +237,7 @@ class _Worker:
         self._work: StageWork = _ray().cloudpickle.loads(pickled_work)
         self._limits = limits
         self._busy: _Busy | None = None
-        if limits != ItemLimits():
-            Thread(target=self._watch, daemon=True).start()
+        Thread(target=self._watch, args=(os.getppid(),), daemon=True).start()
 
     def run(self, batch: Batch, is_suspect: bool) -> BatchReport:
         """Process a batch and write its part."""
@@ -251,9 +250,12 @@ class _Worker:
         finally:
             self._busy = None
 
-    def _watch(self) -> None:
-        """End this process once it has passed a limit; of an item under suspicion, say why."""
-        while True:
+    def _watch(self, parent: int) -> None:
+        """End this process once it has passed a limit; of an item under suspicion, say why.
+
+        Without the process of Ray that has started it, nobody would hear of it: then it ends, too.
+        """
+        while os.getppid() == parent:
             time.sleep(WATCH_EVERY_SECONDS)
             busy = self._busy
             passed = None if busy is None else self._excess(busy)
@@ -261,9 +263,12 @@ class _Worker:
                 continue
             if busy.is_suspect:
                 self._work.record(busy.batch, [passed.failure(i.video_id) for i in busy.batch])
-            end_with_children(os.getpid())
+            break
+        end_with_children(os.getpid())
 
     def _excess(self, busy: _Busy) -> Excess | None:
+        if self._limits == ItemLimits():
+            return None
         usage = own_usage()
         since = replace(usage, cpu_seconds=usage.cpu_seconds - busy.cpu_before)
         return excess(since, time.monotonic() - busy.began, len(busy.batch), self._limits)
