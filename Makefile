@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 # kedro-mlflow makes mlflow say how to write a model class at the start of every command
 export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
-.PHONY: run truth bench test test-slow test-browser test-gpu lint format notebooks docs pictures viz mlflow constraints clean help
+.PHONY: run truth bench test test-slow test-browser test-gpu test-ray faults lint format notebooks docs pictures viz mlflow constraints clean help
 
 run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, report out
 	$(BIN)/kedro run --env demo
@@ -41,6 +41,13 @@ test-browser: ## The tests that drive a real browser; installs nothing
 
 test-gpu: $(INSTALLED) ## The tests that need a CUDA device, and a torch that is built for it
 	$(BIN)/pytest -m gpu
+
+test-ray: $(INSTALLED) ## The tests of the Ray engine, on clusters of this machine; minutes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,ray]'
+	OMP_NUM_THREADS=$(JOBS) $(BIN)/pytest -m ray
+
+faults: $(INSTALLED) ## Through every fault: hostile clips, disks, clocks, twenty killed runs; an hour
+	FAULT_KILLS=20 OMP_NUM_THREADS=$(JOBS) $(BIN)/pytest -m "slow or not slow" tests/faults
 
 lint: $(INSTALLED) ## Style, types, and the direction of imports
 	$(BIN)/ruff check
@@ -76,7 +83,7 @@ mlflow: $(INSTALLED) ## Runs and models side by side, at the address that it pri
 constraints: ## Resolve pyproject.toml anew and pin the whole tree
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
 	build/constraints/bin/pip install -q torch==2.13.0
-	build/constraints/bin/pip install -q -e '.[demo,dev,docs,notebooks,bench]'
+	build/constraints/bin/pip install -q -e '.[demo,dev,docs,notebooks,bench,ray]'
 	{ head -1 constraints.txt; build/constraints/bin/pip freeze --exclude-editable \
 	  | sed -E 's/^torch==([0-9.]+).*/torch==\1/'; } > build/constraints.txt
 	mv build/constraints.txt constraints.txt

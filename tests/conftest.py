@@ -6,9 +6,13 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and NumPy, which read it when loaded
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tiktok_virality.execution.ray_cluster import connect
 
 ROOT = Path(__file__).resolve().parents[1]
 WHOLE_RUN = "first_run"
@@ -22,6 +26,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         shared = WHOLE_RUN if WHOLE_RUN in item.fixturenames else item.path
         item.add_marker(pytest.mark.xdist_group(str(shared)))
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A Ray cluster of this machine, for all tests of a worker; they skip where Ray is absent."""
+    ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    connect(None)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(params=["local", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.slow])])
+def engine(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Each engine that starts workers, as a catalog names it: the same must be true of all."""
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
+    return {"type": request.param, "workers": 2}
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ PIPELINES = (
     "study",
     "truth",
 )
-ENVIRONMENTS = ("base", "demo", "truth", "paper", "paper_100", "gpu")
+ENVIRONMENTS = ("base", "demo", "truth", "paper", "paper_100", "gpu", "ray")
 
 
 def loader_of(env: str) -> OmegaConfigLoader:
@@ -118,3 +118,13 @@ def test_kedro_can_resolve_the_types_of_every_node(name):
     module = import_module(f"tiktok_virality.pipelines.{name}")
     for node in module.create_pipeline().nodes:
         assert "return" in get_type_hints(node.func), node.name
+
+
+@pytest.mark.parametrize("shard", ["0/4", "5/4", "x", "1/2/3"])
+def test_a_shard_that_is_none_is_named_before_any_work(shard):
+    with pytest.raises(ParameterError, match=f"shard: .*given: '{shard}'"):
+        check_parameters({**parameters_of("base"), "shard": shard})
+
+
+def test_a_shard_is_read():
+    assert check_parameters({**parameters_of("base"), "shard": "3/64"}).shard == "3/64"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from kedro.config import OmegaConfigLoader
+from kedro.config import AbstractConfigLoader, OmegaConfigLoader
 
 from tiktok_virality.schema import ConfigurationError
 
@@ -54,6 +54,16 @@ class ProjectConfigLoader(OmegaConfigLoader):
 def environments(conf: Path) -> list[str]:
     """Return the names of the environments of a folder ``conf``."""
     return sorted(each.name for each in conf.iterdir() if each.is_dir() and each.name[0] != ".")
+
+
+def data_folder(config: AbstractConfigLoader, project: Path) -> Path:
+    """Return where all data of an environment lie.
+
+    Args:
+        config: Of the environment.
+        project: Its folder, from which a relative path is meant.
+    """
+    return project / str(config["globals"]["data"])
 
 
 def _is_elsewhere(conf_source: str) -> bool:

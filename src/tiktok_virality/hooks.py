@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -12,22 +12,31 @@ from typing import TYPE_CHECKING, Any
 from kedro.config import MissingConfigException
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
+from kedro.io import MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 from pydantic import BaseModel
 
+from tiktok_virality.configuration import data_folder
+from tiktok_virality.datasets import StageStore, VideoFolder
+from tiktok_virality.datasets.run_lock import RunLock
 from tiktok_virality.evaluation.repeats import seed_deviations
+from tiktok_virality.execution import Shard
 from tiktok_virality.modalities import MODALITIES, PUBLISHED
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import ParameterError
+from tiktok_virality.serving.project import is_parameter
+from tiktok_virality.sharding import ShardPart, part_for_shards
 from tiktok_virality.tracking.child_runs import child_run, flatten
 from tiktok_virality.tracking.comparison_view import share_comparison
+from tiktok_virality.tracking.outbox import OUTBOX, answers
 
 if TYPE_CHECKING:
     import pandas as pd
     from kedro.config import AbstractConfigLoader
     from kedro.framework.context import KedroContext
     from kedro.io import DataCatalog
+    from kedro.pipeline.node import Node
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     from tiktok_virality.models.baselines import FittedBaseline
@@ -39,6 +48,7 @@ EXPERIMENT_KIND = "mlflow.experimentKind"
 CLASSIC_ML = "custom_model_development"
 AT_A_GLANCE = {"test_skill_mean": "skill", "test_mse": "MSE"}
 TITLE_SEPARATOR = " · "
+OFFLINE_STORE = "sqlite:///mlflow_offline.db"
 STORE_KEYS = ("mlflow_tracking_uri", "mlflow_registry_uri")
 SCORER_NEEDS = ("ensemble", "novelty_model", "interval_model", "predictions")
 SERVED_MODEL_CODE = Path(__file__).parent / "training" / "served_model.py"
@@ -63,7 +73,13 @@ class ParameterHooks:
 
 
 class PipelineHooks:
-    """Which modalities and models take part is a parameter; the default pipelines are a global."""
+    """Which modalities and models take part is a parameter; the default pipelines are a global.
+
+    So is which shard of the corpus a run does: it is left with what can be done for a part of it.
+    """
+
+    _shard: Shard | None = None
+    _parts: Mapping[str, ShardPart] = {}
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -83,6 +99,59 @@ class PipelineHooks:
         _replace_default(
             context.config_loader["globals"].get("default_pipeline") or DEFAULT_PIPELINES
         )
+        self._shard = _shard_of(context)
+        if self._shard is not None:
+            self._parts = _parts_for_shards(context)
+            for name, part in self._parts.items():
+                pipelines[name] = part.pipeline
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """Let the run of a shard see and make its shard alone, and say what it leaves.
+
+        Raises:
+            ParameterError: There is nothing that a shard can do.
+        """
+        if self._shard is None:
+            return
+        for name in run_params["pipeline_names"] or ["__default__"]:
+            logger.info("Shard %s of %s: %s", self._shard, name, self._parts[name].describe())
+        if not pipeline.nodes:
+            raise ParameterError(
+                f"shard={self._shard}: nothing of this pipeline is done for one video after the "
+                "other, or it waits for something. Run it without `shard`."
+            )
+        for name in pipeline.datasets():
+            dataset = catalog.get(name)
+            if isinstance(dataset, StageStore | VideoFolder):
+                dataset.take_shard(self._shard)
+            elif name in pipeline.all_outputs():
+                catalog[name] = MemoryDataset(copy_mode="assign")  # others write it, or nobody
+
+
+def _shard_of(context: KedroContext) -> Shard | None:
+    text = context.config_loader["parameters"].get("shard")
+    return None if text is None else Shard.parse(text)
+
+
+def _parts_for_shards(context: KedroContext) -> dict[str, ShardPart]:
+    """Return what shards can do of every pipeline that was asked for."""
+    catalog = context.catalog
+
+    def part_of(pipeline: Pipeline) -> ShardPart:
+        made = pipeline.all_outputs()
+
+        def is_stage(name: str) -> bool:
+            dataset = catalog.get(name)
+            is_rendered = isinstance(dataset, VideoFolder) and name in made
+            return is_rendered or isinstance(dataset, StageStore)
+
+        return part_for_shards(pipeline, is_stage, catalog.exists)
+
+    names = list(pipelines.keys())
+    return {name: part_of(pipelines[name]) for name in names}
 
 
 def _replace_default(names: Sequence[str]) -> None:
@@ -103,11 +172,54 @@ def _replace_default(names: Sequence[str]) -> None:
     pipelines["__default__"] = sum((pipelines[name] for name in names), Pipeline([]))
 
 
+class RunLockHooks:
+    """A whole run has its data for itself; runs of single shards share them."""
+
+    def __init__(self) -> None:
+        self._lock: RunLock | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Remember where the data are, and whether this is a run of one shard."""
+        config = context.config_loader
+        self._data = data_folder(config, Path(context.project_path))
+        self._shared = config["parameters"].get("shard") is not None
+
+    @hook_impl(tryfirst=True)  # a run that may not begin is none for MLflow either
+    def before_pipeline_run(self) -> None:
+        """Take the lock; one of this process is left of an earlier run that was interrupted.
+
+        Raises:
+            BusyError: Another run has it.
+        """
+        self._release()
+        self._lock = RunLock.take(self._data, shared=self._shared)
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """Let others begin."""
+        self._release()
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self) -> None:
+        """Let others begin."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
 class TrackingHooks(MlflowHook):
     """kedro-mlflow's hooks, and what they leave out.
 
-    They log a typed parameter as one repr, and neither system metrics, data sets nor models.
+    They log a typed parameter as one repr, and neither system metrics, data sets nor models. The
+    run of a shard is not tracked: many at once would wait for one database, and the run without a
+    shard that follows tells of all.
     """
+
+    _is_off: bool = False
 
     _monitor: SystemMetricsMonitor | None = None
     _ui_address: str = ""
@@ -121,6 +233,11 @@ class TrackingHooks(MlflowHook):
         puts the files of a new experiment into a folder beside it.
         """
         _let_database_lie_in(context.project_path, context.config_loader)
+        self._is_off = _shard_of(context) is not None
+        if self._is_off:
+            self._is_mlflow_enabled = False
+            return
+        _stay_here_if_no_server_answers(context.project_path, context.config_loader)
         with contextlib.chdir(context.project_path):
             super().after_context_created(context)
             config = vars(context)["mlflow"]
@@ -134,11 +251,27 @@ class TrackingHooks(MlflowHook):
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
         """Start the run, and remember the catalog, whose stage stores report on themselves."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-        super().before_pipeline_run(run_params, pipeline, catalog)
+        if self._is_off:
+            OUTBOX.begin(None, self._reopen)
+            return
+        self.run_id = None
+        try:
+            super().before_pipeline_run(run_params, pipeline, catalog)
+        except (MlflowException, OSError) as error:
+            self._is_mlflow_enabled = self.run_id is not None
+            logger.warning(
+                "MLflow at %s has not taken %s: %s",
+                mlflow.get_tracking_uri(),
+                "all that a run begins with" if self.run_id else "this run, which is not logged",
+                error,
+            )
         self._catalog = catalog
         self._logged_inputs: set[str] = set()
+        OUTBOX.begin(mlflow.active_run() if self._is_mlflow_enabled else None, self._reopen)
         if self._is_mlflow_enabled:
             # By hand: kedro-mlflow opens the run again for every node, and MLflow's own switch
             # would start another monitor each time.
@@ -152,10 +285,12 @@ class TrackingHooks(MlflowHook):
         """End the run, and say where its models stand beside each other."""
         self._stop_monitor()
         if self._is_mlflow_enabled and "leaderboard" in pipeline.all_outputs():
-            self._share_comparison()
+            OUTBOX.log("the comparison of models", self._share_comparison)
         if self._is_mlflow_enabled and set(SCORER_NEEDS) <= pipeline.all_outputs():
-            self._register_scorer()
-        super().after_pipeline_run(run_params, pipeline, catalog)
+            OUTBOX.log("the scorer", self._register_scorer)
+        self._end(
+            lambda: super(TrackingHooks, self).after_pipeline_run(run_params, pipeline, catalog)
+        )
 
     @hook_impl
     def on_pipeline_error(
@@ -167,14 +302,51 @@ class TrackingHooks(MlflowHook):
     ) -> None:
         """Mark the run as failed; what was logged stays."""
         self._stop_monitor()
-        super().on_pipeline_error(error, run_params, pipeline, catalog)
+        self._end(
+            lambda: super(TrackingHooks, self).on_pipeline_error(
+                error, run_params, pipeline, catalog
+            ),
+            status="FAILED",
+        )
+
+    @hook_impl
+    def before_node_run(
+        self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool
+    ) -> None:
+        """Log the parameters of a node."""
+        given = {name: value for name, value in inputs.items() if is_parameter(name)}
+        if self._is_mlflow_enabled:
+            OUTBOX.log(
+                f"parameters of {node.name}",
+                lambda: super(TrackingHooks, self).before_node_run(node, catalog, given, is_async),
+            )
+
+    def _reopen(self) -> None:
+        """Make the run the active one of this thread: MLflow would begin another."""
+        import mlflow
+
+        active = mlflow.active_run()
+        if self.run_id is not None and active is None:
+            mlflow.start_run(run_id=self.run_id, nested=True, log_system_metrics=False)
+
+    def _end(self, end: Callable[[], None], status: str = "FINISHED") -> None:
+        """End the run by kedro-mlflow's hooks, or when the server answers again."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        OUTBOX.send()
+        try:
+            end()
+        except (MlflowException, OSError):
+            OUTBOX.log("its end", lambda: mlflow.end_run(status))
+        OUTBOX.end()
 
     def _share_comparison(self) -> None:
         from mlflow.tracking import MlflowClient
 
-        client = MlflowClient()
-        experiment_id = client.get_run(self.run_id).info.experiment_id
-        page = share_comparison(client, experiment_id, self.run_id)
+        client, run_id = MlflowClient(), str(self.run_id)
+        experiment_id = client.get_run(run_id).info.experiment_id
+        page = share_comparison(client, experiment_id, run_id)
         is_served = client.tracking_uri.startswith("http")
         address = client.tracking_uri.rstrip("/") if is_served else self._ui_address
         start = "" if is_served else "start `kedro mlflow ui` and open "
@@ -220,8 +392,10 @@ class TrackingHooks(MlflowHook):
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """Log what was saved, by its kind; what a world has made, under the name of the world."""
-        if not self._is_mlflow_enabled:
-            return
+        if self._is_mlflow_enabled:
+            OUTBOX.log(dataset_name, lambda: self._log_saved(dataset_name, data))
+
+    def _log_saved(self, dataset_name: str, data: Any) -> None:
         kind = _kind(dataset_name)
         if kind == "manifest":
             self._log_table(dataset_name, data)
@@ -242,7 +416,7 @@ class TrackingHooks(MlflowHook):
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Log the manifest as the run's data set when another run had made it."""
         if self._is_mlflow_enabled and _kind(dataset_name) == "manifest":
-            self._log_table(dataset_name, data)
+            OUTBOX.log(dataset_name, lambda: self._log_table(dataset_name, data))
 
     def _log_param(self, name: str, value: Any) -> None:
         """Log a parameter; a typed group becomes one parameter per field."""
@@ -318,6 +492,29 @@ def _let_database_lie_in(project: Path, config_loader: AbstractConfigLoader) -> 
     server = config.get("server") or {}
     uris = {key: database_in(project, uri) for key, uri in server.items() if key in STORE_KEYS}
     config_loader["mlflow"] = {**config, "server": {**server, **uris}}
+
+
+def _stay_here_if_no_server_answers(project: Path, config_loader: AbstractConfigLoader) -> None:
+    """Log to a file of the project while the server that `mlflow.yml` names does not answer."""
+    try:
+        config = config_loader["mlflow"]
+    except MissingConfigException:
+        return  # kedro-mlflow says so
+    server = config.get("server") or {}
+    uri = str(server.get("mlflow_tracking_uri") or "")
+    if not uri.startswith("http") or answers(uri):
+        return
+    here = database_in(project, OFFLINE_STORE)
+    logger.warning(
+        "MLflow at %s does not answer. This run is logged in %s instead (`mlflow ui "
+        "--backend-store-uri %s` shows it). To have it on the server, run the same command again "
+        "when that answers: nothing is computed twice, and all is logged.",
+        uri,
+        here,
+        here,
+    )
+    offline = {**server, "mlflow_tracking_uri": here, "mlflow_registry_uri": None}
+    config_loader["mlflow"] = {**config, "server": offline}
 
 
 def open_on_runs(experiment: str) -> None:

@@ -15,6 +15,7 @@ from tiktok_virality.evaluation.config import (
     EvaluationParameters,
     ReportingParameters,
 )
+from tiktok_virality.execution import Shard
 from tiktok_virality.media.limits import IngestionParameters
 from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.schema import Config, ParameterError
@@ -35,11 +36,14 @@ class Parameters(Config):
         device: ``auto`` takes a GPU when there is one.
         modalities: Those that take part, by name; ``all`` for every one that there is. Written as
             one word for a command line, which cannot hold a list: ``visual+audio``.
+        shard: Which part of the videos a run does, as ``3/64`` for the third of 64; stages alone,
+            for what needs the whole corpus is left to a run without.
     """
 
     seed: int = Field(ge=0)
     device: Literal["auto", "cpu", "cuda"]
     modalities: tuple[str, ...] = Field(default=tuple(MODALITIES), min_length=1)
+    shard: str | None = None
     collection: CollectionParameters
     demo: DemoParameters
     ingestion: IngestionParameters
@@ -51,6 +55,11 @@ class Parameters(Config):
     tuning: TuningParameters
     study: StudyParameters
     lottery: LotteryParameters = LotteryParameters()
+
+    @field_validator("shard")
+    @classmethod
+    def _check_shard(cls, text: str | None) -> str | None:
+        return None if text is None else str(Shard.parse(text))
 
     @field_validator("modalities", mode="before")
     @classmethod

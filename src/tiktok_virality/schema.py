@@ -57,12 +57,20 @@ class ConfigurationError(ProjectError, ClickException):
     """The settings cannot be read; a command ends with the message alone."""
 
 
+class BusyError(ProjectError, ClickException):
+    """Another process is changing the same data; a command ends with the message alone."""
+
+
 class DataError(ProjectError):
     """The user's input as a whole cannot be used: nothing found, or nothing left."""
 
 
 class StageError(ProjectError):
     """A per-video stage stopped before its end; finished parts are kept."""
+
+
+class DamageError(ProjectError):
+    """What is stored is not what was written; it is set aside, and the next run makes it again."""
 
 
 class WeightsError(ProjectError):

@@ -34,14 +34,19 @@ def store(tmp_path: Path) -> StageStore:
     return StageStore(filepath=str(tmp_path / "stage"))
 
 
+@pytest.fixture
+def engine_store(tmp_path: Path, engine: dict) -> StageStore:
+    return StageStore(filepath=str(tmp_path / "stage"), engine=engine)
+
+
 def plan(square: Square, all_items: list[StageItem], **options) -> StagePlan:
     options = {"batch_size": 2, "resources": Resources(in_process=True)} | options
     return StagePlan(items=all_items, transform=square, **options)
 
 
-def test_rows_come_back_as_they_were_given(store, square):
-    store.save(plan(square, items(a=1, b=2, c=3)))
-    table = store.load()
+def test_rows_come_back_as_they_were_given(engine_store, square):
+    engine_store.save(plan(square, items(a=1, b=2, c=3)))
+    table = engine_store.load()
     row = table.row("b")
     assert table.ids == ["a", "b", "c"]
     assert row["tokens"].dtype == np.float16
@@ -77,9 +82,10 @@ def test_another_configuration_computes_anew_and_going_back_is_free(store, squar
     assert square.seen() == ["a", "a"]
 
 
-def test_absent_and_failed_items_are_told_apart_and_have_no_row(store, square):
-    store.save(plan(square, items(a=1, b="silent", c="damaged"), absent={"d": "no audio track"}))
-    table = store.load()
+def test_absent_and_failed_items_are_told_apart_and_have_no_row(engine_store, square):
+    mixed = items(a=1, b="silent", c="damaged")
+    engine_store.save(plan(square, mixed, absent={"d": "no audio track"}))
+    table = engine_store.load()
     assert table.ids == ["a"]
     assert table.absent == {"b": "silent", "d": "no audio track"}
     assert table.failed.to_dict("records") == [
@@ -100,9 +106,9 @@ def test_half_a_stage_does_not_exist_and_the_next_save_does_the_rest(store, squa
     assert square.seen().count("a") == 1
 
 
-def test_a_save_killed_outright_leaves_finished_parts_and_resumes(tmp_path):
-    """A real SIGKILL in the middle of a run of two worker processes."""
-    script = tmp_path / "killed.py"
+def save_many(tmp_path: Path, engine: dict) -> subprocess.Popen:
+    """Start a script that saves a plan of 400 items, and wait until it has written some parts."""
+    script = tmp_path / "saving.py"
     script.write_text(
         textwrap.dedent(
             f"""
@@ -114,7 +120,7 @@ def test_a_save_killed_outright_leaves_finished_parts_and_resumes(tmp_path):
             if __name__ == "__main__":
                 square = Square(Path({str(tmp_path / "trace")!r}))
                 numbers = {{f"v{{i}}": i for i in range(400)}}
-                StageStore(filepath={str(tmp_path / "stage")!r}).save(
+                StageStore(filepath={str(tmp_path / "stage")!r}, engine={engine!r}).save(
                     StagePlan(items=items(**numbers), transform=square, batch_size=1)
                 )
             """
@@ -124,13 +130,18 @@ def test_a_save_killed_outright_leaves_finished_parts_and_resumes(tmp_path):
     process = subprocess.Popen(
         [sys.executable, str(script)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         start_new_session=True,
     )
     while len(list((tmp_path / "stage").glob("*/*.arrow"))) < 20:
         assert process.poll() is None, "the run ended before it could be killed"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    return process
+
+
+def check_it_resumes(tmp_path: Path) -> None:
     kept = len(list((tmp_path / "stage").glob("*/*.arrow")))
     store = StageStore(filepath=str(tmp_path / "stage"))
     assert not store.exists()
@@ -138,6 +149,14 @@ def test_a_save_killed_outright_leaves_finished_parts_and_resumes(tmp_path):
     assert store.last_report.skipped == kept
     assert len(store.load()) == 400
     assert not list((tmp_path / "stage").rglob("*.tmp"))
+
+
+def test_a_save_killed_outright_leaves_finished_parts_and_resumes(tmp_path):
+    """A real SIGKILL in the middle of a run of two worker processes."""
+    process = save_many(tmp_path, {"type": "local"})
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    check_it_resumes(tmp_path)
 
 
 def test_too_many_failures_stop_the_run_and_show_examples(tmp_path, square):
@@ -168,8 +187,8 @@ def test_a_kept_failure_is_told_with_what_to_do(tmp_path, square, caplog):
     assert "tiktok-virality retry" in caplog.text
 
 
-def test_a_fault_of_the_machine_is_tried_again_by_the_next_run(tmp_path, square):
-    store = StageStore(filepath=str(tmp_path / "stage"))
+def test_a_fault_of_the_machine_is_tried_again_by_the_next_run(engine_store, square):
+    store = engine_store
     faulty = items(a=1, b="surprise", c=3)
     store.save(plan(square, faulty))
     assert not store.exists()

@@ -1,4 +1,4 @@
-"""The local engine: every item is accounted for, whatever a worker does."""
+"""The engines that start workers: every item is accounted for, whatever a worker does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.execution.transforms import Square, items
+from tiktok_virality.datasets.stage_store import make_engine
 from tiktok_virality.execution import (
     BatchReport,
     Done,
@@ -64,9 +65,9 @@ def batches_of(all_items: list[StageItem], size: int) -> list[list[StageItem]]:
 
 
 @pytest.mark.parametrize("in_process", [True, False])
-def test_every_item_is_accounted_for_as_done_absent_or_failed(square, recorder, in_process):
+def test_every_item_is_accounted_for_as_done_absent_or_failed(engine, square, recorder, in_process):
     batches = batches_of(items(a=1, b="silent", c="damaged", d=4, e="surprise"), 2)
-    total = run(LocalEngine(workers=2), batches, square, recorder, in_process=in_process)
+    total = run(make_engine(engine), batches, square, recorder, in_process=in_process)
     assert total == BatchReport(done=2, absent=1, failed=2)
     assert recorder.read() == {
         "a": "done",
@@ -77,19 +78,19 @@ def test_every_item_is_accounted_for_as_done_absent_or_failed(square, recorder, 
     }
 
 
-def test_a_worker_that_dies_costs_only_the_item_that_killed_it(square, recorder):
+def test_a_worker_that_dies_costs_only_the_item_that_killed_it(engine, square, recorder):
     batches = batches_of(items(a=1, b=2, c="crash", d=4, e=5, f="crash", g=7, h=8), 2)
-    total = run(LocalEngine(workers=2), batches, square, recorder)
+    total = run(make_engine(engine), batches, square, recorder)
     assert total == BatchReport(done=6, failed=2)
     died = [key for key, status in recorder.read().items() if status == "worker died, no verdict"]
     assert sorted(died) == ["c", "f"]
 
 
 @pytest.mark.parametrize("in_process", [True, False])
-def test_an_error_that_concerns_every_item_stops_the_stage(square, recorder, in_process):
+def test_an_error_that_concerns_every_item_stops_the_stage(engine, square, recorder, in_process):
     with pytest.raises(WeightsError, match="no weights anywhere"):
         run(
-            LocalEngine(workers=2),
+            make_engine(engine),
             batches_of(items(a="no weights", b=2), 1),
             square,
             recorder,

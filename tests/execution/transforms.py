@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,17 @@ from tiktok_virality.schema import MediaError, WeightsError
 
 @dataclass
 class Square:
-    """Squares a number; some payloads misbehave on purpose. Each call leaves a trace file."""
+    """Squares a number; some payloads misbehave on purpose. Each call leaves a trace file.
+
+    Attributes:
+        trace: Folder of the trace files.
+        power: The square is another power.
+        seconds: Processor time that an item takes, at least.
+    """
 
     trace: Path
     power: int = 2
+    seconds: float = 0.0
     ready: bool = field(default=False, init=False)
 
     def identity(self) -> Mapping[str, Any]:
@@ -49,6 +57,9 @@ class Square:
             case "interrupt":
                 raise KeyboardInterrupt
         number = float(item.payload)
+        began = time.process_time()
+        while time.process_time() - began < self.seconds:
+            pass
         return {
             "tokens": np.full((2, int(number) % 3 + 1), number**self.power, np.float16),
             "text": f"{number}",

@@ -45,6 +45,18 @@ def _catalog_of(env: str | None) -> Iterator[DataCatalog]:
         yield open_catalog(project, env)
 
 
+@contextlib.contextmanager
+def _alone(env: str | None) -> Iterator[None]:
+    """Keep runs off the data for a while; one that has them ends the command."""
+    from tiktok_virality.configuration import data_folder
+    from tiktok_virality.datasets.run_lock import RunLock
+    from tiktok_virality.serving.project import open_config
+
+    project = Path.cwd()
+    with RunLock.take(data_folder(open_config(project, env), project), shared=False):
+        yield
+
+
 _captions = click.option(
     "--caption",
     "captions",
@@ -199,7 +211,7 @@ def forget(
         raise click.UsageError("Give at least one --video or --creator.")
     from tiktok_virality.app.forget import forget as forget_everywhere
 
-    with _catalog_of(env) as catalog:
+    with _catalog_of(env) as catalog, _alone(env) if not dry_run else contextlib.nullcontext():
         outcome = forget_everywhere(catalog, videos, creators, dry_run=dry_run)
     for line in outcome.lines(dry_run=dry_run):
         click.echo(line)

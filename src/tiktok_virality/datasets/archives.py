@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from kedro.io import AbstractDataset
 
 from tiktok_virality.datasets.forgetting import KEY, Forgotten
 from tiktok_virality.datasets.part_files import write_bytes_atomically
+from tiktok_virality.schema import DamageError
 
 
 class ArrayArchive(AbstractDataset[Mapping[str, Any], dict[str, np.ndarray]]):
@@ -35,9 +38,18 @@ class ArrayArchive(AbstractDataset[Mapping[str, Any], dict[str, np.ndarray]]):
         write_bytes_atomically(self._filepath, buffer.getvalue())
 
     def load(self) -> dict[str, np.ndarray]:
-        """Read all arrays."""
-        with np.load(self._filepath, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        """Read all arrays.
+
+        Raises:
+            DamageError: One is not what was written; the format has a checksum of each.
+        """
+        try:
+            with np.load(self._filepath, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
+            raise DamageError(
+                f"{self._filepath} is damaged: {error}. `kedro run` makes it again."
+            ) from error
 
     def forget(self, names: Forgotten, *, dry_run: bool = False) -> int:
         """Remove the rows of videos, where an array says whose they are.

@@ -134,7 +134,7 @@ def forget_rows(path: Path, names: Forgotten, *, dry_run: bool = False) -> int:
     kept = redact_texts(kept, names)
     if kept is not table and not dry_run:
         buffer = pa.BufferOutputStream()
-        pq.write_table(kept, buffer)
+        pq.write_table(kept, buffer, write_page_checksum=True)
         write_bytes_atomically(path, buffer.getvalue().to_pybytes())
     return sum(gone)
 

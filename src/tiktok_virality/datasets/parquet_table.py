@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pandas as pd
+from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.pandas import ParquetDataset
+from pyarrow import ArrowException
 
 from tiktok_virality.datasets.forgetting import Forgotten, forget_rows
+from tiktok_virality.datasets.part_files import write_bytes_atomically
+from tiktok_virality.schema import DamageError
 
 
 class ParquetTable(ParquetDataset):
-    """A table in Parquet whose preview also takes moments and missing values."""
+    """A table in Parquet: all of it or nothing, with checksums; its preview takes moments."""
+
+    DEFAULT_LOAD_ARGS: ClassVar[dict[str, Any]] = {"page_checksum_verification": True}
+    DEFAULT_SAVE_ARGS: ClassVar[dict[str, Any]] = {"write_page_checksum": True}
+
+    def save(self, data: pd.DataFrame) -> None:
+        """Write the table; a run that is killed here leaves the one before."""
+        if self._protocol != "file":
+            super().save(data)
+            return
+        buffer = io.BytesIO()
+        data.to_parquet(buffer, **self._save_args)
+        path = Path(str(self._get_save_path()))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomically(path, buffer.getvalue())
+
+    def load(self) -> pd.DataFrame:
+        """Read the table.
+
+        Raises:
+            DamageError: It is not what was written.
+        """
+        try:
+            return super().load()
+        except DatasetError as error:
+            why = error.__cause__
+            if not isinstance(why, ArrowException | OSError) or getattr(why, "errno", None):
+                raise
+            raise DamageError(
+                f"{self._filepath} is damaged: {why}. `kedro run` makes it again."
+            ) from error
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows, for Kedro-Viz."""
@@ -28,7 +64,7 @@ class ParquetTable(ParquetDataset):
 class OptionalParquet(ParquetTable):
     """A table in Parquet; loading one that does not exist gives ``None``."""
 
-    def load(self) -> pd.DataFrame | None:
+    def load(self) -> pd.DataFrame | None:  # type: ignore[override]
         """Read the table, or return ``None``."""
         return super().load() if self.exists() else None
 

@@ -3,35 +3,56 @@
 A tensor column is a list of its flat values beside a column of its shape; a list of byte strings
 (JPEG files) is a list of binaries; a table or mapping is JSON text; a column kept as files (a WAV,
 an mp4) holds file names. The kind of each column is in
-the metadata of its field, so that a part explains itself.
+the metadata of its field, so that a part explains itself. `part_checks` says how damage is found.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import time
 import uuid
+import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 import numpy as np
 
-from tiktok_virality.execution import Absent, Done, Failed, Outcome, StageItem
-from tiktok_virality.schema import digest
+from tiktok_virality.datasets.part_checks import (
+    CHECK_SUFFIX,
+    check_part,
+    check_value,
+    checksum_of,
+    checksum_of_value,
+    damage,
+    part_name,
+    parts_named,
+)
+from tiktok_virality.execution import Absent, BatchReport, Done, Failed, Outcome, StageItem
+from tiktok_virality.schema import DamageError, digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PART_SUFFIX = ".arrow"
+DONE, ABSENT = "done", "absent"
 FAILED, FAULT = "failed", "fault"
 """What the clip decides, and what it does not: a fault of the machine is tried again."""
 LEDGER_COLUMNS = ("video_id", "digest", "status", "reason", "detail")
 SHAPE_SUFFIX = ":shape"
+BYTES_SUFFIX = ":bytes"
+SUFFIXES = (SHAPE_SUFFIX, BYTES_SUFFIX, CHECK_SUFFIX)
+"""Of the columns that say something of the one before them."""
+
 LONGEST_FILE_NAME_BYTES = 200
+UNFINISHED_SUFFIX = ".tmp"
+SURELY_DEAD_SECONDS = 24 * 60 * 60
 
 
 def safe_file_name(video_id: str) -> str:
@@ -49,16 +70,46 @@ def safe_file_name(video_id: str) -> str:
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Write under a temporary name in the same folder, then rename: all or nothing."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{UNFINISHED_SUFFIX}")
     try:
-        with temporary.open("wb") as file:
+        with _open_held(temporary) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _open_held(temporary: Path) -> BinaryIO:
+    """Open a file that `sweep_unfinished` leaves alone for as long as it is open."""
+    while True:
+        file = temporary.open("wb")
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # it was swept before it was held
+
+
+def sweep_unfinished(folder: Path) -> None:
+    """Remove what killed writers left half-written, and nothing that is being written now.
+
+    Writers hold their file until it has its name, and the kernel lets go of what a killed one
+    held, on other machines too where the file system is shared. Where a file system knows no
+    locks, what is older than a day counts as left.
+    """
+    for leftover in folder.glob(f".*{UNFINISHED_SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError), leftover.open("r+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            except OSError:
+                if time.time() - leftover.stat().st_mtime < SURELY_DEAD_SECONDS:
+                    continue
+            leftover.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,19 +124,26 @@ class FileColumn:
     suffix: str
     folder: Path
 
-    def write(self, video_id: str, value: Any) -> str:
-        """Store a value and return its file name."""
+    def write(self, video_id: str, value: Any) -> tuple[str, int, int]:
+        """Store a value and return its file's name, size in bytes, and checksum."""
         name = safe_file_name(video_id) + self.suffix
-        write_bytes_atomically(self.folder / name, self._encode(value))
-        return name
+        content = self._encode(value)
+        write_bytes_atomically(self.folder / name, content)
+        return name, len(content), zlib.crc32(content)
 
-    def read(self, name: str) -> Any:
-        """Return the value behind a file name."""
+    def read(self, name: str, checksum: int | None) -> Any:
+        """Return the value behind a file name.
+
+        Raises:
+            DamageError: It is not what was written.
+        """
+        content = (self.folder / name).read_bytes()
+        check_value(self.folder / name, content, checksum, "the file")
         if self.suffix == ".wav":
-            from tiktok_virality.media.waveform import read_wav
+            from tiktok_virality.media.waveform import decode_wav
 
-            return read_wav(self.folder / name)
-        return (self.folder / name).read_bytes()
+            return decode_wav(content, name)
+        return content
 
     def _encode(self, value: Any) -> bytes:
         if self.suffix == ".wav":
@@ -97,22 +155,60 @@ class FileColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class PartWriter:
-    """Writes the outcomes of a batch as one part file. Picklable: it works in the workers."""
+    """Writes the outcomes of a batch as one part file. Picklable: it works in the workers.
+
+    Attributes:
+        folder: Of the parts.
+        generation: Of the save; a later one outdoes an earlier one.
+        file_columns: Columns kept as files of their own.
+        name: Of this writer: others never name a part as it does.
+    """
 
     folder: Path
+    generation: int = 0
     file_columns: Mapping[str, FileColumn] = field(default_factory=dict)
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __call__(self, items: Sequence[StageItem], outcomes: Sequence[Outcome]) -> None:
         """Write one part, whole or not at all."""
-        import pyarrow as pa
-
         table = encode_outcomes(items, outcomes, self.file_columns)
-        buffer = pa.BufferOutputStream()
-        with pa.ipc.new_file(buffer, table.schema) as writer:
-            writer.write_table(table)
-        write_bytes_atomically(
-            self.folder / f"part-{uuid.uuid4().hex}{PART_SUFFIX}", buffer.getvalue()
+        write_part(self.folder, table, self.generation, self._mark_of(items))
+
+    def recall(self, items: Sequence[StageItem]) -> BatchReport | None:
+        """Return how a batch ended if this writer has written it, in whichever process."""
+        part = next(parts_named(self.folder, self.generation, self._mark_of(items)), None)
+        if part is None:
+            return None
+        statuses = Counter(open_part(part).column("status").to_pylist())
+        return BatchReport(
+            done=statuses[DONE],
+            absent=statuses[ABSENT],
+            failed=statuses[FAILED] + statuses[FAULT],
         )
+
+    def _mark_of(self, items: Sequence[StageItem]) -> str:
+        return digest([self.name, *([item.video_id, item.digest] for item in items)])[:32]
+
+
+def write_part(folder: Path, table: pa.Table, generation: int, mark: str | None = None) -> Path:
+    """Write a table as a part, whole or not at all; return where it is.
+
+    Args:
+        folder: Of the parts.
+        table: What is in it.
+        generation: Of the save.
+        mark: 32 hexadecimal digits to find it by; ``None`` for random ones.
+    """
+    import pyarrow as pa
+
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_file(stream, table.schema) as writer:
+        writer.write_table(table)
+    content = stream.getvalue()
+    checksum = checksum_of(content, pa.ipc.open_file(content).read_all())
+    path = folder / part_name(generation, mark or uuid.uuid4().hex, checksum)
+    write_bytes_atomically(path, content)
+    return path
 
 
 def encode_outcomes(
@@ -136,12 +232,7 @@ def encode_outcomes(
     for name in names:
         values = [o.columns.get(name) if isinstance(o, Done) else None for o in outcomes]
         if name in file_columns:
-            kept = file_columns[name]
-            values = [
-                None if value is None else kept.write(item.video_id, value)
-                for item, value in zip(items, values, strict=True)
-            ]
-            columns[name] = (pa.array(values, pa.string()), {"kind": "file"})
+            columns.update(_write_files(name, file_columns[name], items, values))
         else:
             columns.update(_encode_column(name, values))
     fields = [pa.field(name, array.type, metadata=kind) for name, (array, kind) in columns.items()]
@@ -151,7 +242,24 @@ def encode_outcomes(
 def _status(outcome: Outcome) -> str:
     if isinstance(outcome, Failed) and not outcome.is_verdict:
         return FAULT
-    return {Done: "done", Absent: "absent", Failed: FAILED}[type(outcome)]
+    return {Done: DONE, Absent: ABSENT, Failed: FAILED}[type(outcome)]
+
+
+def _write_files(
+    name: str, column: FileColumn, items: Sequence[StageItem], values: Sequence[Any]
+) -> dict[str, tuple[pa.Array, dict[str, str]]]:
+    import pyarrow as pa
+
+    written = [
+        (None, None, None) if value is None else column.write(item.video_id, value)
+        for item, value in zip(items, values, strict=True)
+    ]
+    names, sizes, checksums = zip(*written, strict=True)
+    return {
+        name: (pa.array(names, pa.string()), {"kind": "file"}),
+        name + BYTES_SUFFIX: (pa.array(sizes, pa.int64()), {}),
+        name + CHECK_SUFFIX: (pa.array(checksums, pa.uint32()), {}),
+    }
 
 
 def _encode_column(name: str, values: list[Any]) -> dict[str, tuple[pa.Array, dict[str, str]]]:
@@ -163,13 +271,22 @@ def _encode_column(name: str, values: list[Any]) -> dict[str, tuple[pa.Array, di
         return {
             name: (_flat_lists(values), {"kind": "tensor"}),
             name + SHAPE_SUFFIX: (pa.array(shapes, pa.list_(pa.int32())), {}),
+            **_checks(name, values),
         }
     if present and isinstance(present[0], list) and isinstance(next(iter(present[0]), None), bytes):
-        return {name: (pa.array(values, pa.large_list(pa.large_binary())), {"kind": "scalar"})}
+        stored = pa.array(values, pa.large_list(pa.large_binary()))
+        return {name: (stored, {"kind": "scalar"}), **_checks(name, values)}
     if present and isinstance(present[0], list | dict):
         texts = [None if value is None else json.dumps(value) for value in values]
         return {name: (pa.array(texts, pa.string()), {"kind": "json"})}
     return {name: (pa.array(values), {"kind": "scalar"})}
+
+
+def _checks(name: str, values: Sequence[Any]) -> dict[str, tuple[pa.Array, dict[str, str]]]:
+    import pyarrow as pa
+
+    checksums = pa.array([checksum_of_value(value) for value in values], pa.uint32())
+    return {name + CHECK_SUFFIX: (checksums, {})}
 
 
 def _flat_lists(values: list[np.ndarray | None]) -> pa.LargeListArray:
@@ -184,11 +301,23 @@ def _flat_lists(values: list[np.ndarray | None]) -> pa.LargeListArray:
 
 @lru_cache(maxsize=64)
 def open_part(path: Path) -> pa.Table:
-    """Map a part file into memory: what is not asked for is not read."""
+    """Map a part file into memory: what is not asked for is not read.
+
+    Raises:
+        DamageError: It is not what was written; it is set aside.
+    """
     import pyarrow as pa
 
-    with pa.memory_map(str(path)) as source:
-        return pa.ipc.open_file(source).read_all()
+    try:
+        with pa.memory_map(str(path)) as source:
+            content = source.read_buffer()
+            table = pa.ipc.open_file(content).read_all()
+        check_part(path, content, table)
+    except (pa.ArrowException, ValueError, OSError, DamageError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # a fault of the machine
+        raise damage(path, str(error).rstrip(".")) from error
+    return table
 
 
 def read_cell(path: Path, row: int, name: str, file_columns: Mapping[str, FileColumn]) -> Any:
@@ -198,22 +327,28 @@ def read_cell(path: Path, row: int, name: str, file_columns: Mapping[str, FileCo
 
     Raises:
         KeyError: The part has no such column.
+        DamageError: The value is not what was written; its file is set aside.
     """
     table = open_part(path)
     if name not in table.column_names:
         raise KeyError(f"No column {name!r}; there are {result_columns(table)}.")
     scalar = table.column(name)[row]
-    kind = (table.schema.field(name).metadata or {}).get(b"kind", b"scalar")
     if not scalar.is_valid:
         return None
-    if kind == b"tensor":
-        shape = table.column(name + SHAPE_SUFFIX)[row].as_py()
-        return scalar.values.to_numpy(zero_copy_only=False).reshape(shape)
+    kind = (table.schema.field(name).metadata or {}).get(b"kind", b"scalar")
+    is_checked = name + CHECK_SUFFIX in table.column_names
+    checksum = table.column(name + CHECK_SUFFIX)[row].as_py() if is_checked else None
+    if kind == b"file":
+        return file_columns[name].read(scalar.as_py(), checksum)
     if kind == b"json":
         return json.loads(scalar.as_py())
-    if kind == b"file":
-        return file_columns[name].read(scalar.as_py())
-    return scalar.as_py()
+    if kind == b"tensor":
+        shape = table.column(name + SHAPE_SUFFIX)[row].as_py()
+        value = scalar.values.to_numpy(zero_copy_only=False).reshape(shape)
+    else:
+        value = scalar.as_py()
+    check_value(path, value, checksum, f"{name!r} of row {row}")
+    return value
 
 
 def result_columns(table: pa.Table) -> list[str]:
@@ -221,5 +356,5 @@ def result_columns(table: pa.Table) -> list[str]:
     return [
         name
         for name in table.column_names
-        if name not in LEDGER_COLUMNS and not name.endswith(SHAPE_SUFFIX)
+        if name not in LEDGER_COLUMNS and not name.endswith(SUFFIXES)
     ]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiktok_virality.datasets.forgetting import Forgotten, redact_texts
-from tiktok_virality.datasets.part_files import FileColumn, open_part, write_bytes_atomically
+from tiktok_virality.datasets.part_checks import generation_of
+from tiktok_virality.datasets.part_files import FileColumn, open_part, write_part
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,8 +20,7 @@ def forget_in_part(
 ) -> set[str]:
     """Rewrite a part without the rows of some videos, and remove their files.
 
-    Texts of the other rows that name one of them name an alias instead. The time of writing stays,
-    since a later part outdoes an earlier one.
+    Texts of the other rows that name one of them name an alias instead.
 
     Returns:
         The ids that it had rows of.
@@ -28,8 +28,7 @@ def forget_in_part(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    with pa.memory_map(str(path)) as source:
-        table = pa.ipc.open_file(source).read_all()
+    table = open_part(path)
     ids = table.column("video_id").to_pylist()
     gone = [video_id in names for video_id in ids]
     found = {video_id for video_id in ids if video_id in names}
@@ -42,21 +41,14 @@ def forget_in_part(
         if name in table.column_names:
             for file_name in table.column(name).filter(mask).drop_null().to_pylist():
                 (column.folder / file_name).unlink(missing_ok=True)
-    _write_part(path, kept)
+    _replace_part(path, kept)
     return found
 
 
-def _write_part(path: Path, table: pa.Table) -> None:
-    """Replace a part by what is left of it, as old as it was; a part without rows goes."""
-    import pyarrow as pa
-
-    status = path.stat()
+def _replace_part(path: Path, table: pa.Table) -> None:
+    """Replace a part by what is left of it, of the same save; a part without rows goes."""
     if table.num_rows:
-        buffer = pa.BufferOutputStream()
-        with pa.ipc.new_file(buffer, table.schema) as writer:
-            writer.write_table(table)
-        write_bytes_atomically(path, buffer.getvalue())
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    else:
-        path.unlink()
-    open_part.cache_clear()
+        status = path.stat()
+        new = write_part(path.parent, table, generation_of(path))
+        os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))  # the order of earlier versions
+    path.unlink()

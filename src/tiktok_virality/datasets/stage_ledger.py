@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tiktok_virality.datasets.forgetting import Forgotten
+from tiktok_virality.datasets.part_checks import PART_SUFFIX, damage, generation_of
 from tiktok_virality.datasets.part_files import (
+    BYTES_SUFFIX,
+    DONE,
     LEDGER_COLUMNS,
-    PART_SUFFIX,
     FileColumn,
     open_part,
     write_bytes_atomically,
 )
 from tiktok_virality.datasets.stage_table import LedgerEntry
-from tiktok_virality.execution import StagePlan
-from tiktok_virality.schema import StageError
+from tiktok_virality.execution import Shard, StagePlan
+from tiktok_virality.schema import DamageError, StageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
 
 INDEX_NAME = "index.parquet"
+INDEXES = "index*.parquet"
+"""The index of the whole plan, and those of shards."""
 INDEX_COLUMNS = ("video_id", "digest", "absent")
-
-ItemKey = tuple[str, str]
-"""Video id and content digest: what a result is filed under."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,99 +41,201 @@ class PlanIndex:
 
     Attributes:
         fingerprint: Digest of what decides the results.
-        items: What is to be processed, in order.
+        items: What is to be processed, in order: content digests by video id. A result is filed
+            under both.
         absent: Ids known beforehand to have nothing to process, with the reason.
+        earlier: The fingerprint before this one, whose results stay; ``None`` where there is none.
     """
 
     fingerprint: str
-    items: tuple[ItemKey, ...]
+    items: Mapping[str, str]
     absent: Mapping[str, str]
+    earlier: str | None = None
 
     @classmethod
-    def of(cls, plan: StagePlan) -> PlanIndex:
+    def of(cls, plan: StagePlan, earlier: str | None = None) -> PlanIndex:
         """Return the index of a plan.
+
+        Args:
+            plan: What is asked for now.
+            earlier: Another fingerprint that was asked for before, if any was.
 
         Raises:
             StageError: A video id is planned twice.
         """
-        seen: set[str] = set()
-        for video_id in (*(item.video_id for item in plan.items), *plan.absent):
-            if video_id in seen:
-                raise StageError(f"{video_id!r} is planned twice; every video id must be unique.")
-            seen.add(video_id)
+        items: dict[str, str] = {}
+        for item in plan.items:
+            if item.video_id in items or item.video_id in plan.absent:
+                raise StageError(
+                    f"{item.video_id!r} is planned twice; every video id must be unique."
+                )
+            items[item.video_id] = item.digest
         return cls(
             fingerprint=plan.fingerprint,
-            items=tuple((item.video_id, item.digest) for item in plan.items),
+            items=items,
             absent=dict(plan.absent),
+            earlier=earlier,
         )
 
     @classmethod
-    def read(cls, folder: Path) -> PlanIndex | None:
-        """Return the index in a stage's folder, or ``None`` when nothing was planned yet."""
+    def read(cls, path: Path) -> PlanIndex | None:
+        """Return the index in a file, or ``None`` where there is none.
+
+        Raises:
+            DamageError: It is not what was written.
+        """
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        path = folder / INDEX_NAME
         if not path.exists():
             return None
-        table = pq.read_table(path)
+        try:
+            table = pq.read_table(path, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            raise damage(path, str(error)) from error
         # a dict per row would take four times the memory
-        rows = list(zip(*(table.column(name).to_pylist() for name in INDEX_COLUMNS), strict=True))
+        ids, digests, absences = (table.column(name).to_pylist() for name in INDEX_COLUMNS)
+        noted = table.schema.metadata
+        planned = zip(ids, digests, absences, strict=True)
         return cls(
-            fingerprint=table.schema.metadata[b"fingerprint"].decode(),
-            items=tuple((key, item) for key, item, absent in rows if absent is None),
-            absent={key: absent for key, _, absent in rows if absent is not None},
+            fingerprint=noted[b"fingerprint"].decode(),
+            items={key: item for key, item, absent in planned if absent is None},
+            absent={k: why for k, why in zip(ids, absences, strict=True) if why is not None},
+            earlier=noted.get(b"earlier", b"").decode() or None,
         )
 
     def without(self, names: Forgotten) -> PlanIndex:
         """Return the plan without some videos."""
         return replace(
             self,
-            items=tuple(item for item in self.items if item[0] not in names),
+            items={key: item for key, item in self.items.items() if key not in names},
             absent={k: names.redact(why) for k, why in self.absent.items() if k not in names},
         )
 
-    def write(self, folder: Path) -> None:
-        """Note the plan in a stage's folder."""
+    def of_shard(self, shard: Shard) -> PlanIndex:
+        """Return the plan for the videos of a shard alone."""
+        return replace(
+            self,
+            items={key: item for key, item in self.items.items() if key in shard},
+            absent={key: why for key, why in self.absent.items() if key in shard},
+        )
+
+    def write(self, path: Path) -> None:
+        """Note the plan in a file."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        rows: list[tuple[str, str, str | None]] = [
-            *((video_id, item_digest, None) for video_id, item_digest in self.items),
-            *((video_id, "", reason) for video_id, reason in self.absent.items()),
-        ]
-        columns = [
-            pa.array([row[i] for row in rows], pa.string()) for i in range(len(INDEX_COLUMNS))
-        ]
+        lacking = len(self.absent)
+        values = (
+            [*self.items, *self.absent],
+            [*self.items.values(), *[""] * lacking],
+            [*[None] * len(self.items), *self.absent.values()],
+        )
+        columns = [pa.array(each, pa.string()) for each in values]
         schema = pa.schema([(name, pa.string()) for name in INDEX_COLUMNS])
-        schema = schema.with_metadata({"fingerprint": self.fingerprint})
+        noted = {"fingerprint": self.fingerprint, "earlier": self.earlier or ""}
+        table = pa.Table.from_arrays(columns, schema=schema.with_metadata(noted))
         buffer = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_arrays(columns, schema=schema), buffer)
-        write_bytes_atomically(folder / INDEX_NAME, buffer.getvalue())
+        pq.write_table(table, buffer, write_page_checksum=True)
+        write_bytes_atomically(path, buffer.getvalue())
 
 
-def read_ledger(folder: Path, file_columns: Mapping[str, FileColumn]) -> dict[ItemKey, LedgerEntry]:
-    """Read how every item of every part ended; a later part outdoes an earlier one.
+def index_path(folder: Path, shard: Shard | None = None) -> Path:
+    """Return where the index of the whole plan is, or of a shard of it."""
+    if shard is None:
+        return folder / INDEX_NAME
+    return folder / f"index-{shard.number}-of-{shard.of}.parquet"
 
-    A row whose file is gone counts as missing.
+
+def version_before(path: Path, fingerprint: str) -> str | None:
+    """Return the fingerprint that was asked for before another, as an index has noted it.
+
+    Args:
+        path: Of the index.
+        fingerprint: That is asked for now.
+
+    Raises:
+        DamageError: The index is not what was written.
     """
-    present = {name: _file_names(column.folder) for name, column in file_columns.items()}
-    ledger: dict[ItemKey, LedgerEntry] = {}
-    for part in sorted(folder.glob(f"*{PART_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns):
-        table = open_part(part)
-        kept = [name for name in file_columns if name in table.column_names]
-        rows = table.select([*LEDGER_COLUMNS, *kept]).to_pylist()
-        for number, row in enumerate(rows):
-            if row["status"] == "done" and any(row[name] not in present[name] for name in kept):
-                continue
-            ledger[row["video_id"], row["digest"]] = LedgerEntry(
-                status=sys.intern(row["status"]),
-                reason=row["reason"],
-                detail=row["detail"],
-                part=part,
-                row=number,
-            )
-    return ledger
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        return None
+    try:
+        noted = pq.read_schema(path).metadata
+    except (pa.ArrowException, OSError) as error:
+        raise damage(path, str(error)) from error
+    latest = noted[b"fingerprint"].decode()
+    return noted.get(b"earlier", b"").decode() or None if latest == fingerprint else latest
 
 
-def _file_names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+def read_ledger(
+    folder: Path, file_columns: Mapping[str, FileColumn], planned: Mapping[str, str]
+) -> dict[str, LedgerEntry]:
+    """Read how planned items ended; a later part outdoes an earlier one.
+
+    A row whose file is gone or of another size counts as missing, and so does all that was in a
+    part that is damaged. Of millions of rows, nothing is kept but what is planned.
+
+    Args:
+        folder: Of the parts.
+        file_columns: Columns kept as files of their own.
+        planned: Content digests by video id.
+
+    Returns:
+        Entries by video id, in the order of the plan; none for what is missing.
+    """
+    present = {name: _file_sizes(column.folder) for name, column in file_columns.items()}
+    ledger: dict[str, LedgerEntry | None] = dict.fromkeys(planned)
+    for part in parts_in(folder):
+        try:
+            table = open_part(part)
+        except DamageError as error:
+            logger.warning("%s", error)
+            continue
+        lost = _rows_without_files(table, present)
+        columns = (table.column(name).to_pylist() for name in LEDGER_COLUMNS)
+        for number, row in enumerate(zip(*columns, strict=True)):
+            video_id, item, status, reason, detail = row
+            if planned.get(video_id) == item and not (status == DONE and number in lost):
+                ledger[video_id] = LedgerEntry(
+                    status=sys.intern(status), reason=reason, detail=detail, part=part, row=number
+                )
+    return {video_id: entry for video_id, entry in ledger.items() if entry is not None}
+
+
+def parts_in(folder: Path) -> list[Path]:
+    """Return the parts of a folder in the order in which they were written.
+
+    Those of one save hold different items, unless they are of a version that told saves apart by
+    the clock alone.
+    """
+    parts = folder.glob(f"*{PART_SUFFIX}")
+    return sorted(parts, key=lambda path: (generation_of(path), path.stat().st_mtime_ns))
+
+
+def newest_generation(folder: Path) -> int:
+    """Return in which save the latest part was written; 0 where there is none."""
+    return max((generation_of(path) for path in folder.glob(f"*{PART_SUFFIX}")), default=0)
+
+
+def _rows_without_files(table: pa.Table, present: Mapping[str, Mapping[str, int]]) -> set[int]:
+    """Return the rows whose files are not there, or not as large as they were written."""
+    lost: set[int] = set()
+    for name in (name for name in present if name in table.column_names):
+        files, sizes = table.column(name).to_pylist(), present[name]
+        noted = [None] * len(files)
+        if name + BYTES_SUFFIX in table.column_names:
+            noted = table.column(name + BYTES_SUFFIX).to_pylist()
+        for number, (file, size) in enumerate(zip(files, noted, strict=True)):
+            if file not in sizes or size not in (None, sizes[file]):
+                lost.add(number)
+    return lost
+
+
+def _file_sizes(folder: Path) -> dict[str, int]:
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}

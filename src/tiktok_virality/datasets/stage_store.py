@@ -16,28 +16,44 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from tiktok_virality.datasets.forgetting import Forgotten
+from tiktok_virality.datasets.part_checks import DAMAGED_SUFFIX, generation_of
 from tiktok_virality.datasets.part_files import (
     FAILED,
     FAULT,
-    PART_SUFFIX,
     FileColumn,
     PartWriter,
+    sweep_unfinished,
     write_bytes_atomically,
 )
 from tiktok_virality.datasets.part_forgetting import forget_in_part
-from tiktok_virality.datasets.stage_ledger import PlanIndex, read_ledger
+from tiktok_virality.datasets.stage_ledger import (
+    INDEXES,
+    PlanIndex,
+    index_path,
+    newest_generation,
+    parts_in,
+    read_ledger,
+    version_before,
+)
 from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
-from tiktok_virality.execution import BatchReport, LocalEngine, StageItem, StagePlan, StageWork
+from tiktok_virality.execution import (
+    BatchReport,
+    LocalEngine,
+    RayEngine,
+    Shard,
+    StageItem,
+    StagePlan,
+    StageWork,
+)
 from tiktok_virality.execution.local import Engine
 from tiktok_virality.execution.progress import with_progress
 from tiktok_virality.execution.resident import ResidentEngine
-from tiktok_virality.schema import StageError
+from tiktok_virality.schema import DamageError, StageError
 
 logger = logging.getLogger(__name__)
 
-VERSIONS_KEPT = 2
 RETRY_NAME = "retry"
-"""A file in the folder of a version: what had failed when it was written is tried again."""
+"""A file in the folder of a version: up to which save what has failed is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +93,10 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     next one does the rest. A changed fingerprint starts a folder of its own; the latest two stay,
     so that going back to earlier settings costs nothing.
 
+    A store that is given a shard does and shows the videos of that shard alone. It touches nothing
+    but parts and an index of its own, so that others may do other shards at the same time; what
+    concerns all, as old versions, is left to a save without a shard.
+
     Args:
         filepath: Folder of this stage.
         engine: How batches reach workers: ``{"type": "local", "workers": null}``.
@@ -101,6 +121,11 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         self._max_failure_share = max_failure_share
         self.metadata = metadata
         self.last_report: StageReport | None = None
+        self._shard: Shard | None = None
+
+    def take_shard(self, shard: Shard) -> None:
+        """Do and show the videos of a shard alone from now on."""
+        self._shard = shard
 
     def save(self, plan: StagePlan) -> None:
         """Compute and store what is missing of a plan.
@@ -108,10 +133,15 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         Raises:
             StageError: The disk is full, or more than ``max_failure_share`` of the items failed.
         """
+        if self._shard is not None:
+            plan = plan.of_shard(self._shard)
         folder = self._version_folder(plan.fingerprint)
         self._prepare(folder)
-        PlanIndex.of(plan).write(self._folder)
-        missing = self._missing(plan, folder)
+        index = PlanIndex.of(plan, self._version_before(plan.fingerprint))
+        index.write(index_path(self._folder, self._shard))
+        columns = self._columns_in(folder)
+        ledger = read_ledger(folder, columns, index.items)
+        missing = self._missing(plan, ledger, folder)
         started = time.monotonic()
         report = self._run(plan, missing, folder)
         self.last_report = StageReport(
@@ -119,16 +149,14 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             skipped=len(plan.items) - len(missing),
             seconds=time.monotonic() - started,
         )
-        ledger = read_ledger(folder, self._columns_in(folder))
-        failed = {
-            item.video_id: entry
-            for item in plan.items
-            if (entry := ledger.get((item.video_id, item.digest))) and entry.has_failed
-        }
+        if missing:
+            ledger = read_ledger(folder, columns, index.items)
+        failed = {key: entry for key, entry in ledger.items() if entry.has_failed}
         tried = {item.video_id for item in missing}
         self._log(Counter(str(e.reason) for k, e in failed.items() if k not in tried))
         self._check_failures(plan, failed)
-        self._remove_old_versions(folder)
+        if self._shard is None:
+            self._remove_old_versions(index)
 
     def load(self) -> StageTable:
         """Return the rows of the latest plan.
@@ -136,26 +164,25 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         Raises:
             DatasetError: Nothing was saved yet, or the latest save was interrupted.
         """
-        index = PlanIndex.read(self._folder)
+        index = self._index()
         if index is None:
             raise DatasetError(
-                f"{self._folder} is empty: this stage has not run yet. Run the pipeline that "
-                "makes it first, or the whole project with `kedro run`."
+                f"{self._folder} is empty: this stage has not run yet, or in shards alone. Run the "
+                "pipeline that makes it first, or the whole project with `kedro run`."
             )
         folder = self._version_folder(index.fingerprint)
-        ledger = read_ledger(folder, self._columns_in(folder))
-        missing = [video_id for video_id, item in index.items if (video_id, item) not in ledger]
+        entries = read_ledger(folder, self._columns_in(folder), index.items)
+        missing = [video_id for video_id in index.items if video_id not in entries]
         if missing:
             raise DatasetError(
                 f"{self._folder} was interrupted: {len(missing)} of {len(index.items)} items are "
                 f"missing, {missing[0]!r} among them. Run the same command again: it does only "
                 "what is missing."
             )
-        entries = {video_id: ledger[video_id, item] for video_id, item in index.items}
         found_absent = {k: str(e.reason) for k, e in entries.items() if e.status == "absent"}
         return StageTable(
             fingerprint=index.fingerprint,
-            digests=dict(index.items),
+            digests=index.items,
             entries=entries,
             absent={**index.absent, **found_absent},
             file_columns=self._columns_in(folder),
@@ -179,18 +206,21 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     def forget(self, names: Forgotten, *, dry_run: bool = False) -> int:
         """Remove videos from the plan, from every part of every version, and their files."""
         found = set()
-        index = PlanIndex.read(self._folder)
-        if index is not None:
-            planned = [key for key, _ in index.items] + list(index.absent)
+        for path, index in self._indexes():
+            planned = [*index.items, *index.absent]
             found |= {key for key in planned if key in names}
             left = index.without(names)
             if left != index and not dry_run:
-                left.write(self._folder)
+                left.write(path)
         folders = [path for path in self._folder.glob("*") if path.is_dir()]
         for folder in folders:
-            for part in sorted(folder.glob(f"*{PART_SUFFIX}")):
-                columns = self._columns_in(folder)
+            columns = self._columns_in(folder)
+            for part in parts_in(folder):
                 found |= forget_in_part(part, names, columns, dry_run=dry_run)
+            for place in {folder, *(column.folder for column in columns.values())}:
+                for damaged in place.glob(f"*{DAMAGED_SUFFIX}"):  # nobody can say whose it is
+                    if not dry_run:
+                        damaged.unlink()
         return len(found)
 
     def _exists(self) -> bool:
@@ -211,33 +241,49 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     def _version_folder(self, fingerprint: str) -> Path:
         return self._folder / fingerprint[:16]
 
+    def _index(self) -> PlanIndex | None:
+        """Return the latest plan; of a shard that has none of its own, its part of the whole."""
+        own = PlanIndex.read(index_path(self._folder, self._shard))
+        if own is not None or self._shard is None:
+            return own
+        whole = PlanIndex.read(index_path(self._folder))
+        return None if whole is None else whole.of_shard(self._shard)
+
+    def _indexes(self) -> Iterator[tuple[Path, PlanIndex]]:
+        """Yield the plans that there are, the whole one and those of shards."""
+        for path in sorted(self._folder.glob(INDEXES)):
+            if (index := PlanIndex.read(path)) is not None:
+                yield path, index
+
     def _prepare(self, folder: Path) -> None:
         """Make the folders, and sweep what a killed run left half-written."""
         for place in {folder, *(column.folder for column in self._columns_in(folder).values())}:
             place.mkdir(parents=True, exist_ok=True)
-            for leftover in place.glob(".*.tmp"):
-                leftover.unlink(missing_ok=True)
+            sweep_unfinished(place)
 
-    def _missing(self, plan: StagePlan, folder: Path) -> list[StageItem]:
+    def _missing(
+        self, plan: StagePlan, ledger: Mapping[str, LedgerEntry], folder: Path
+    ) -> list[StageItem]:
         """Return the items of a plan that no earlier run has accounted for."""
-        ledger = read_ledger(folder, self._columns_in(folder))
-        asked_again_ns = _moment_of(folder / RETRY_NAME)
+        asked_again = _generation_noted_in(folder / RETRY_NAME)
 
         def is_accounted_for(item: StageItem) -> bool:
-            entry = ledger.get((item.video_id, item.digest))
+            entry = ledger.get(item.video_id)
             if entry is None or entry.status == FAULT:
                 return False
-            return entry.status != FAILED or entry.part.stat().st_mtime_ns > asked_again_ns
+            return entry.status != FAILED or generation_of(entry.part) > asked_again
 
         return [item for item in plan.items if not is_accounted_for(item)]
 
     def _run(self, plan: StagePlan, missing: Sequence[StageItem], folder: Path) -> BatchReport:
         if not missing:
             return BatchReport()
-        work = StageWork(
-            transform=plan.transform,
-            write=PartWriter(folder=folder, file_columns=self._columns_in(folder)),
+        writer = PartWriter(
+            folder=folder,
+            generation=newest_generation(folder) + 1,
+            file_columns=self._columns_in(folder),
         )
+        work = StageWork(transform=plan.transform, write=writer, recall=writer.recall)
         batches = _batches(missing, plan.batch_size)
         reports = self._engine.run(batches, work, plan.resources)
         total = BatchReport()
@@ -254,15 +300,16 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
 
     def retry(self) -> int:
         """Have the next save try again what failed; return how many items that are."""
-        index = PlanIndex.read(self._folder)
-        if index is None:
-            return 0
-        folder = self._version_folder(index.fingerprint)
-        ledger = read_ledger(folder, self._columns_in(folder))
-        failed = sum(item in ledger and ledger[item].has_failed for item in index.items)
-        if failed:
-            write_bytes_atomically(folder / RETRY_NAME, b"")
-        return failed
+        failed: dict[Path, set[str]] = {}
+        for _, index in self._indexes():
+            folder = self._version_folder(index.fingerprint)
+            ledger = read_ledger(folder, self._columns_in(folder), index.items)
+            found = {key for key, entry in ledger.items() if entry.has_failed}
+            failed[folder] = failed.get(folder, set()) | found
+        for folder in (folder for folder, found in failed.items() if found):
+            upto = str(newest_generation(folder)).encode()
+            write_bytes_atomically(folder / RETRY_NAME, upto)
+        return sum(map(len, failed.values()))
 
     def _log(self, kept: Counter[str]) -> None:
         report = self.last_report
@@ -297,16 +344,28 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             "try it again."
         )
 
-    def _remove_old_versions(self, current: Path) -> None:
-        current.touch()
-        versions = sorted(
-            (path for path in self._folder.iterdir() if path.is_dir()),
-            key=lambda path: path.stat().st_mtime_ns,
-            reverse=True,
-        )
-        for old in versions[VERSIONS_KEPT:]:
+    def _remove_old_versions(self, index: PlanIndex) -> None:
+        """Keep the results of the latest two fingerprints, and no plan of a shard.
+
+        Which these are is noted, and no matter of clocks. Where none is noted before the latest,
+        as after damage to the note, everything stays.
+        """
+        for path, _ in self._indexes():
+            if path != index_path(self._folder):
+                path.unlink()
+        if index.earlier is None:
+            return
+        kept = {self._version_folder(each) for each in (index.fingerprint, index.earlier)}
+        for old in {path for path in self._folder.iterdir() if path.is_dir()} - kept:
             logger.info("Removing %s, made with earlier settings", old)
             shutil.rmtree(old)
+
+    def _version_before(self, fingerprint: str) -> str | None:
+        try:
+            return version_before(index_path(self._folder, self._shard), fingerprint)
+        except DamageError as error:
+            logger.warning("%s", error)
+            return None
 
     def _columns_in(self, folder: Path) -> dict[str, FileColumn]:
         return {
@@ -315,9 +374,9 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         }
 
 
-def _moment_of(path: Path) -> int:
-    """Return when a file was written, in nanoseconds since 1970; 0 where there is none."""
-    return path.stat().st_mtime_ns if path.exists() else 0
+def _generation_noted_in(path: Path) -> int:
+    """Return up to which save failures are to be tried again; -1 where nobody has asked."""
+    return int(path.read_bytes() or b"0") if path.exists() else -1
 
 
 def make_engine(engine: Mapping[str, Any]) -> Engine:
@@ -330,11 +389,13 @@ def make_engine(engine: Mapping[str, Any]) -> Engine:
     kind = options.pop("type", "local")
     if kind == "local":
         return LocalEngine(**options)
+    if kind == "ray":
+        return RayEngine(**options)
     if kind == "resident":
         return ResidentEngine(**options)
     raise DatasetError(
-        f"No engine {kind!r}; there are 'local', and 'resident' for services. Set `engine.type` in "
-        "globals.yml."
+        f"No engine {kind!r}; there are 'local', 'ray', and 'resident' for services. Set "
+        "`engine.type` in globals.yml."
     )
 
 

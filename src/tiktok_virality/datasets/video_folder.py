@@ -16,7 +16,7 @@ from kedro_datasets._typing import TablePreview
 
 from tiktok_virality.datasets.forgetting import Forgotten
 from tiktok_virality.datasets.stage_store import StageReport, StageStore
-from tiktok_virality.execution import StagePlan
+from tiktok_virality.execution import Shard, StagePlan
 from tiktok_virality.media.clip import EncodedVideo, VideoFiles
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,10 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
     def last_report(self) -> StageReport | None:
         """What the last save did."""
         return self._store.last_report
+
+    def take_shard(self, shard: Shard) -> None:
+        """Make the videos of a shard alone from now on; those that are there are all shown."""
+        self._store.take_shard(shard)
 
     def save(self, plan: StagePlan) -> None:
         """Make the videos of a plan that are not there yet."""

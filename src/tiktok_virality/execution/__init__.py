@@ -12,6 +12,8 @@ from tiktok_virality.execution.plan import (
     Transform,
     outcome_of,
 )
+from tiktok_virality.execution.ray_cluster import RayEngine
+from tiktok_virality.execution.shard import Shard
 from tiktok_virality.execution.work import BatchReport, StageWork
 
 __all__ = [
@@ -22,7 +24,9 @@ __all__ = [
     "Failed",
     "LocalEngine",
     "Outcome",
+    "RayEngine",
     "Resources",
+    "Shard",
     "StageItem",
     "StagePlan",
     "StageWork",

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import signal
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
-from typing import Protocol
+from multiprocessing.connection import wait
+from typing import Any, Final, Protocol
 
-from tiktok_virality.execution.plan import Failed, Resources, StageItem
+from tiktok_virality.execution.limits import Excess, ItemLimits, excess, usage_of
+from tiktok_virality.execution.plan import Resources, StageItem
 from tiktok_virality.execution.work import BatchReport, StageWork
+from tiktok_virality.execution.workers import Batch, Raised, Worker
 from tiktok_virality.schema import StageError
 
-Batch = Sequence[StageItem]
+WATCH_EVERY_SECONDS: Final = 0.5
+STARTS_TRIED: Final = 3
+DEATH: Final = Excess(
+    reason="worker died",
+    detail="the worker process ended without an error message (a crash, or out of memory)",
+    is_verdict=False,
+)
+
+logger = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -35,18 +45,22 @@ class LocalEngine:
 
     Attributes:
         workers: Processes to use where the stage allows; ``None`` takes one per core.
+        item_seconds: Time that a worker may take for one item; ``None`` is no limit.
+        item_gigabytes: Memory that a worker may take, 10^9 bytes; ``None`` is no limit.
     """
 
     workers: int | None = None
+    item_seconds: float | None = None
+    item_gigabytes: float | None = None
 
     def run(
         self, batches: Iterable[Batch], work: StageWork, resources: Resources
     ) -> Iterator[BatchReport]:
         """Yield a report as each batch is finished and written, in any order.
 
-        A worker that dies (a decoder may crash on a hostile file) costs only the item that killed
-        it: the batches under way are taken again one item at a time, and the culprit is recorded
-        as failed.
+        A worker that dies (a decoder may crash on a hostile file) or passes a limit costs only the
+        item that it was busy with: its batch is taken again one item at a time, and the culprit is
+        recorded as failed. In the driver itself nothing can be ended, and no limit holds.
 
         Raises:
             StageError: No worker process can start.
@@ -55,115 +69,148 @@ class LocalEngine:
             yield from map(work, batches)
             return
         workers = min(self.workers or _cores(), resources.max_workers or _cores())
-        waiting = iter(batches)
-        suspects: list[Batch] = []
-        while (first := next(waiting, None)) is not None:
-            _check_workers_start(work)
-            yield from _run_pool(first, waiting, work, workers, suspects)
-            yield from _run_suspects(suspects, work)
-            suspects.clear()
-
-
-def _run_pool(
-    first: Batch, waiting: Iterator[Batch], work: StageWork, workers: int, suspects: list[Batch]
-) -> Iterator[BatchReport]:
-    """Feed one pool until the batches end or a worker dies; what was under way becomes suspect."""
-    running: dict[Future[BatchReport], Batch] = {}
-    with _pool(work, workers) as pool:
+        limits = ItemLimits(seconds=self.item_seconds, gigabytes=self.item_gigabytes)
+        crew = _Crew(work, batches, workers, limits if resources.limited else ItemLimits())
         try:
-            for batch in (first, *islice(waiting, 2 * workers - 1)):
-                _submit(pool, batch, running, suspects)
-            while running:
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    report = future.result()
-                    del running[future]
-                    yield report
-                    for batch in islice(waiting, 1):
-                        _submit(pool, batch, running, suspects)
-        except BrokenProcessPool:
-            suspects.extend(running.values())
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+            yield from crew.reports()
+            crew.dismiss()
+        finally:
+            crew.kill()
 
 
-def _check_workers_start(work: StageWork) -> None:
-    """Start one worker and let it say that it is there; a clip is not to blame if it cannot.
+class _Crew:
+    """Workers and what is left for them to do.
+
+    Args:
+        work: What they do.
+        batches: What is to be done.
+        most: Workers at a time.
+        limits: Of one item.
+    """
+
+    def __init__(
+        self, work: StageWork, batches: Iterable[Batch], most: int, limits: ItemLimits
+    ) -> None:
+        self._work = work
+        self._unread = iter(batches)
+        self._next: deque[Batch] = deque()
+        self._suspects: deque[StageItem] = deque()
+        self._most = most
+        self._limits = limits
+        self._workers: list[Worker] = []
+        self._failed_starts = 0
+        self._looked = time.monotonic()
+
+    def reports(self) -> Iterator[BatchReport]:
+        """Yield how each batch ended, until all have."""
+        patience = None if self._limits == ItemLimits() else WATCH_EVERY_SECONDS
+        while self._hand_out():
+            by_connection: dict[Any, Worker] = {each.connection: each for each in self._workers}
+            for connection in wait(list(by_connection), patience):
+                yield from self._hear(by_connection[connection])
+            if patience and time.monotonic() - self._looked >= patience:
+                yield from self._end_excesses()
+                self._looked = time.monotonic()
+
+    def dismiss(self) -> None:
+        """Let all of them end in peace."""
+        while self._workers:
+            self._workers.pop().dismiss()
+
+    def kill(self) -> None:
+        """End whoever is left, whatever it is doing."""
+        while self._workers:
+            self._workers.pop().kill()
+
+    def _hand_out(self) -> bool:
+        """Give who waits something to do, and start who is lacking; return whether any is busy.
+
+        A suspect is given to a worker that has done nothing before, so that it is judged alone.
+        """
+        self._next.extend(islice(self._unread, self._most - len(self._next)))
+        for worker in [each for each in self._workers if each.is_idle]:
+            if self._suspects and not worker.is_fresh:
+                self._workers.remove(worker)
+                worker.dismiss()
+            elif self._suspects:
+                worker.give([self._suspects.popleft()])
+            elif self._next:
+                worker.give(self._next.popleft())
+        starting = sum(not each.is_ready for each in self._workers)
+        wanted = min(self._most - len(self._workers), len(self._next) + len(self._suspects))
+        for _ in range(wanted - starting):
+            self._workers.append(Worker(self._work))
+        return any(not each.is_idle for each in self._workers)
+
+    def _hear(self, worker: Worker) -> Iterator[BatchReport]:
+        """Take what a worker says.
+
+        Raises:
+            StageError: It could not start.
+            Exception: What concerns every item, as its batch has found.
+        """
+        try:
+            said = worker.answer()
+        except EOFError:
+            yield from self._replace(worker, DEATH)
+            return
+        self._failed_starts = 0
+        if isinstance(said, Raised):
+            raise said.error
+        if said is not None:
+            yield said
+
+    def _end_excesses(self) -> Iterator[BatchReport]:
+        """End who has passed a limit."""
+        usages = usage_of(each.pid for each in self._workers)
+        for worker in [each for each in self._workers if each.batch is not None]:
+            assert worker.batch is not None
+            passed = excess(
+                worker.since_given(usages[worker.pid]),
+                time.monotonic() - worker.began,
+                len(worker.batch),
+                self._limits,
+            )
+            if passed is not None:
+                yield from self._replace(worker, passed)
+
+    def _replace(self, worker: Worker, why: Excess) -> Iterator[BatchReport]:
+        """End a worker; what it was busy with is taken again alone, or recorded if it was that.
+
+        Raises:
+            StageError: It had not even started.
+        """
+        self._workers.remove(worker)
+        worker.kill()
+        if not worker.is_ready:
+            self._failed_starts += 1
+            _check_workers_start(self._failed_starts)
+        if worker.batch is None:
+            return
+        if (report := self._work.recall(worker.batch)) is not None:
+            yield report
+        elif worker.is_fresh and len(worker.batch) == 1:
+            [item] = worker.batch
+            logger.warning("%s: %s (%s)", item.video_id, why.reason, why.detail)
+            yield self._work.record([item], [why.failure(item.video_id)])
+        else:
+            self._suspects.extend(worker.batch)
+
+
+def _check_workers_start(failed: int) -> None:
+    """Raise once it is no accident; a clip is not to blame.
 
     Raises:
-        StageError: It ended before it had anything to do.
+        StageError: Several workers, one after the other, ended before they had anything to do.
     """
-    with _pool(work, workers=1) as pool:
-        try:
-            pool.submit(_is_there).result()
-        except BrokenProcessPool as error:
-            raise StageError(
-                "Worker processes end as soon as they are started, so nothing was done and nothing "
-                "is kept. If you run a script of your own, put what it does under `if __name__ == "
-                '"__main__":` (each worker imports the script, and must not run it again). '
-                "Otherwise there may be too little memory: the lines above say more."
-            ) from error
-
-
-def _is_there() -> None:
-    """Answer."""
-
-
-def _submit(
-    pool: ProcessPoolExecutor,
-    batch: Batch,
-    running: dict[Future[BatchReport], Batch],
-    suspects: list[Batch],
-) -> None:
-    """Hand over a batch; one that a dying pool does not take stays among the suspects."""
-    suspects.append(batch)
-    running[pool.submit(_run_batch, batch)] = batch
-    suspects.pop()
-
-
-def _run_suspects(suspects: Sequence[Batch], work: StageWork) -> Iterator[BatchReport]:
-    """Run items alone, each pool ending with the item that kills it."""
-    waiting = iter([item for batch in suspects for item in batch])
-    for first in waiting:
-        item = first
-        with _pool(work, workers=1) as pool:
-            try:
-                yield pool.submit(_run_batch, [item]).result()
-                for item in waiting:
-                    yield pool.submit(_run_batch, [item]).result()
-            except BrokenProcessPool:
-                yield work.record([item], [_killer(item)])
-
-
-def _killer(item: StageItem) -> Failed:
-    return Failed(
-        video_id=item.video_id,
-        reason="worker died",
-        detail="the worker process ended without an error message (a crash, or out of memory)",
-        is_verdict=False,
-    )
-
-
-def _pool(work: StageWork, workers: int) -> ProcessPoolExecutor:
-    """Start spawned processes: forking after torch or CUDA has started is unsafe."""
-    return ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(work,)
-    )
+    if failed >= STARTS_TRIED:
+        raise StageError(
+            "Worker processes end as soon as they are started, so nothing was done and nothing "
+            "is kept. If you run a script of your own, put what it does under `if __name__ == "
+            '"__main__":` (each worker imports the script, and must not run it again). '
+            "Otherwise there may be too little memory: the lines above say more."
+        )
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-_worker_state: dict[str, StageWork] = {}
-
-
-def _start_worker(work: StageWork) -> None:
-    """Keep the work for the life of the process; an interrupt is the driver's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker_state["work"] = work
-
-
-def _run_batch(batch: Batch) -> BatchReport:
-    return _worker_state["work"](batch)

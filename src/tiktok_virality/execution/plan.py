@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from tiktok_virality.execution.shard import Shard
 from tiktok_virality.schema import MediaError, digest
 
 
@@ -80,10 +81,13 @@ class Resources:
     Attributes:
         in_process: Run in the driver itself: for transforms whose model uses all cores or the GPU.
         max_workers: Most worker processes to use; ``None`` takes one per core.
+        limited: Whether an item must keep within the engine's limits, which are meant for clips:
+            not where it is a whole training.
     """
 
     in_process: bool = False
     max_workers: int | None = None
+    limited: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +112,14 @@ class StagePlan:
     def fingerprint(self) -> str:
         """Digest of everything but the items that decides the result."""
         return fingerprint_of(self.transform)
+
+    def of_shard(self, shard: Shard) -> StagePlan:
+        """Return the plan for the videos of a shard alone."""
+        return replace(
+            self,
+            items=[item for item in self.items if item.video_id in shard],
+            absent={key: why for key, why in self.absent.items() if key in shard},
+        )
 
     def __repr__(self) -> str:
         name = type(self.transform).__name__

@@ -6,11 +6,15 @@ import errno
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from tiktok_virality.execution.absence import WAITS_SECONDS, is_away, patiently
 from tiktok_virality.execution.plan import Absent, Done, Failed, Outcome, StageItem, Transform
 from tiktok_virality.schema import MediaError, ProjectError, StageError
 
 logger = logging.getLogger(__name__)
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 WritePart = Callable[[Sequence[StageItem], Sequence[Outcome]], None]
 """Stores the outcomes of a batch durably, or raises; called in the worker."""
@@ -37,6 +41,10 @@ class BatchReport:
         )
 
 
+def _remember_nothing(items: Sequence[StageItem]) -> BatchReport | None:
+    return None
+
+
 @dataclass
 class StageWork:
     """A transform and the writer of its results, as a worker holds them.
@@ -45,11 +53,14 @@ class StageWork:
         transform: What to do with a batch.
         write: Where the outcomes go.
         is_ready: Whether the transform is set up.
+        recall: How a batch ended that was written while nobody could be told, because its worker
+            died between the two; ``None`` where it was not written.
     """
 
     transform: Transform
     write: WritePart
     is_ready: bool = False
+    recall: Callable[[Sequence[StageItem]], BatchReport | None] = _remember_nothing
 
     def __call__(self, items: Sequence[StageItem]) -> BatchReport:
         """Process a batch and write its part.
@@ -57,7 +68,7 @@ class StageWork:
         Raises:
             ProjectError: What is wrong concerns every item, such as missing weights.
             ImportError: A package is missing.
-            StageError: The disk is full.
+            StageError: The results cannot be written, or what is read has been gone for too long.
         """
         if not self.is_ready:
             self.transform.setup()
@@ -65,16 +76,15 @@ class StageWork:
         return self.record(items, _in_order(items, self._outcomes(items)))
 
     def record(self, items: Sequence[StageItem], outcomes: Sequence[Outcome]) -> BatchReport:
-        """Write outcomes that are known already."""
+        """Write outcomes that are known already.
+
+        Raises:
+            StageError: That is not possible.
+        """
         try:
-            self.write(items, outcomes)
+            patiently(lambda: self.write(items, outcomes))
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise StageError(
-                f"The disk is full ({error.filename or 'while writing a part'}). Finished parts "
-                "are kept: free some space and run the same command again."
-            ) from error
+            raise StageError(_why_unwritten(error)) from error
         return BatchReport(
             done=sum(isinstance(outcome, Done) for outcome in outcomes),
             absent=sum(isinstance(outcome, Absent) for outcome in outcomes),
@@ -84,8 +94,10 @@ class StageWork:
     def _outcomes(self, items: Sequence[StageItem]) -> list[Outcome]:
         """Transform a batch; when it breaks, take its items one by one to find the culprit."""
         try:
-            return self.transform(items)
+            return patiently(lambda: self.transform(items))
         except Exception as error:
+            if is_away(error):
+                raise StageError(_why_unread(error)) from error
             if _concerns_every_item(error):
                 raise
             if len(items) > 1:
@@ -94,9 +106,27 @@ class StageWork:
             return [_failure(items[0], error)]
 
 
+def _why_unwritten(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in FULL:
+        why = f"The disk is full{where}. Finished parts are kept: free some space"
+    else:
+        cause = error.strerror or str(error)
+        why = f"The results cannot be written: {cause}{where}. Finished parts are kept: mend that"
+    return f"{why} and run the same command again."
+
+
+def _why_unread(error: Exception) -> str:
+    return (
+        f"What is to be read has been gone for {sum(WAITS_SECONDS):.0f} seconds: {error}. Finished "
+        "parts are kept: bring it back, a disk or a folder on the network perhaps, and run the "
+        "same command again."
+    )
+
+
 def _concerns_every_item(error: Exception) -> bool:
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return error.errno in FULL
     if isinstance(error, ImportError):
         return True
     return isinstance(error, ProjectError) and not isinstance(error, MediaError)

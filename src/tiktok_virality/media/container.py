@@ -22,6 +22,7 @@ FAULTS_OF_THE_MACHINE: Final = frozenset(
     {
         *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EMFILE),
         *(errno.ENFILE, errno.ETIMEDOUT, errno.ENODEV, errno.ENXIO, errno.EAGAIN),
+        *(errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH),
     }
 )
 """Error numbers of what has nothing to do with the clip: another attempt may succeed."""
@@ -52,14 +53,15 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     """Open a media file, and turn every fault of the file into a `MediaError`.
 
     Raises:
-        OSError: A fault of the machine, such as no permission.
-        MediaError: ``"unreadable"``: the file is missing, empty, cut short or not a video, or
-            broke while it was read.
+        OSError: A fault of the machine, such as no permission, or a file that is gone.
+        MediaError: ``"unreadable"``: the file is empty, cut short or not a video, or broke while
+            it was read.
     """
     import av
 
+    size_bytes = path.stat().st_size
     try:
-        if path.stat().st_size == 0:
+        if size_bytes == 0:
             raise MediaError("unreadable", f"{path.name} is empty (0 bytes)")
         with av.open(str(path.absolute()), container_options=ONLY_THE_FILE) as container:
             yield container

@@ -55,16 +55,29 @@ def read_wav(path: Path) -> np.ndarray:
     Raises:
         MediaError: ``"unreadable"``: it is no WAV file, or not 16 kHz mono PCM16.
     """
+    return decode_wav(path.read_bytes(), path.name)
+
+
+def decode_wav(content: bytes, name: str) -> np.ndarray:
+    """Return the samples of a WAV file of ours, float32 [samples] in [-1, 1).
+
+    Args:
+        content: Of the file.
+        name: Of the file, for messages.
+
+    Raises:
+        MediaError: ``"unreadable"``: it is no WAV file, or not 16 kHz mono PCM16.
+    """
     try:
-        with wave.open(str(path), "rb") as file:
+        with wave.open(io.BytesIO(content), "rb") as file:
             form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
-            content = file.readframes(file.getnframes())
+            frames = file.readframes(file.getnframes())
     except (wave.Error, EOFError) as error:
-        raise MediaError("unreadable", f"{path.name}: {error}") from error
+        raise MediaError("unreadable", f"{name}: {error}") from error
     if form != (SAMPLE_RATE_HZ, 1, PCM16_BYTES):
         raise MediaError(
             "unreadable",
-            f"{path.name} holds {form[0]} Hz, {form[1]} channels, {8 * form[2]} bits; a waveform "
+            f"{name} holds {form[0]} Hz, {form[1]} channels, {8 * form[2]} bits; a waveform "
             f"has {SAMPLE_RATE_HZ} Hz, 1 channel, {8 * PCM16_BYTES} bits",
         )
-    return from_pcm16(content)
+    return from_pcm16(frames)

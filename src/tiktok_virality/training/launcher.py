@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import time
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ from tiktok_virality.training.progress import TrainingProgress
 logger = logging.getLogger(__name__)
 
 FINISHED_NAME = "finished.json"
+BEST_NAME, LAST_NAME = "best.ckpt", "last.ckpt"
 LOG_EVERY_SECONDS = 5.0
 TALKATIVE = (
     "lightning.pytorch",
@@ -119,12 +122,11 @@ def fit(
     Returns:
         The weights of the epoch with the lowest validation loss, and the history of all epochs.
     """
-    finished = run.folder / FINISHED_NAME
-    if not finished.exists():
+    history = _finished_history(run.folder)
+    if history is None:
         history = _train_as_it_fits(begin, train, validation, parameters, run, accumulation)
-        write_bytes_atomically(finished, json.dumps(history).encode())
-    history = json.loads(finished.read_text())
-    best = torch.load(run.folder / "best.ckpt", map_location="cpu", weights_only=True)
+        write_bytes_atomically(run.folder / FINISHED_NAME, json.dumps(history).encode())
+    best = torch.load(run.folder / BEST_NAME, map_location="cpu", weights_only=True)
     state = {name.removeprefix("model."): value for name, value in best["state_dict"].items()}
     return state, history
 
@@ -157,6 +159,49 @@ def _train_as_it_fits(
         )
 
 
+def _finished_history(folder: Path) -> list[dict[str, float]] | None:
+    """Return the epochs of a training that has ended; ``None`` of one that has to go on."""
+    if not is_whole(folder / BEST_NAME):
+        return None
+    try:
+        return list(json.loads((folder / FINISHED_NAME).read_text()))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def resume_point(folder: Path) -> Path | None:
+    """Return the checkpoint to go on from: the last, the best if the last is damaged, or none.
+
+    Without the best there is nothing to go on to: it may have been the last to improve.
+    """
+    best, last = folder / BEST_NAME, folder / LAST_NAME
+    if not is_whole(best):
+        last.unlink(missing_ok=True)
+        return None
+    return last if is_whole(last) else best
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Tell whether a checkpoint is there as it was written: torch gives each tensor a checksum.
+
+    One that is damaged is set aside.
+    """
+    if not checkpoint.exists():
+        return False
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            damaged = archive.testzip()
+        if damaged is None:
+            torch.load(checkpoint, map_location="cpu", weights_only=True)
+            return True
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+        damaged = "it"
+    aside = checkpoint.with_name(checkpoint.name + ".damaged")
+    checkpoint.replace(aside)
+    logger.warning("%s is damaged; it is now %s, and not used", checkpoint, aside.name)
+    return False
+
+
 def _train(
     trainee: Trainee,
     train: DataLoader[Any],
@@ -166,7 +211,7 @@ def _train(
     accumulation: int,
 ) -> list[dict[str, float]]:
     history = History(run.name, run.seed, quiet=run.quiet)
-    last = run.folder / "last.ckpt"
+    start = resume_point(run.folder)
     batches = train.batch_sampler
     assert isinstance(batches, LengthBuckets)
     if batches.drawn < len(batches.lengths) and not run.quiet:
@@ -177,9 +222,9 @@ def _train(
             len(batches.lengths),
             parameters.max_steps,
         )
-    if last.exists():
-        done = torch.load(last, map_location="cpu", weights_only=True)["epoch"] + 1
-        logger.info("%s: going on after %d epochs (%s)", run.name, done, last)
+    if start is not None:
+        done = torch.load(start, map_location="cpu", weights_only=True)["epoch"] + 1
+        logger.info("%s: going on after %d epochs (%s)", run.name, done, start)
         batches.start_at(done)
     callbacks: list[Callback] = [
         history,
@@ -211,7 +256,7 @@ def _train(
             enable_model_summary=False,
             default_root_dir=run.folder,
         )
-        trainer.fit(trainee, train, validation, ckpt_path=last if last.exists() else None)
+        trainer.fit(trainee, train, validation, ckpt_path=start)
     return history.epochs
 
 

@@ -28,6 +28,8 @@ REJECTION_REASONS: Final = (
     "bad count",
     "duplicate id",
     "identical content",
+    "took too long",
+    "took too much memory",
     MACHINE_FAULT,
 )
 

@@ -184,7 +184,7 @@ def train_again(
             one_core=not alone,
         ),
         batch_size=1,
-        resources=Resources(in_process=alone),
+        resources=Resources(in_process=alone, limited=False),
     )
 
 

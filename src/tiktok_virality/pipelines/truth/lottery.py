@@ -13,7 +13,7 @@ from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.demo.factors import FACTORS as PLANTED
 from tiktok_virality.demo.lottery import LotteryWorld, draw_world
 from tiktok_virality.evaluation.splits import assign_splits
-from tiktok_virality.execution import StageItem, StagePlan
+from tiktok_virality.execution import Resources, StageItem, StagePlan
 from tiktok_virality.media.limits import SplitParameters
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.roles import role_of
@@ -78,6 +78,7 @@ def play_lottery(
             seed=seed,
         ),
         batch_size=1,
+        resources=Resources(limited=False),
     )
 
 

@@ -1,0 +1,108 @@
+"""What the Ray engine costs beside the local one, on the same plan; and two workers beside one.
+
+    .venv/bin/python -m pip install -c constraints.txt -e '.[ray]'
+    .venv/bin/python benchmarks/ray_overhead.py [--seconds 60] [--rounds 3]
+
+Items compute for a fixed processor time each, in batches as a stage has them, and write a row as
+large as those of stages. Engines take turns; a Ray cluster of this machine is started before and
+kept, as one is for all stages of a run, and what its start takes is told apart. Processor time is
+what all processes of an engine took, in seconds; on a busy machine it is the fairer measure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from interleaved import measure, print_machine, print_table
+
+from tiktok_virality.datasets import StageStore
+from tiktok_virality.execution import Done, Outcome, StageItem, StagePlan
+from tiktok_virality.execution.ray_cluster import connect
+
+GOAL = 1.10
+BATCH_SIZE = 8
+ITEM_SECONDS = 0.05
+"""A clip's share of a cheap stage; dearer ones hide what an engine costs."""
+
+
+@dataclass
+class Busy:
+    """Computes for as long as it is told, and gives a row of 32 tokens."""
+
+    seconds: float
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what decides the result."""
+        return {}
+
+    def setup(self) -> None:
+        """Need nothing."""
+
+    def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:
+        """Be busy for each item."""
+        return [self._one(item) for item in items]
+
+    def _one(self, item: StageItem) -> Outcome:
+        began = time.process_time()
+        while time.process_time() - began < self.seconds:
+            pass
+        tokens = np.zeros((32, 512), np.float16)
+        return Done(video_id=item.video_id, columns={"tokens": tokens})
+
+
+def main() -> None:
+    """Print Ray beside local, and two workers beside one."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--seconds", type=float, default=60, help="of a plan, with two workers")
+    options.add_argument("--rounds", type=int, default=3)
+    wanted = options.parse_args()
+    print_machine()
+    began = time.perf_counter()
+    connect(None)
+    print(f"start of a cluster on this machine: {time.perf_counter() - began:.1f} s")
+    count = round(2 * wanted.seconds / ITEM_SECONDS)
+    print(f"\\n{count} items of {ITEM_SECONDS} s, in batches of {BATCH_SIZE}, two workers")
+    peers = {"ray": saving("ray", 2, count), "local": saving("local", 2, count)}
+    ratios = compare(peers, "local", wanted.rounds)
+    print(f"ray takes {ratios['ray']:.3f} times as long; goal: at most {GOAL}")
+    print("\\nRay, one worker and two")
+    few = max(BATCH_SIZE, count // 4)
+    compare({"one": saving("ray", 1, few), "two": saving("ray", 2, few)}, "two", wanted.rounds)
+
+
+def saving(engine: str, workers: int, count: int) -> Callable[[], None]:
+    """Return what saves the plan once, into a folder of its own."""
+    return partial(save, {"type": engine, "workers": workers}, count)
+
+
+def save(engine: Mapping[str, Any], count: int) -> None:
+    """Save a plan of items that are all new."""
+    items = [StageItem(video_id=f"v{i}", digest=f"{i}", payload=None) for i in range(count)]
+    with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
+        store = StageStore(filepath=str(Path(folder) / "stage"), engine=engine)
+        store.save(StagePlan(items=items, transform=Busy(ITEM_SECONDS), batch_size=BATCH_SIZE))
+        assert store.last_report is not None
+        assert store.last_report.done == count
+
+
+def compare(peers: Mapping[str, Callable[[], None]], ours: str, rounds: int) -> dict[str, float]:
+    """Print a table; return how many times as long each other peer takes, the median of rounds."""
+    times = measure(peers, rounds, warm_up=False)
+    print_table(times, ours)
+    return {
+        name: statistics.median(t / our for t, our in zip(each, times[ours], strict=True))
+        for name, each in times.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

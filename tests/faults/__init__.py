@@ -1,0 +1,1 @@
+"""What may go wrong around a run, brought about for real."""
