@@ -159,8 +159,10 @@ def _obstacle(path: Path, root: Path | None) -> str | None:
         path: Its place.
         root: Of the folder out of which no link may lead; ``None`` lets them.
     """
+    if not path.exists():
+        return "a link leads nowhere"
     if not path.is_file():
-        return "a link leads nowhere" if path.is_symlink() else "it is no regular file"
+        return "it is no regular file"
     if root is not None and not path.resolve().is_relative_to(root):
         return (
             "a link leads out of the folder; to allow that, write `follow_links: true` into the "

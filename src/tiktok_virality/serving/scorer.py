@@ -100,7 +100,7 @@ class TrainedProject:
     folder: Path
     entries: Mapping[str, Any]
     parameters: Mapping[str, Any]
-    credentials: Mapping[str, Any] = field(default_factory=dict)
+    credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)
     env: str | None = None
     corpus: Mapping[str, Any] | None = None
 

@@ -177,7 +177,13 @@ def _train(
             enable_model_summary=False,
             default_root_dir=run.folder,
         )
-        trainer.fit(trainee, train, validation, ckpt_path=last if last.exists() else None)
+        trainer.fit(
+            trainee,
+            train,
+            validation,
+            ckpt_path=last if last.exists() else None,
+            weights_only=True,  # no pickle, whoever wrote the file
+        )
     return history.epochs
 
 
