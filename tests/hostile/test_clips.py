@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import struct
@@ -18,12 +19,13 @@ from tests.hostile.references import SCRIPTS, WAYS
 from tests.stages.stores import stage_store
 from tiktok_virality.datasets import VideoFolder
 from tiktok_virality.execution import StagePlan
-from tiktok_virality.media import audio
+from tiktok_virality.media import audio, container
 from tiktok_virality.media.audio import decode_audio
 from tiktok_virality.media.clip import EncodedVideo, VideoFiles
 from tiktok_virality.media.container import MOST_BYTES
-from tiktok_virality.media.frames import FrameSampling, sample_frames
+from tiktok_virality.media.frames import FrameSampling, FrameTensor, sample_frames
 from tiktok_virality.media.limits import ClipLimits
+from tiktok_virality.media.motion import STEP, measure_steps
 from tiktok_virality.media.probe import probe_video
 from tiktok_virality.pipelines.ingestion.nodes import _outside
 from tiktok_virality.schema import MediaError
@@ -143,6 +145,53 @@ def test_a_picture_as_thin_as_a_hair_has_a_width(seeds, tmp_path):
     probed = probe_video(path)
     assert (probed.width, probed.height) == (1, 128)
     assert sample_frames(path, FrameSampling()).pixels.any()
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 128), (128, 1), (16, 128), (28, 128), (4, 4), (2, 2), (12, 640)]
+)
+def test_motion_is_measured_in_a_picture_of_any_shape(size):
+    pixels = np.random.default_rng(1).integers(255, size=(5, 3, *size)).astype(np.uint8)
+    frames = FrameTensor(pixels=pixels, timestamps_seconds=np.arange(5, dtype=np.float32) / 10)
+    steps = measure_steps(frames)
+    assert steps.shape == (4, len(STEP))
+    assert np.isfinite(steps).all()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])
+def test_a_missing_end_is_the_fault_of_the_file_and_not_of_the_disk(seeds, tmp_path, share):
+    """ffmpeg calls both an input error; the first is a verdict, which is kept."""
+    for name in ("h264_sound.mkv", "vp9_sound.webm"):
+        path = tmp_path / name
+        for place in range(40):
+            path.write_bytes(seeds[name][: int(len(seeds[name]) * share) + place])
+            assert refusal(path).reason == "unreadable"
+
+
+def test_a_disk_that_gives_no_bytes_is_no_fault_of_the_clip(tmp_path, monkeypatch):
+    path = write(tmp_path / "clip.mkv", b"x" * 100)
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(container, "_opened", fails)
+    monkeypatch.setattr(container, "_can_be_read", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        probe_video(path)
+
+
+def test_a_sample_larger_than_memory_is_too_large(movie, tmp_path):
+    run = Box(b"trun", struct.pack(">II", 0, 0x10000))
+    head = Box(b"tfhd", struct.pack(">IIIII", 0x38, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0))
+    extends = full_box(b"trex", 1, 1, 1, 2, 0)
+    movie.one(b"moov").boxes.append(Box(b"mvex", boxes=[extends]))
+    traf = Box(b"traf", boxes=[head, run])
+    movie.boxes.append(Box(b"moof", boxes=[full_box(b"mfhd", 1), traf]))
+    told = refusal(write(tmp_path / "clip.mp4", movie.pack()))
+    assert (told.reason, told.detail) == (
+        "too large",
+        "clip.mp4: it takes more memory than may be had",
+    )
 
 
 def test_sound_that_lasts_for_days_makes_a_clip_too_long(movie, tmp_path):

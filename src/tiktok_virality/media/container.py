@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 FAULTS_OF_THE_MACHINE: Final = frozenset(
     {
-        *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EMFILE),
-        *(errno.ENFILE, errno.ETIMEDOUT, errno.ENODEV, errno.ENXIO, errno.EAGAIN),
+        *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE),
+        *(errno.ETIMEDOUT, errno.ENODEV, errno.ENXIO, errno.EAGAIN),
     }
 )
 """Error numbers of what has nothing to do with the clip: another attempt may succeed."""
@@ -61,6 +61,7 @@ MOST_GROWTH: Final = 4
 FREE_GROWTH_BYTES: Final = 2**26
 """Packets hold at most so many times the size of the file, and so much besides: more come only of
 places that are read as often as one likes, or of what is packed."""
+PIECE_BYTES: Final = 2**20
 MOST_SECONDS: Final = 3_600
 """Of a clip, whatever the limits of ingestion are."""
 
@@ -83,11 +84,26 @@ def open_container(path: Path) -> Iterator[InputContainer]:
         _check_file(path)
         with _opened(path) as container:
             yield container
+    except av.error.MemoryError as error:
+        raise too_large(path, "it takes more memory than may be had") from error
     except (av.FFmpegError, OSError) as error:
-        if getattr(error, "errno", None) in FAULTS_OF_THE_MACHINE:
+        number = getattr(error, "errno", None)
+        if number in FAULTS_OF_THE_MACHINE and not (number == errno.EIO and _can_be_read(path)):
             raise
         cause = getattr(error, "strerror", None) or str(error)
         raise MediaError("unreadable", f"{path.name}: {cause}") from error
+
+
+def _can_be_read(path: Path) -> bool:
+    """Say whether the disk gives the whole file: ffmpeg calls a missing end an input error, too.
+
+    Raises:
+        OSError: It does not.
+    """
+    with path.open("rb") as file:
+        while file.read(PIECE_BYTES):
+            pass
+    return True
 
 
 def _check_file(path: Path) -> None:
@@ -109,20 +125,16 @@ def _opened(path: Path) -> InputContainer:
     """Open a file; its names and titles may be in any encoding.
 
     Raises:
-        MediaError: ``"too large"``: it has more streams than a clip has, or its index takes more
-            memory than there is.
+        MediaError: ``"too large"``: it has more streams than a clip has.
     """
     import av
 
-    try:
-        container = av.open(
-            str(path.absolute()),
-            options=DECODER_OPTIONS,
-            container_options=ONLY_THE_FILE,
-            metadata_errors="replace",
-        )
-    except av.error.MemoryError as error:
-        raise too_large(path, "its index takes more memory than may be had") from error
+    container = av.open(
+        str(path.absolute()),
+        options=DECODER_OPTIONS,
+        container_options=ONLY_THE_FILE,
+        metadata_errors="replace",
+    )
     count = len(container.streams)
     if count > MOST_STREAMS:
         container.close()
