@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 # kedro-mlflow makes mlflow say how to write a model class at the start of every command
 export PYTHONWARNINGS ?= ignore::UserWarning:mlflow.pyfunc.utils.data_validation
 
-.PHONY: run truth bench test test-slow test-browser test-gpu test-ray faults lint format notebooks docs pictures viz mlflow constraints clean help
+.PHONY: run truth bench test test-slow test-browser test-gpu test-ray faults lint audit format notebooks docs pictures viz mlflow constraints clean help
 
 run: $(INSTALLED) ## The main job on the synthetic demo corpus: videos in, report out
 	$(BIN)/kedro run --env demo
@@ -58,6 +58,12 @@ lint: $(INSTALLED) ## Style, types, and the direction of imports
 format: $(INSTALLED) ## Let ruff put things in order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+audit: $(INSTALLED) ## Known faults of what is installed, and its licences, in docs/licences.md
+	test -x build/audit/bin/pip-audit || { $(PYTHON) -m venv build/audit && \
+	  build/audit/bin/pip install --quiet --disable-pip-version-check pip-audit; }
+	$(BIN)/python docs/licences.py
+	$(BIN)/python docs/audit.py build/audit/bin/pip-audit
 
 notebooks: $(INSTALLED) ## Execute the notebooks on the demo's results; after `make run`
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,notebooks]'

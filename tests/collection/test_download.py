@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pydantic import SecretStr
 
 from tests.collection import site as faults
 from tests.collection.conftest import Corpus
@@ -341,7 +342,7 @@ def test_cookies_reach_the_site_and_their_file_stays_as_it_is(corpus, tmp_path):
 def test_requests_go_through_the_proxy_of_the_credentials(corpus):
     """The local site takes a proxy's requests too: they name the whole address."""
     corpus.find("football")
-    access = corpus.access.model_copy(update={"proxy": corpus.site.address})
+    access = corpus.access.model_copy(update={"proxy": SecretStr(corpus.site.address)})
     parameters = corpus.parameters(base_url="http://site.invalid", **SPORTS_ONLY)
     assert len(videos(list(fetch_videos(corpus.state, access, parameters, 1)))) == 3
     assert all(path.startswith("http://") for path in corpus.site.asked)

@@ -24,6 +24,24 @@ STAGE_LINE = re.compile(
 )
 
 
+SECRET = "hunter2-planted-secret"
+IN_THE_ENVIRONMENT = {
+    "AWS_SECRET_ACCESS_KEY": f"{SECRET}-of-s3",
+    "TIKTOK_PASSWORD": f"{SECRET}-of-a-site",
+    "HTTPS_PROXY": f"http://somebody:{SECRET}-of-a-proxy@127.0.0.1:9",
+}
+"""What a user may have there, and no run has any business with."""
+CREDENTIALS = {
+    "collection": {
+        "creator_key": f"{SECRET}-key",
+        "proxy": f"http://somebody:{SECRET}-proxy@127.0.0.1:9",
+        "cookies_file": f"/nowhere/{SECRET}-cookies.txt",
+    },
+    "s3": {"key": "somebody", "secret": f"{SECRET}-bucket"},
+}
+LOG = "said.log"
+
+
 @dataclass(frozen=True)
 class Stage:
     """What the log says of one stage."""
@@ -48,12 +66,15 @@ class Project:
                 **os.environ,
                 "KEDRO_DISABLE_TELEMETRY": "1",
                 "PYTHONPATH": str(self.path / "src"),  # before the one that is installed
+                **IN_THE_ENVIRONMENT,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
+        with (self.path / LOG).open("a") as log:
+            log.write(finished.stdout)
         assert not check or finished.returncode == 0, finished.stdout[-5000:]
         return finished
 
@@ -70,6 +91,8 @@ def make_project(path: Path) -> Project:
     (path / "conf" / "local").mkdir()
     shutil.copytree(ROOT / "src", path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (path / "data").mkdir()
+    for env in ("local", "demo"):
+        (path / "conf" / env / "credentials.yml").write_text(yaml.safe_dump(CREDENTIALS))
     return Project(path)
 
 

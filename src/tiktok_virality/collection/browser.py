@@ -24,6 +24,7 @@ from tiktok_virality.collection.pacing import Pacer
 from tiktok_virality.schema import ParameterError
 
 if TYPE_CHECKING:
+    from selenium.common.exceptions import WebDriverException
     from selenium.webdriver import Chrome
 
 logger = logging.getLogger(__name__)
@@ -214,9 +215,10 @@ def read_browser_cookies(path: Path) -> list[dict[str, Any]]:
     jar = http.cookiejar.MozillaCookieJar(path)
     try:
         jar.load(ignore_discard=True, ignore_expires=True)
-    except OSError as error:  # LoadError is one
+    except OSError as error:  # LoadError is one, and would name the cookie
+        cause = error.strerror or "it is not in Netscape's format"
         raise ParameterError(
-            f"The credential cookies_file={path} cannot be used: {error}"
+            f"The credential cookies_file={path} cannot be used: {cause}"
         ) from None
     return [
         {
@@ -254,8 +256,8 @@ def _start(chromium: str, driver_path: str, profile: str, access: SiteAccess) ->
     options.page_load_strategy = "eager"
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
-    if access.proxy:
-        options.add_argument(f"--proxy-server={access.proxy}")
+    if access.proxy_address:
+        options.add_argument(f"--proxy-server={access.proxy_address}")
     options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     popen = {"preexec_fn": _end_with_parent} if sys.platform == "linux" else {}
     service = webdriver.ChromeService(driver_path, popen_kw=popen)
@@ -263,10 +265,14 @@ def _start(chromium: str, driver_path: str, profile: str, access: SiteAccess) ->
         return webdriver.Chrome(options, service)
     except WebDriverException as error:
         raise CollectionError(
-            f"{chromium} does not start: {(error.msg or '').partition(chr(10))[0]} Try "
+            f"{chromium} does not start: {access.conceal(_first_line(error))} Try "
             "`chromium --headless --dump-dom about:blank`; chromium and chromium-driver must be "
             "of the same version."
         ) from error
+
+
+def _first_line(error: WebDriverException) -> str:
+    return (error.msg or "").partition("\n")[0]
 
 
 def _end_with_parent() -> None:

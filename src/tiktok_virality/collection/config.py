@@ -13,6 +13,7 @@ from tiktok_virality.schema import Config
 UNFINISHED_FOLDER: Final = ".unfinished"
 """In the folder of the videos: where files are until they are whole."""
 
+CONCEALED: Final = "***"
 Hashtag = Annotated[str, Field(pattern=r"^\w+$")]
 
 
@@ -152,10 +153,24 @@ class SiteAccess(Config):
 
     Attributes:
         creator_key: Key of the hashes that stand for creators' names.
-        proxy: Such as ``"http://host:3128"``.
+        proxy: Such as ``"http://host:3128"``; it may hold a password.
         cookies_file: In Netscape's format, as browsers export it.
     """
 
     creator_key: SecretStr
-    proxy: str | None = None
+    proxy: SecretStr | None = None
     cookies_file: Path | None = None
+
+    @property
+    def proxy_address(self) -> str | None:
+        """The proxy as programs want it."""
+        return None if self.proxy is None else self.proxy.get_secret_value()
+
+    def conceal(self, text: str) -> str:
+        """Return what somebody else says, without what only the user may know."""
+        proxy = self.proxy_address or ""
+        parts = urlsplit(proxy)
+        secrets = {proxy, parts.netloc.rpartition("@")[0], parts.password or ""}
+        for secret in sorted(secrets - {""}, key=len, reverse=True):
+            text = text.replace(secret, CONCEALED)
+        return text

@@ -57,6 +57,7 @@ class VideoDownloader:
                 f"Collection needs {error.name}: pip install -c constraints.txt -e '.[collection]'"
             ) from None
         self._parameters = parameters
+        self._access = access
         self._names = CreatorNames(access.creator_key, keep=parameters.keep_creator_names)
         self._folder = folder / UNFINISHED_FOLDER
         self._check_playable = check_playable
@@ -150,7 +151,7 @@ class VideoDownloader:
         try:
             return self._yt_dlp.extract_info(url, download=False, process=False)
         except YoutubeDLError as error:
-            raise VideoError("no page", _words(error)) from error
+            raise VideoError("no page", self._words(error)) from error
 
     def _fetch(self, info: dict[str, Any]) -> tuple[dict[str, Any], Path]:
         """Download the file that a page leads to; what an earlier attempt has left is used."""
@@ -161,8 +162,8 @@ class VideoDownloader:
             info = self._yt_dlp.process_ie_result(info, download=True)
         except YoutubeDLError as error:
             if "format is not available" in str(error):
-                raise VideoError("no format", _words(error), is_final=True) from error
-            raise TryAgainError("cut short", _words(error)) from error
+                raise VideoError("no format", self._words(error), is_final=True) from error
+            raise TryAgainError("cut short", self._words(error)) from error
         path = Path(info["requested_downloads"][0]["filepath"])
         try:
             self._check_playable(path)
@@ -190,6 +191,10 @@ class VideoDownloader:
                 f"collection.limits.max_download_seconds={limits.max_download_seconds:g}",
             )
 
+    def _words(self, error: Exception) -> str:
+        """Return yt-dlp's words for people, without its colours, its advice, and secrets."""
+        return self._access.conceal(_said(error))
+
     def _discard(self, video_id: str) -> None:
         for path in self._leftovers(video_id):
             path.unlink()
@@ -198,7 +203,7 @@ class VideoDownloader:
         yield from self._folder.glob(f"{video_id}.*")
 
 
-def _words(error: Exception) -> str:
+def _said(error: Exception) -> str:
     """Return yt-dlp's words for people, without its colours and advice."""
     text = str(error).replace("\x1b[0;31mERROR:\x1b[0m ", "").removeprefix("ERROR: ")
     text = text.strip().removeprefix("[download] Got error: ")

@@ -25,6 +25,8 @@ FORBIDDEN: Final = 403
 GONE: Final = frozenset({404, 410})
 RANGE_BEYOND_END: Final = 416
 SERVER_FAULTS: Final = 500
+COOKIE_TABS: Final = 6
+"""In a line of a cookies file."""
 
 
 class TikTokIE(tiktok.TikTokIE):  # yt-dlp takes the names of extractors from their classes
@@ -68,9 +70,10 @@ class PoliteYoutubeDL(YoutubeDL):
         pacer: Says when the next request may start.
     """
 
-    def __init__(self, options: dict[str, Any], pacer: Pacer) -> None:
+    def __init__(self, options: dict[str, Any], pacer: Pacer, access: SiteAccess) -> None:
         super().__init__(options, auto_init=False)
         self._pacer = pacer
+        self._access = access
 
     def urlopen(self, request: Any) -> Any:
         """Send a request when its time has come.
@@ -87,20 +90,21 @@ class PoliteYoutubeDL(YoutubeDL):
                 raise
             raise _named(error) from error
         except TransportError as error:
-            raise TryAgainError("unreachable", str(error)) from error
+            raise TryAgainError("unreachable", self._access.conceal(str(error))) from error
         except RequestError as error:
-            raise VideoError("unreachable", str(error)) from error
+            raise VideoError("unreachable", self._access.conceal(str(error))) from error
 
 
 class YtDlpLog:
     """Passes on yt-dlp's warnings, each once; its errors are raised anyway."""
 
-    def __init__(self) -> None:
+    def __init__(self, access: SiteAccess) -> None:
+        self._access = access
         self._said: set[str] = set()
 
     def debug(self, message: str) -> None:
         """Note what yt-dlp does."""
-        logger.debug("yt-dlp: %s", message)
+        logger.debug("yt-dlp: %s", self._access.conceal(message))
 
     error = debug
 
@@ -108,7 +112,7 @@ class YtDlpLog:
         """Pass on a warning that was not yet given."""
         if message not in self._said:
             self._said.add(message)
-            logger.warning("yt-dlp: %s", message)
+            logger.warning("yt-dlp: %s", self._access.conceal(message))
 
 
 def open_downloader(
@@ -129,16 +133,16 @@ def open_downloader(
         "buffersize": 16,  # grows at once; a slow drip is noticed after so many bytes
         "retries": 0,  # the pacer repeats, and heeds Retry-After
         "extractor_retries": 0,
-        "proxy": access.proxy,
+        "proxy": access.proxy_address,
         "cookiefile": read_cookies(access.cookies_file),
         "cachedir": False,
         "fixup": "never",
         "updatetime": False,
         "noprogress": True,
         "quiet": True,
-        "logger": YtDlpLog(),
+        "logger": YtDlpLog(access),
     }
-    downloader = PoliteYoutubeDL(options, pacer)
+    downloader = PoliteYoutubeDL(options, pacer, access)
     downloader.add_info_extractor(TikTokIE(parameters))
     return downloader
 
@@ -162,6 +166,13 @@ def read_cookies(path: Path | None) -> io.StringIO | None:
             f"The credential cookies_file={path} is not in Netscape's format: its first line must "
             "be '# Netscape HTTP Cookie File'. Export the cookies again in that format."
         )
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.removeprefix("#HttpOnly_")
+        if words.strip() and not words.startswith("#") and words.count("\t") != COOKIE_TABS:
+            raise ParameterError(  # yt-dlp would print the line, and with it the cookie
+                f"The credential cookies_file={path} is not in Netscape's format: line {number} "
+                f"has no {COOKIE_TABS + 1} fields divided by tabs. Export the cookies again."
+            )
     return io.StringIO(text)
 
 

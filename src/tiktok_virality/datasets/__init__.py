@@ -15,6 +15,7 @@ from tiktok_virality.datasets.model_folders import (
 )
 from tiktok_virality.datasets.parquet_table import OptionalParquet, ParquetTable
 from tiktok_virality.datasets.post_metadata import PostMetadata
+from tiktok_virality.datasets.spreadsheet_csv import SpreadsheetCSV
 from tiktok_virality.datasets.stage_store import StageReport, StageStore
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.datasets.video_folder import VideoFolder
@@ -32,6 +33,7 @@ __all__ = [
     "SafetensorsModel",
     "SiteCredentials",
     "SkopsBaselines",
+    "SpreadsheetCSV",
     "StageReport",
     "StageStore",
     "StageTable",

@@ -223,8 +223,8 @@ def encode_outcomes(
         "video_id": (pa.array([item.video_id for item in items], pa.string()), {}),
         "digest": (pa.array([item.digest for item in items], pa.string()), {}),
         "status": (pa.array([_status(outcome) for outcome in outcomes], pa.string()), {}),
-        "reason": (pa.array([getattr(o, "reason", None) for o in outcomes], pa.string()), {}),
-        "detail": (pa.array([getattr(o, "detail", None) for o in outcomes], pa.string()), {}),
+        "reason": (pa.array([_words(o, "reason") for o in outcomes], pa.string()), {}),
+        "detail": (pa.array([_words(o, "detail") for o in outcomes], pa.string()), {}),
     }
     names = dict.fromkeys(
         name for outcome in outcomes if isinstance(outcome, Done) for name in outcome.columns
@@ -260,6 +260,12 @@ def _write_files(
         name + BYTES_SUFFIX: (pa.array(sizes, pa.int64()), {}),
         name + CHECK_SUFFIX: (pa.array(checksums, pa.uint32()), {}),
     }
+
+
+def _words(outcome: Outcome, name: str) -> str | None:
+    """Return what an outcome says, without what is no character: file names may hold any bytes."""
+    said = getattr(outcome, name, None)
+    return None if said is None else str(said).encode("utf-8", "replace").decode()
 
 
 def _encode_column(name: str, values: list[Any]) -> dict[str, tuple[pa.Array, dict[str, str]]]:

@@ -25,6 +25,10 @@ DELIMITERS: Final = (",", ";", "\t")
 SURPLUS: Final = "values beyond the header"
 WHOLE_FLOATS: Final = 2.0**53
 """Up to here a 64-bit float holds every whole number."""
+LONGEST_FIELD: Final = 2**24
+"""Characters of a value in a table: one that is longer has lost its closing quote."""
+MOST_LEVELS: Final = 20
+"""Of fields in fields; what lies deeper is left out."""
 
 Names = Mapping[str, tuple[str, ...]]
 
@@ -184,7 +188,7 @@ def read_json(path: Path, *, as_text: bool = True) -> Any:
         if not as_text:
             return json.loads(text)
         return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {error}. Correct the file.") from error
 
 
@@ -194,6 +198,7 @@ def read_csv(path: Path) -> list[Post]:
     Raises:
         DataError: It is not UTF-8, or no such table.
     """
+    csv.field_size_limit(LONGEST_FIELD)
     try:
         text = read_table(path)
         return list(csv.DictReader(rows_of(text), delimiter=delimiter_of(text), restkey=SURPLUS))
@@ -259,7 +264,12 @@ READERS: Final[Mapping[str, Callable[[Path], list[Post]]]] = {
 
 def tidy(name: str) -> str:
     """Return the name of a column as it is compared."""
-    return str(name).strip().lower().replace(" ", "_").replace("/", ".")
+    return characters(name).strip().lower().replace(" ", "_").replace("/", ".")
+
+
+def characters(value: object) -> str:
+    """Return a value as text that can be stored: JSON can hold half of a character."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def texts_of(post: Mapping[str, Any]) -> dict[str, str]:
@@ -271,8 +281,11 @@ def spellings_of(post: Mapping[str, Any], above: str = "") -> dict[str, str]:
     """Return how the source writes each tidy name; nested fields are joined by dots."""
     names: dict[str, str] = {}
     for name, value in post.items():
-        full = above + str(name).strip()
-        names |= spellings_of(value, full + ".") if isinstance(value, dict) else {tidy(full): full}
+        full = above + characters(name).strip()
+        if not isinstance(value, dict):
+            names[tidy(full)] = full
+        elif full.count(".") < MOST_LEVELS:
+            names |= spellings_of(value, full + ".")
     return names
 
 
@@ -280,7 +293,8 @@ def _flat(post: Mapping[str, Any], above: str) -> Iterator[tuple[str, str]]:
     for name, value in post.items():
         full = above + tidy(name)
         if isinstance(value, dict):
-            yield from _flat(value, full + ".")
+            if full.count(".") < MOST_LEVELS:
+                yield from _flat(value, full + ".")
         elif (text := _text(value)) is not None:
             yield full, text
 
@@ -294,7 +308,7 @@ def _text(value: Any) -> str | None:
         value = "" if math.isnan(value) else int(value) if value.is_integer() else value
     elif hasattr(value, "isoformat"):
         value = value.isoformat()
-    text = "" if value is None else str(value).strip()
+    text = "" if value is None else characters(value).strip()
     return text or None
 
 

@@ -31,7 +31,9 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
 
     The id of a video is its path below the folder, without its suffix: percent-decoded, so that
     ids with slashes can be file names, and in Unicode normal form C, so that it does not matter
-    which system wrote the name. Hidden files and unfinished downloads do not count.
+    which system wrote the name. Hidden files and unfinished downloads do not count. What is named
+    like a video and is no regular file, or a link to a file outside of the folder, is listed with
+    an obstacle: whoever fills the folder shall not have other files read.
 
     A plan whose rows have a column ``video`` (the bytes of an mp4) can be saved here: the demo
     corpus is rendered that way, resumable as any stage is.
@@ -39,6 +41,7 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
     Args:
         filepath: The folder.
         engine: How a saved plan reaches workers; see `StageStore`.
+        follow_links: Whether links may lead out of the folder.
         metadata: For Kedro plugins.
     """
 
@@ -47,9 +50,11 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
         *,
         filepath: str,
         engine: Mapping[str, Any] | None = None,
+        follow_links: bool = False,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._folder = Path(filepath)
+        self._follow_links = follow_links
         self._store = StageStore(
             filepath=str(self._folder / LEDGER_FOLDER),
             engine=engine,
@@ -59,7 +64,7 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
 
     def load(self) -> VideoFiles:
         """Return references to the files; none where the folder is empty or missing."""
-        return VideoFiles(self._folder, _with_ids(self._folder))
+        return VideoFiles(self._folder, _with_ids(self._folder, follow_links=self._follow_links))
 
     @property
     def last_report(self) -> StageReport | None:
@@ -80,7 +85,7 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
         found: dict[str, list[Path]] = {}
         for path in sorted(self._folder.rglob("*")):
             relative = path.relative_to(self._folder)
-            if path.is_file() and relative.parts[0] != LEDGER_FOLDER:
+            if not path.is_dir() and relative.parts[0] != LEDGER_FOLDER:
                 owner = _owner(relative, known, names)
                 if owner in names:
                     found.setdefault(str(owner), []).append(path)
@@ -129,29 +134,51 @@ def _owner(relative: Path, known: Container[str], names: Container[object]) -> s
     return None
 
 
-def _with_ids(folder: Path) -> Iterator[EncodedVideo]:
+def _with_ids(folder: Path, *, follow_links: bool) -> Iterator[EncodedVideo]:
     """Give each file an id of its own: a second file of the same id keeps its whole name."""
     taken: set[str] = set()
+    root = folder.resolve()
     for path in _video_paths(folder):
         relative = path.relative_to(folder)
         video_id = video_id_of(relative)
         if video_id in taken:
             logger.warning("%s: another file has the id %r; using the file name", path, video_id)
-            video_id = relative.as_posix()
+            video_id = os.fsencode(relative.as_posix()).decode("utf-8", "replace")
         taken.add(video_id)
-        status = path.stat()
+        obstacle = _obstacle(path, None if follow_links else root)
+        status = path.stat() if obstacle is None else path.lstat()
         yield EncodedVideo(
             video_id=video_id,
             path=path,
             size_bytes=status.st_size,
             modified_ns=status.st_mtime_ns,
+            obstacle=obstacle,
         )
+
+
+def _obstacle(path: Path, root: Path | None) -> str | None:
+    """Return why a file is not to be read.
+
+    Args:
+        path: Its place.
+        root: Of the folder out of which no link may lead; ``None`` lets them.
+    """
+    if not path.exists():
+        return "a link leads nowhere"
+    if not path.is_file():
+        return "it is no regular file"
+    if root is not None and not path.resolve().is_relative_to(root):
+        return (
+            "a link leads out of the folder; to allow that, write `follow_links: true` into the "
+            "entry of the folder in the catalog"
+        )
+    return None
 
 
 def _video_paths(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith((".", "~")) for part in path.relative_to(folder).parts)
         unfinished = Path(path.stem).suffix.lower() in UNFINISHED_SUFFIXES
-        is_video = path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+        is_video = path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
         if is_video and not hidden and not unfinished:
             yield path

@@ -66,17 +66,25 @@ def _command(plan: ClipPlan, folder: Path, *, has_sound: bool) -> list[str]:
         pix_fmt="rgb24",
         s=f"{CANVAS_WIDTH}x{CANVAS_HEIGHT}",
         framerate=plan.fps,
+        protocol_whitelist="pipe",
     )
     picture = canvas.filter("scale", plan.width, plan.height, flags="bicubic")
-    picture = picture.overlay(ffmpeg.input(str(folder / "label.png")))
+    picture = picture.overlay(_own(folder / "label.png"))
     streams = [picture]
     options = {**VIDEO_OPTIONS[plan.codec], "g": plan.gop_frames, "pix_fmt": "yuv420p"}
     if has_sound:
-        streams.append(ffmpeg.input(str(folder / "sound.wav")).audio)
+        streams.append(_own(folder / "sound.wav").audio)
         options |= {"acodec": "aac", "audio_bitrate": "96k", "ar": AUDIO_RATE_HZ}
     output = ffmpeg.output(*streams, str(folder / "clip.mp4"), movflags="+faststart", **options)
     quiet = output.global_args("-hide_banner", "-loglevel", "error", "-filter_threads", "1")
     return quiet.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def _own(path: Path) -> Any:
+    """Return a file that was written here as an input of ffmpeg, which opens nothing else."""
+    import ffmpeg
+
+    return ffmpeg.input(str(path), protocol_whitelist="file")
 
 
 def _encode(command: list[str], frames: Iterable[np.ndarray], log: Path) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from tiktok_virality.media.container import ONLY_THE_FILE, choose_audio_stream, open_container
+from tiktok_virality.media.container import (
+    DECODER_OPTIONS,
+    MOST_SECONDS,
+    ONLY_THE_FILE,
+    choose_audio_stream,
+    open_container,
+)
 from tiktok_virality.media.waveform import encode_pcm16, from_pcm16
 from tiktok_virality.schema import SAMPLE_RATE_HZ, MediaError, StageError
 
@@ -18,15 +25,20 @@ NO_SOUND: Final = (NO_AUDIO_TRACK, UNKNOWN_SOUND)
 """Why a clip is without sound, and no worse for it."""
 OPPOSITE: Final = 0.1
 """Channels are opposite where their sum is so much quieter than their difference."""
+CLIP: Final = "file:clip"
+"""Stands for the file in commands that ffmpeg-python makes: it takes no name outside of UTF-8."""
+MOST_CPU_SECONDS: Final = 600
+"""Of one ffmpeg, which ends itself then."""
 
 
 def decode_audio(path: Path) -> np.ndarray:
     """Decode the sound of a clip, mixed down and resampled, from the moment the clip begins.
 
     A track that begins late is preceded by silence, and gaps in it are silent, so that times are
-    those of the clip. Where left and right are opposite, as where a plug was wired wrongly, their
-    sum would be silence: then it is their difference. The ffmpeg program comes with the
-    imageio-ffmpeg package; nothing else has to be installed.
+    those of the clip; what comes after `MOST_SECONDS` is left out. Where left and right are
+    opposite, as where a plug was wired wrongly, their sum would be silence: then it is their
+    difference. The ffmpeg program comes with the imageio-ffmpeg package; nothing else has to be
+    installed.
 
     Args:
         path: Any media file.
@@ -42,11 +54,12 @@ def decode_audio(path: Path) -> np.ndarray:
 
     index, channels = _choose_track(path)
     kept = min(channels, 2)
-    track = ffmpeg.input(f"file:{path.absolute()}", vn=None, **ONLY_THE_FILE)[str(index)]
+    track = ffmpeg.input(CLIP, vn=None, **ONLY_THE_FILE, **DECODER_OPTIONS)[str(index)]
     content = _run_ffmpeg(
         track,
-        path.name,
+        path,
         format="s16le",
+        t=MOST_SECONDS,
         acodec="pcm_s16le",
         af="aresample=async=1:first_pts=0",
         ac=kept,
@@ -72,7 +85,7 @@ def fingerprint_audio(path: Path) -> np.ndarray:
         MediaError: One of `NO_SOUND`, or ``"unreadable"`` with the last words of ffmpeg.
         StageError: The ffmpeg program cannot be started.
     """
-    content = _chromaprint(encode_pcm16(decode_audio(path)), path.name)
+    content = _chromaprint(encode_pcm16(decode_audio(path)), path)
     return np.frombuffer(content, dtype="<u4").astype(np.uint32)
 
 
@@ -84,7 +97,7 @@ def can_fingerprint() -> bool:
         StageError: The ffmpeg program cannot be started.
     """
     try:
-        _chromaprint(bytes(2 * SAMPLE_RATE_HZ), "silence")
+        _chromaprint(bytes(2 * SAMPLE_RATE_HZ), Path("silence"))
     except MediaError:
         return False
     return True
@@ -100,19 +113,21 @@ def _mix(channels: np.ndarray) -> np.ndarray:
     return apart if loud < OPPOSITE**2 * other else together
 
 
-def _chromaprint(pcm16: bytes, name: str) -> bytes:
+def _chromaprint(pcm16: bytes, path: Path) -> bytes:
     import ffmpeg
 
-    sound = ffmpeg.input("pipe:", format="s16le", ac=1, ar=SAMPLE_RATE_HZ)
-    return _run_ffmpeg(sound, name, pcm16, format="chromaprint", fp_format="raw")
+    sound = ffmpeg.input(
+        "pipe:", format="s16le", ac=1, ar=SAMPLE_RATE_HZ, protocol_whitelist="pipe"
+    )
+    return _run_ffmpeg(sound, path, pcm16, format="chromaprint", fp_format="raw")
 
 
-def _run_ffmpeg(source: Any, name: str, given: bytes | None = None, **options: str | int) -> bytes:
+def _run_ffmpeg(source: Any, path: Path, given: bytes | None = None, **options: str | int) -> bytes:
     """Return what ffmpeg makes of a source.
 
     Args:
-        source: A stream of ffmpeg-python.
-        name: Of the clip, for messages.
+        source: A stream of ffmpeg-python, of `CLIP` or of a pipe.
+        path: Of the clip.
         given: What ffmpeg reads from its standard input.
         **options: Of the output.
 
@@ -120,27 +135,26 @@ def _run_ffmpeg(source: Any, name: str, given: bytes | None = None, **options: s
         MediaError: ``"unreadable"`` with the last words of ffmpeg.
         StageError: The program cannot be started: no fault of the clip.
     """
-    import ffmpeg
     import imageio_ffmpeg
 
+    bounds = ("-timelimit", str(MOST_CPU_SECONDS))
     quiet = ("-hide_banner", "-loglevel", "error", *(("-nostdin",) if given is None else ()))
-    command = source.output("pipe:", **options).global_args(*quiet)
+    made = source.output("pipe:", **options).global_args(*quiet, *bounds)
     try:
-        content: bytes = command.run(
-            cmd=imageio_ffmpeg.get_ffmpeg_exe(),
-            input=given,
-            capture_stdout=True,
-            capture_stderr=True,
-        )[0]
-    except ffmpeg.Error as error:
-        words = error.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise MediaError("unreadable", f"{name}: ffmpeg says: {words[-1]}") from error
+        command = [
+            f"file:{path.absolute()}" if word == CLIP else word
+            for word in made.compile(cmd=imageio_ffmpeg.get_ffmpeg_exe())
+        ]
+        done = subprocess.run(command, input=given or b"", capture_output=True, check=False)
     except (OSError, RuntimeError) as error:
         raise StageError(
             f"The ffmpeg program cannot be started: {error}. It comes with the package "
             "imageio-ffmpeg; where IMAGEIO_FFMPEG_EXE is set, it must name a program."
         ) from error
-    return content
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise MediaError("unreadable", f"{path.name}: ffmpeg says: {words[-1]}")
+    return done.stdout
 
 
 def _choose_track(path: Path) -> tuple[int, int]:

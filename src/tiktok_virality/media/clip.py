@@ -18,12 +18,14 @@ class EncodedVideo:
         path: Where the file is.
         size_bytes: Size of the file.
         modified_ns: When it was last written, in nanoseconds since 1970.
+        obstacle: Why it is not to be read, if it is not: it is no file, or none of this folder.
     """
 
     video_id: str
     path: Path
     size_bytes: int
     modified_ns: int
+    obstacle: str | None = None
 
     @property
     def digest(self) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from pydantic import Field
 
-from tiktok_virality.media.container import choose_video_stream, open_container
+from tiktok_virality.media.container import choose_video_stream, open_container, read_packets
 from tiktok_virality.media.geometry import Layout, Orientation, fit_within
 from tiktok_virality.media.tone_mapping import is_high_range, map_tones
 from tiktok_virality.schema import Config, MediaError
@@ -142,12 +142,13 @@ def sample_together(path: Path, samplings: Sequence[Sampling]) -> list[FrameTens
     Decoding uses one thread: stages run one process per core.
 
     Raises:
-        MediaError: The file cannot be opened, holds no video stream, or no decodable frame.
+        MediaError: The file cannot be opened, holds no video stream, no decodable frame, or more
+            than any clip does.
     """
     with open_container(path) as container:
         stream = choose_video_stream(container)
         stream.codec_context.thread_count = 1
-        packets = [packet for packet in container.demux(stream) if packet.size]
+        packets = [packet for packet in read_packets(path, container, stream) if packet.size]
         aspect = float(stream.sample_aspect_ratio or 1)
         takers = [_Taker(sampling=each, pixel_aspect=aspect) for each in samplings]
         tick_seconds = stream.time_base or Fraction(1)

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from tiktok_virality.media.container import MOST_SECONDS
 from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.schema import SPLITS, Config, Split
@@ -16,15 +17,20 @@ SplitStrategy = Literal["group", "chronological", "group_chronological", "random
 
 
 class ClipLimits(Config):
-    """How long a clip may be.
+    """How long a clip may be, and how many frames it may have.
+
+    What no clip exceeds, whatever is said here, is in `media.container`: a file that holds more is
+    not read.
 
     Attributes:
         min_seconds: Shorter clips are rejected as too short.
-        max_seconds: Longer clips are rejected as too long.
+        max_seconds: Clips whose picture or sound lasts longer are rejected as too long.
+        max_frames_hz: Clips with more frames a second are rejected as too large.
     """
 
     min_seconds: float = Field(default=1.0, ge=0)
-    max_seconds: float = Field(default=180.0, gt=0)
+    max_seconds: float = Field(default=180.0, gt=0, le=MOST_SECONDS)
+    max_frames_hz: float = Field(default=250.0, gt=0)
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -110,7 +116,7 @@ class IngestionParameters(Config):
     """The parameters of the ingestion pipeline.
 
     Attributes:
-        limits: How long a clip may be.
+        limits: How long a clip may be, and how many frames it may have.
         stills: Which frames are kept large; which are kept small is ``visual.sampling``.
         motion: Between which frames motion is measured.
         duplicates: How much alike copies are.

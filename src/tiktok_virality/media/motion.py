@@ -50,6 +50,8 @@ CUT_TIMES: Final = 3.0
 so many times what is usual in the clip."""
 SLOW_SECONDS: Final = 0.4
 """Frames farther apart than this are slides: each is a picture of its own."""
+LEAST_SIDE: Final = 32
+"""Of a picture, in pixels, in which optical flow can be looked for."""
 LEAST_SPEED: Final = 0.01
 """Sides per second that are as good as standing still: logarithms begin there."""
 
@@ -105,7 +107,8 @@ def measure_steps(frames: FrameTensor) -> Floats:
     import cv2
 
     cv2.setNumThreads(1)  # stages run one process per core
-    pictures = np.ascontiguousarray(frames.pixels.transpose(0, 2, 3, 1))  # [T, H, W, 3]
+    pictures = _large_enough(frames.pixels).transpose(0, 2, 3, 1)  # [T, H, W, 3]
+    pictures = np.ascontiguousarray(pictures)
     if len(pictures) < 2:
         return np.zeros((0, len(STEP)), np.float32)
     greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
@@ -113,7 +116,7 @@ def measure_steps(frames: FrameTensor) -> Floats:
     matcher: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     height, width = greys[0].shape
     side = max(height, width)
-    points = (max(2, GRID_POINTS * width // side), max(2, GRID_POINTS * height // side))
+    points = (max(CELLS, GRID_POINTS * width // side), max(CELLS, GRID_POINTS * height // side))
     across, down = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype="f4"))
     steps, flows, trust = [], [], []
     for (one, other), (before, after) in zip(pairwise(greys), pairwise(colours), strict=True):
@@ -202,6 +205,14 @@ def find_cuts(steps: Floats, apart_seconds: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _log(speeds: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.log1p(speeds / LEAST_SPEED))
+
+
+def _large_enough(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return pictures, [T, 3, H, W], whose edges are repeated where flow would find too little."""
+    missing = [max(0, LEAST_SIDE - side) for side in pixels.shape[2:]]
+    if not any(missing):
+        return pixels
+    return np.pad(pixels, [(0, 0), (0, 0), *((0, more) for more in missing)], mode="edge")
 
 
 def _colours(picture: NDArray[np.uint8]) -> NDArray[Any]:

@@ -12,11 +12,13 @@ from tiktok_virality.media.container import (
     choose_video_stream,
     codec_name,
     open_container,
+    read_packets,
 )
 from tiktok_virality.media.geometry import Orientation
 from tiktok_virality.schema import MediaError
 
 if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
@@ -38,6 +40,7 @@ class VideoProbe:
         rotation_degrees: Clockwise turn that a player applies: 0, 90, 180 or 270.
         fps: Frames per second, on average.
         video_codec: Such as ``"h264"`` or ``"hevc"``.
+        sound_seconds: Until when its sound lasts, from where the picture begins; 0 without any.
         has_audio: Whether there is an audio track that can be decoded, silent or not.
         audio_codec: Such as ``"aac"``; ``None`` without a track. A track that nothing here can
             decode has the name that the file gives it.
@@ -54,6 +57,7 @@ class VideoProbe:
     rotation_degrees: int
     fps: float
     video_codec: str
+    sound_seconds: float
     has_audio: bool
     audio_codec: str | None
     frame_count: int
@@ -71,19 +75,18 @@ def probe_video(path: Path) -> VideoProbe:
 
     Raises:
         MediaError: ``"unreadable"``: not a video, cut short, or without a decodable frame;
-            ``"no video stream"``; or ``"unknown codec"``.
+            ``"no video stream"``; ``"unknown codec"``; or ``"too large"``.
     """
     with open_container(path) as container:
-        stream = choose_video_stream(container)
-        reading = _read(container, stream)
+        stream, audio = choose_video_stream(container), choose_audio_stream(container)
+        reading = _read(path, container, stream, audio)
         _check_complete(path, container, stream, reading)
         frame = reading.first_frame
         if frame is None:
             raise MediaError("unreadable", f"{path.name}: no frame can be decoded")
         orientation = Orientation.of(frame)
         aspect = float(stream.sample_aspect_ratio or 1)
-        width, height = orientation.size(round(frame.width * aspect), frame.height)
-        audio = choose_audio_stream(container)
+        width, height = orientation.size(max(1, round(frame.width * aspect)), frame.height)
         any_audio = next(iter(container.streams.audio), None)
         return VideoProbe(
             duration_seconds=reading.duration_seconds,
@@ -92,6 +95,7 @@ def probe_video(path: Path) -> VideoProbe:
             rotation_degrees=orientation.rotation_degrees,
             fps=reading.frame_count / reading.duration_seconds,
             video_codec=stream.codec_context.codec.canonical_name,
+            sound_seconds=max(0.0, reading.sound_ends - reading.starts),
             has_audio=audio is not None,
             audio_codec=codec_name(container, audio or any_audio) if any_audio else None,
             frame_count=reading.frame_count,
@@ -110,6 +114,7 @@ class _Reading:
     frame_count: int = 0
     starts: float = float("inf")
     ends: float = 0.0
+    sound_ends: float = float("-inf")
     file_ends: float = 0.0
     hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
@@ -118,14 +123,16 @@ class _Reading:
         return self.ends - self.starts
 
 
-def _read(container: InputContainer, stream: VideoStream) -> _Reading:
+def _read(
+    path: Path, container: InputContainer, stream: VideoStream, audio: AudioStream | None
+) -> _Reading:
     """Pass over every packet of every stream, decoding until the first frame."""
     import av
 
     reading = _Reading()
     stream.codec_context.thread_count = 1
-    for packet in container.demux():
-        _note_time(reading, packet, is_chosen=packet.stream is stream)
+    for packet in read_packets(path, container):
+        _note_time(reading, packet, stream, audio)
         if packet.stream is not stream:
             continue
         reading.hash.update(packet)
@@ -138,13 +145,17 @@ def _read(container: InputContainer, stream: VideoStream) -> _Reading:
     return reading
 
 
-def _note_time(reading: _Reading, packet: Packet[Stream], is_chosen: bool) -> None:
+def _note_time(
+    reading: _Reading, packet: Packet[Stream], stream: VideoStream, audio: AudioStream | None
+) -> None:
     if packet.pts is None or not packet.size:
         return
     tick = float(packet.time_base)
     starts, ends = packet.pts * tick, (packet.pts + (packet.duration or 0)) * tick
     reading.file_ends = max(reading.file_ends, ends)
-    if is_chosen and not packet.is_discard:
+    if packet.stream is audio:
+        reading.sound_ends = max(reading.sound_ends, ends)
+    if packet.stream is stream and not packet.is_discard:
         reading.frame_count += 1
         reading.starts = min(reading.starts, starts)
         reading.ends = max(reading.ends, ends)

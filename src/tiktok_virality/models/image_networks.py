@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tiktok_virality.models.image_configs import ImageParameters
@@ -146,7 +147,7 @@ def _fill(module: Any, parameters: ImageParameters, checkpoint: Checkpoint) -> N
     from tiktok_virality.models.image_weights import timm_names
 
     try:
-        state = load_state_dict(str(checkpoint.path))
+        state = load_state_dict(str(checkpoint.path), weights_only=True)  # no pickle
         if "_conv_stem.weight" in state:
             state = timm_names(state)
         module.load_state_dict(state)
@@ -166,8 +167,10 @@ def _load_open_clip(parameters: ImageParameters, checkpoint: Checkpoint) -> Imag
         )
     quick = {"force_quick_gelu": True} if _wants_quick_gelu(name, tag) else {}
     try:
-        whole: Any = open_clip.create_model(name, pretrained=str(checkpoint.path), **quick)
-    except RuntimeError as error:
+        whole: Any = open_clip.create_model(
+            name, pretrained=str(checkpoint.path), weights_only=True, **quick
+        )
+    except (RuntimeError, UnpicklingError) as error:
         raise _other_network(parameters, checkpoint, error) from error
     tower = whole.visual
     expected = tower.preprocess_cfg

@@ -15,6 +15,8 @@ from tiktok_virality.schema import ParameterError, WeightsError, digest
 
 OTHER_FORMATS: Final = ("*.onnx", "onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot")
 """Of the same weights, which a download leaves out."""
+PICKLED: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.joblib")
+"""Files that can hold programs; weights are taken as safetensors alone."""
 
 Encode = Callable[[str], np.ndarray]
 """A text to a vector of length 1, float32 [E]; one text at a time, so that none knows another."""
@@ -54,6 +56,7 @@ def find_text_checkpoint(parameters: TextParameters) -> Checkpoint:
     folder = Path(parameters.model)
     if not folder.is_dir():
         folder = _from_hub(parameters.model)
+    _refuse_pickles(folder)
     return Checkpoint(path=folder, digest=_digest_of_folder(folder))
 
 
@@ -66,7 +69,14 @@ def load_text_encoder(parameters: TextParameters, checkpoint: Checkpoint) -> Enc
         return lambda text: np.asarray(packaged.encode(text), np.float32)
     from sentence_transformers import SentenceTransformer
 
-    model: Any = SentenceTransformer(str(checkpoint.path), device="cpu", local_files_only=True)
+    _refuse_pickles(checkpoint.path)
+    model: Any = SentenceTransformer(
+        str(checkpoint.path),
+        device="cpu",
+        local_files_only=True,
+        trust_remote_code=False,
+        model_kwargs={"use_safetensors": True},
+    )
 
     def encode(text: str) -> np.ndarray:
         found = model.encode(text, normalize_embeddings=True, show_progress_bar=False)
@@ -80,7 +90,7 @@ def _from_hub(name: str) -> Path:
 
     repository = name if "/" in name else f"sentence-transformers/{name}"
     try:
-        return Path(snapshot_download(repository, ignore_patterns=list(OTHER_FORMATS)))
+        return Path(snapshot_download(repository, ignore_patterns=[*OTHER_FORMATS, *PICKLED]))
     except (OSError, ValueError) as error:
         raise no_weights(
             f"the text encoder {name!r}",
@@ -92,6 +102,20 @@ def _from_hub(name: str) -> Path:
                 "connect to the network once",
             ],
         ) from error
+
+
+def _refuse_pickles(folder: Path) -> None:
+    """See that a folder holds no weights that may be programs.
+
+    Raises:
+        WeightsError: It does.
+    """
+    found = sorted(path for pattern in PICKLED for path in folder.rglob(pattern))
+    if found:
+        raise WeightsError(
+            f"{found[0]} may hold a pickle, which can run any program, and is not read. Take a "
+            "model whose weights are safetensors, and remove the file."
+        )
 
 
 def _digest_of_folder(folder: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from contextlib import chdir
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from kedro.io import DataCatalog
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.scoring import create_pipeline
+from tiktok_virality.schema import ProjectError
 from tiktok_virality.serving.scorer import (
     UNPOSTED,
     Scorer,
@@ -37,6 +39,9 @@ WRITTEN_BY_PEOPLE: Final = ("url", "caption", "hashtags")
 """Columns of the manifest that stay at home: `forget` does not reach a bundle."""
 
 LEARNED: Final = "learned"
+OWN_TYPES: Final = "tiktok_virality.datasets."
+PLAIN_TYPES: Final = frozenset({"json.JSONDataset", "pandas.CSVDataset", "kedro.io.MemoryDataset"})
+"""Datasets that a bundle may name beside our own: none of them loads a pickle."""
 
 
 def write_bundle(trained: TrainedProject, folder: Path) -> None:
@@ -71,11 +76,18 @@ def write_bundle(trained: TrainedProject, folder: Path) -> None:
 
 
 def open_bundle(folder: Path) -> Scorer:
-    """Return the scorer of a bundle."""
+    """Return the scorer of a bundle.
+
+    Raises:
+        ProjectError: The bundle names a dataset that could run a program, or a file that is not
+            its own; or it holds no model.
+    """
+    entries = _read(folder / CATALOG)
+    _check_entries(entries, folder.resolve())
     return Scorer(
         TrainedProject(
             folder=folder,
-            entries=_read(folder / CATALOG),
+            entries=entries,
             parameters=_read(folder / PARAMETERS),
             corpus=_read(folder / CORPUS),
         )
@@ -85,6 +97,28 @@ def open_bundle(folder: Path) -> Scorer:
 def read_test_predictions(folder: Path) -> pd.DataFrame:
     """Return ``video_id``, ``creator_id``, ``y_true`` and ``y_pred`` of a bundle's tested clips."""
     return pd.read_parquet(folder / PREDICTIONS)
+
+
+def _check_entries(entries: Mapping[str, Any], folder: Path) -> None:
+    """See that a catalog names what `write_bundle` writes, and nothing else.
+
+    Raises:
+        ProjectError: It does.
+    """
+    for name, entry in entries.items():
+        kind = str(entry["type"])
+        if not kind.startswith(OWN_TYPES) and kind not in PLAIN_TYPES:
+            raise ProjectError(
+                f"{folder / CATALOG}: {name} is of type {kind}, which no scorer is packed as. Pack "
+                "it anew from a project that you trust."
+            )
+        place = str(entry.get("filepath", ""))
+        if place.startswith(f"{LEARNED}/") and not (folder / place).resolve().is_relative_to(
+            folder
+        ):
+            raise ProjectError(
+                f"{folder / CATALOG}: {name} lies outside of the bundle, in {place}."
+            )
 
 
 def _copied(name: str, catalog: DataCatalog, folder: Path) -> dict[str, Any]:

@@ -37,7 +37,8 @@ FEW: Final = 8
 LANDSCAPE_STEPS: Final = 30
 LONGEST_FILE_NAME: Final = 200
 
-UNPOSTED: Final = ("unposted_videos", "unposted_posts")
+VIDEOS: Final = "unposted_videos"
+UNPOSTED: Final = (VIDEOS, "unposted_posts")
 ANSWERS: Final = ("scores", "unscored", "explanations")
 
 
@@ -99,7 +100,7 @@ class TrainedProject:
     folder: Path
     entries: Mapping[str, Any]
     parameters: Mapping[str, Any]
-    credentials: Mapping[str, Any] = field(default_factory=dict)
+    credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)
     env: str | None = None
     corpus: Mapping[str, Any] | None = None
 
@@ -314,7 +315,8 @@ def _redirected(catalog: Mapping[str, Any], folder: Path, *, few: bool) -> dict[
     redirected = dict(catalog)
     for name, entry in catalog.items():
         if name in UNPOSTED:
-            redirected[name] = {**entry, "filepath": str(folder / "unposted")}
+            laid_out = {"follow_links": True} if name == VIDEOS else {}
+            redirected[name] = {**entry, "filepath": str(folder / "unposted"), **laid_out}
         elif name.startswith("scoring.") and "filepath" in entry:
             place = str(folder / "stages" / Path(entry["filepath"]).name)
             redirected[name] = {

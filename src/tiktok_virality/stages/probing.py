@@ -43,7 +43,7 @@ class ProbeVideos:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result."""
-        return {"version": 2}
+        return {"version": 3}
 
     def setup(self) -> None:
         """Need nothing."""

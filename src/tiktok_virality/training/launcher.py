@@ -256,7 +256,13 @@ def _train(
             enable_model_summary=False,
             default_root_dir=run.folder,
         )
-        trainer.fit(trainee, train, validation, ckpt_path=start)
+        trainer.fit(
+            trainee,
+            train,
+            validation,
+            ckpt_path=start,
+            weights_only=True,  # no pickle, whoever wrote the file
+        )
     return history.epochs
 
 

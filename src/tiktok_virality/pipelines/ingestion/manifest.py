@@ -25,6 +25,7 @@ REJECTION_REASONS: Final = (
     "unknown codec",
     "too short",
     "too long",
+    "too large",
     "bad count",
     "duplicate id",
     "identical content",

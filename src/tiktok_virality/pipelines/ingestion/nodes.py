@@ -58,6 +58,9 @@ PROBE_COLUMNS: Final = (
     "stream_hash",
     "size_bytes",
 )
+LIMITED_COLUMNS: Final = ("duration_seconds", "sound_seconds", "fps")
+"""What a probe says that `ClipLimits` speak of."""
+
 EXAMPLES: Final = 3
 
 
@@ -84,7 +87,7 @@ def match_posts(
     raw = _with_whole_ids(video_metadata.reset_index(drop=True))
     said = parse_posts(raw, read_at=pd.Timestamp.now("UTC"))
     rows = [
-        _match_post(row, finder, fallback_id=f"post {number}")
+        _match_post(row, finder, videos, fallback_id=f"post {number}")
         for number, row in enumerate(_records(raw[["id", "file"]].join(said)), start=1)
     ]
     meant = {row["video_id"] for row in rows}
@@ -132,12 +135,13 @@ def decode_videos(
     motion: MotionSampling,
     duplicates: DuplicateParameters,
 ) -> StagePlan:
-    """Plan the one decoding of every video that is neither too short nor too long."""
+    """Plan the one decoding of every video that is within the limits."""
     from tiktok_virality.stages.frames import ClipDecoder
     from tiktok_virality.stages.probing import video_items
 
-    probed = video_probes.to_frame(["duration_seconds", "content_hash"])
-    inside = probed[probed["duration_seconds"].between(limits.min_seconds, limits.max_seconds)]
+    probed = video_probes.to_frame([*LIMITED_COLUMNS, "content_hash"])
+    outside = [row["video_id"] for row in _outside(probed, limits)]
+    inside = probed[~probed["video_id"].isin(outside)]
     hashes = dict(zip(inside["video_id"], inside["content_hash"], strict=True))
     return StagePlan(
         items=video_items(videos, inside["video_id"], hashes),
@@ -234,7 +238,8 @@ def usable_videos(
         ``detail`` of the others.
     """
     matched = posts[posts["reason"].isna()].drop(columns=["reason", "detail"])
-    probed = matched.merge(video_probes.to_frame(list(PROBE_COLUMNS)), on="video_id")
+    columns = list(dict.fromkeys((*PROBE_COLUMNS, *LIMITED_COLUMNS)))
+    probed = matched.merge(video_probes.to_frame(columns), on="video_id")
     outside = _verdicts(_outside(probed, limits))
     kept = probed[~probed["video_id"].isin(outside["video_id"])]
     rejects = pd.concat(
@@ -357,7 +362,9 @@ def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield {str(name): value for name, value in record.items()}
 
 
-def _match_post(said: dict[str, Any], finder: FileFinder, fallback_id: str) -> dict[str, Any]:
+def _match_post(
+    said: dict[str, Any], finder: FileFinder, videos: VideoFiles, fallback_id: str
+) -> dict[str, Any]:
     """Return a post's row: with the file that it means, or with what is wrong with it."""
     found = finder.find(said["id"], said["file"])
     row: dict[str, Any] = {
@@ -370,6 +377,8 @@ def _match_post(said: dict[str, Any], finder: FileFinder, fallback_id: str) -> d
         row.update(reason="bad count", detail=said["fault"])
     if found is None:
         row.update(reason="no file", detail=_what_was_sought(said))
+    elif videos[found].obstacle is not None:
+        row.update(reason="unreadable", detail=videos[found].obstacle)
     return row
 
 
@@ -456,17 +465,27 @@ def _verdicts(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
 
 
 def _outside(probed: pd.DataFrame, limits: ClipLimits) -> Iterator[dict[str, str]]:
-    for video_id, seconds in zip(probed["video_id"], probed["duration_seconds"], strict=True):
-        if seconds < limits.min_seconds:
-            detail = (
-                f"{seconds:.2f} s is less than ingestion.limits.min_seconds={limits.min_seconds:g}"
-            )
-            yield {"video_id": video_id, "reason": "too short", "detail": detail}
-        elif seconds > limits.max_seconds:
-            detail = (
-                f"{seconds:.2f} s is more than ingestion.limits.max_seconds={limits.max_seconds:g}"
-            )
-            yield {"video_id": video_id, "reason": "too long", "detail": detail}
+    """Yield the clips that are outside of the limits, with the limit."""
+    for row in probed.to_dict("records"):
+        picture, lasts = row["duration_seconds"], max(row["duration_seconds"], row["sound_seconds"])
+        if picture < limits.min_seconds:
+            reason = "too short"
+            detail = f"{picture:.2f} s is less than {_limit(limits, 'min_seconds')}"
+        elif lasts > limits.max_seconds:
+            reason = "too long"
+            heard = "" if lasts == picture else " of sound"
+            detail = f"{lasts:.2f} s{heard} is more than {_limit(limits, 'max_seconds')}"
+        elif row["fps"] > limits.max_frames_hz:
+            reason = "too large"
+            rate = f"{row['fps']:.0f} frames a second"
+            detail = f"{rate} are more than {_limit(limits, 'max_frames_hz')}"
+        else:
+            continue
+        yield {"video_id": row["video_id"], "reason": reason, "detail": detail}
+
+
+def _limit(limits: ClipLimits, name: str) -> str:
+    return f"ingestion.limits.{name}={getattr(limits, name):g}"
 
 
 def _identical(probed: pd.DataFrame) -> Iterator[dict[str, str]]:

@@ -44,7 +44,7 @@ def list_unposted(videos: VideoFiles, unposted_posts: pd.DataFrame) -> pd.DataFr
 
     Returns:
         A row per file: ``video_id``, ``caption`` (missing where there is none), ``hashtags``, and
-        ``reason`` and ``detail``, missing: a file is rejected later, if at all.
+        ``reason`` and ``detail``, why a file is not read; missing where it is.
 
     Raises:
         DataError: There is no file.
@@ -60,10 +60,10 @@ def list_unposted(videos: VideoFiles, unposted_posts: pd.DataFrame) -> pd.DataFr
             "video_id": video_id,
             "caption": caption,
             "hashtags": parse_hashtags(hashtags, caption),
-            "reason": None,
-            "detail": None,
+            "reason": None if video.obstacle is None else "unreadable",
+            "detail": video.obstacle,
         }
-        for video_id in videos
+        for video_id, video in videos.items()
         for caption, hashtags in [written.get(video_id, (None, None))]
     ]
     return pd.DataFrame(rows).astype(
