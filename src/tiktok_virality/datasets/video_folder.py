@@ -32,8 +32,8 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
     The id of a video is its path below the folder, without its suffix: percent-decoded, so that
     ids with slashes can be file names, and in Unicode normal form C, so that it does not matter
     which system wrote the name. Hidden files and unfinished downloads do not count. What is named
-    like a video and is no regular file, or a link to a file outside of the folder, is listed with
-    an obstacle: whoever fills the folder shall not have other files read.
+    like a video and is no regular file is listed with an obstacle. So is a link out of the folder
+    where ``follow_links`` is off: then who fills the folder cannot have other files read.
 
     A plan whose rows have a column ``video`` (the bytes of an mp4) can be saved here: the demo
     corpus is rendered that way, resumable as any stage is.
@@ -50,7 +50,7 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
         *,
         filepath: str,
         engine: Mapping[str, Any] | None = None,
-        follow_links: bool = False,
+        follow_links: bool = True,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._folder = Path(filepath)
@@ -168,10 +168,7 @@ def _obstacle(path: Path, root: Path | None) -> str | None:
     if not path.is_file():
         return "it is no regular file"
     if root is not None and not path.resolve().is_relative_to(root):
-        return (
-            "a link leads out of the folder; to allow that, write `follow_links: true` into the "
-            "entry of the folder in the catalog"
-        )
+        return "a link leads out of the folder, and its catalog entry has `follow_links: false`"
     return None
 
 

@@ -37,8 +37,7 @@ FEW: Final = 8
 LANDSCAPE_STEPS: Final = 30
 LONGEST_FILE_NAME: Final = 200
 
-VIDEOS: Final = "unposted_videos"
-UNPOSTED: Final = (VIDEOS, "unposted_posts")
+UNPOSTED: Final = ("unposted_videos", "unposted_posts")
 ANSWERS: Final = ("scores", "unscored", "explanations")
 
 
@@ -315,8 +314,7 @@ def _redirected(catalog: Mapping[str, Any], folder: Path, *, few: bool) -> dict[
     redirected = dict(catalog)
     for name, entry in catalog.items():
         if name in UNPOSTED:
-            laid_out = {"follow_links": True} if name == VIDEOS else {}
-            redirected[name] = {**entry, "filepath": str(folder / "unposted"), **laid_out}
+            redirected[name] = {**entry, "filepath": str(folder / "unposted")}
         elif name.startswith("scoring.") and "filepath" in entry:
             place = str(folder / "stages" / Path(entry["filepath"]).name)
             redirected[name] = {
