@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tiktok_virality.modalities import LOADED_BESIDE
 from tiktok_virality.schema import ProjectError
 
 if TYPE_CHECKING:
@@ -148,6 +149,9 @@ def _scored(
             f"{len(captions)} captions for {len(clips)} clips: give --caption once for all of "
             "them, or once for each, in their order."
         )
+    from tiktok_virality.execution.resident import start_beside
+
+    start_beside(LOADED_BESIDE)  # first, for what follows takes its time, too
     from tiktok_virality.serving.scorer import Draft, Scorer, TrainedProject, quietly
 
     under = captions if len(captions) == len(clips) else (captions or (None,)) * len(clips)

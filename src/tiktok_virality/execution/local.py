@@ -133,10 +133,11 @@ def _run_suspects(suspects: Sequence[Batch], work: StageWork) -> Iterator[BatchR
                 for item in waiting:
                     yield pool.submit(_run_batch, [item]).result()
             except BrokenProcessPool:
-                yield work.record([item], [_killer(item)])
+                yield work.record([item], [killer(item)])
 
 
-def _killer(item: StageItem) -> Failed:
+def killer(item: StageItem) -> Failed:
+    """Return what is recorded of an item whose worker died with it."""
     return Failed(
         video_id=item.video_id,
         reason="worker died",

@@ -80,10 +80,13 @@ class Resources:
     Attributes:
         in_process: Run in the driver itself: for transforms whose model uses all cores or the GPU.
         max_workers: Most worker processes to use; ``None`` takes one per core.
+        beside: Run in the process beside the driver, where there is one: its libraries are those
+            of `modalities.LOADED_BESIDE`, and driver and process work at the same time.
     """
 
     in_process: bool = False
     max_workers: int | None = None
+    beside: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
-from kedro.runner import SequentialRunner
+from kedro.runner import ThreadRunner
 
 from tiktok_virality.datasets.video_folder import VIDEO_SUFFIXES
 from tiktok_virality.evaluation.targets import Target
@@ -194,11 +194,11 @@ class Scorer:
             for name in self._explaining.inputs() & self._scoring.all_outputs():
                 if isinstance(catalog.get(name), MemoryDataset | None):
                     catalog[name] = _Kept(copy_mode="assign")
-            SequentialRunner().run(self._scoring, catalog)
+            _run(self._scoring, catalog)
             answer = Answer(scores=catalog.load("scores"), unscored=catalog.load("unscored"))
             yield answer
             if explain:
-                SequentialRunner().run(self._explaining, catalog)
+                _run(self._explaining, catalog)
                 yield replace(answer, explanations=catalog.load("explanations"))
 
     def landscape(self) -> dict[str, Any]:
@@ -225,6 +225,11 @@ class Scorer:
             "counts": counts.tolist(),
             "ticks": [{"at": at, "label": text} for at, text in ticks if low <= at <= high],
         }
+
+
+def _run(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """Run nodes as soon as they can: while some wait for the process beside, others work here."""
+    ThreadRunner(max_workers=len(pipeline.nodes)).run(pipeline, catalog)
 
 
 @contextmanager
