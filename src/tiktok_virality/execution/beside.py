@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import warnings
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Lock
 
 from tiktok_virality.execution.local import killer
@@ -50,7 +50,7 @@ class ProcessBeside:
 
     def _run(self, batch: Sequence[StageItem], work: StageWork) -> BatchReport:
         try:
-            self._connection.send((os.getcwd(), batch, work))
+            self._connection.send((Path.cwd(), batch, work))
             answer: Answer = self._connection.recv()
         except (EOFError, ConnectionError):
             self._process.join()

@@ -35,8 +35,9 @@ def start_beside(libraries: Sequence[str]) -> None:
     Args:
         libraries: Modules that it imports at once, while this process goes on.
     """
-    if "process" not in _beside:
-        _beside["process"] = ProcessBeside(libraries)
+    with _STARTING:
+        if "process" not in _beside:
+            _beside["process"] = ProcessBeside(libraries)
 
 
 def run_here(batch: Sequence[StageItem], work: StageWork) -> BatchReport:
@@ -50,6 +51,7 @@ def run_here(batch: Sequence[StageItem], work: StageWork) -> BatchReport:
         return report
 
 
+_STARTING: Final = Lock()
 _LOCK: Final = Lock()
 _KEPT: Final[dict[str, Transform]] = {}
 """Transforms that are set up, by what decides their results."""

@@ -31,8 +31,10 @@ from tiktok_virality.pipelines.scoring import EXPLAINING, create_pipeline
 from tiktok_virality.schema import DataError, ProjectError
 from tiktok_virality.serving.project import credentials_of, is_parameter, open_config
 
-FEW: Final = 8
-"""Up to so many clips are read in this process: others would take longer to start than to work."""
+FEW: Final = 32
+"""Up to so many clips are read by this process and the one beside it, which have loaded all that it
+takes. Processes of each stage's own load it again: on two cores they never make up for that, on
+sixteen by about this many clips."""
 
 LANDSCAPE_STEPS: Final = 30
 LONGEST_FILE_NAME: Final = 200
