@@ -100,7 +100,7 @@ def _compiler_is_left_for_later() -> Iterator[None]:
     if COMPILER in sys.modules:
         yield
         return
-    answers = {
+    answers: dict[str, dict[str, Any]] = {
         COMPILER: {"disable": _as_it_is},
         f"{COMPILER}.utils": {"is_compile_supported": _is_compile_supported},
     }

@@ -20,6 +20,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 from kedro.io import DataCatalog, MemoryDataset
+from kedro.io.core import VALIDATOR_KEY
 from kedro.pipeline import Pipeline
 from kedro.runner import ThreadRunner
 
@@ -126,9 +127,15 @@ class TrainedProject:
         )
 
     def catalog(self, entries: Mapping[str, Any] | None = None) -> DataCatalog:
-        """Return the catalog, or one of other entries; use it in `folder`."""
-        chosen = self.entries if entries is None else entries
-        return DataCatalog.from_config(dict(chosen), dict(self.credentials))
+        """Return the catalog, or one of other entries; use it in `folder`.
+
+        Tables are not checked again: they were when training wrote them.
+        """
+        chosen = {
+            name: {key: value for key, value in entry.items() if key != VALIDATOR_KEY}
+            for name, entry in (self.entries if entries is None else entries).items()
+        }
+        return DataCatalog.from_config(chosen, dict(self.credentials))
 
 
 class Scorer:
