@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import warnings
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Lock
 
-from tiktok_virality.execution.local import killer
+from tiktok_virality.execution.local import cores, killer
 from tiktok_virality.execution.plan import StageItem
 from tiktok_virality.execution.work import BatchReport, StageWork
 from tiktok_virality.schema import StageError
@@ -78,6 +79,7 @@ def _serve(driver: Connection, libraries: Sequence[str]) -> None:
     from tiktok_virality.execution.resident import run_here
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the driver's to handle
+    os.environ.setdefault("OMP_NUM_THREADS", f"{max(1, cores() // 2)}")  # the driver works, too
     _load(libraries)
     while True:
         try:

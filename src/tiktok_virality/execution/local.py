@@ -54,7 +54,7 @@ class LocalEngine:
         if resources.in_process:
             yield from map(work, batches)
             return
-        workers = min(self.workers or _cores(), resources.max_workers or _cores())
+        workers = min(self.workers or cores(), resources.max_workers or cores())
         waiting = iter(batches)
         suspects: list[Batch] = []
         while (first := next(waiting, None)) is not None:
@@ -153,7 +153,8 @@ def _pool(work: StageWork, workers: int) -> ProcessPoolExecutor:
     )
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
