@@ -84,6 +84,11 @@ PUBLISHED_TABLES: Final[Mapping[str, str]] = {
 nothing else reads; they are made where ``published.take_part`` asks for them."""
 
 
+LOADED_BESIDE: Final = ("numpy", "pyarrow", "torch", "whisper", "silero_vad", "librosa")
+"""Libraries of the stages that run beside the driver where a few clips are scored: those of sound,
+which have nothing to do with the picture. They are about half of what there is to load."""
+
+
 def with_needs(names: Sequence[str]) -> tuple[str, ...]:
     """Return the modalities whose pipelines must run so that these can be read."""
     wanted = [*names, *(need for name in names for need in with_needs(MODALITIES[name].needs))]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any, Final
 
 NEEDED_OPERATORS: Final = ("nms", "qnms")
 """Operators that `import torchvision` refers to, though nothing here calls them."""
+
+COMPILER: Final = "torch._dynamo"
 
 _registered: list[Any] = []
 
@@ -28,34 +32,46 @@ def prefer_system_allocator() -> None:
 
 
 def let_torchvision_import() -> None:
-    """See to it that torchvision can be imported beside a torch of another build.
+    """See to it that torchvision and timm can be imported beside any torch, and quickly.
 
     The torchvision of PyPI is built for the torch of PyPI, which has CUDA. Beside the CPU build of
     torch its compiled operators cannot be loaded, and then ``import torchvision`` raises
     "operator torchvision::nms does not exist"; so do timm, open_clip and torchmetrics (Lightning),
     which import it. They use its Python code alone, so it is enough to declare these operators.
     Nothing happens before torchvision is imported, nor where its operators can be loaded.
+
+    Both load torch's compiler, which takes as long as torch itself, to mark functions for it or to
+    ask whether it can compile. It is left for later: `_Later`.
     """
-    if not any(isinstance(finder, _TorchvisionFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _TorchvisionFinder())
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
 
 
-class _TorchvisionFinder(MetaPathFinder):
-    """Finds torchvision where Python finds it, and loads it by `_TorchvisionLoader`."""
+class _Finder(MetaPathFinder):
+    """Finds what is in `_LOADERS` where Python finds it, and loads it by the loader there."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the module to load for ``torchvision``; leave all others to Python."""
-        if fullname != "torchvision":
+        """Return the module to load; leave all others to Python."""
+        if fullname not in _LOADERS:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.origin is not None:
-            spec.loader = _TorchvisionLoader(fullname, spec.origin)
+            spec.loader = _LOADERS[fullname](fullname, spec.origin)
         return spec
 
 
-class _TorchvisionLoader(SourceFileLoader):
+class _WithoutCompiler(SourceFileLoader):
+    """Runs a module, and leaves torch's compiler for later."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module."""
+        with _compiler_is_left_for_later():
+            super().exec_module(module)
+
+
+class _TorchvisionLoader(_WithoutCompiler):
     """Declares the operators that cannot be loaded, then runs the module."""
 
     def exec_module(self, module: ModuleType) -> None:
@@ -73,3 +89,58 @@ class _TorchvisionLoader(SourceFileLoader):
                 library.define(f"{name}(Tensor dets, Tensor scores, float iou) -> Tensor")
             _registered.append(library)  # an operator is gone with its library
         super().exec_module(module)
+
+
+_LOADERS: Final = {"torchvision": _TorchvisionLoader, "timm": _WithoutCompiler}
+
+
+@contextmanager
+def _compiler_is_left_for_later() -> Iterator[None]:
+    """Put `_Later` in the place of torch's compiler, unless it is loaded already."""
+    if COMPILER in sys.modules:
+        yield
+        return
+    answers: dict[str, dict[str, Any]] = {
+        COMPILER: {"disable": _as_it_is},
+        f"{COMPILER}.utils": {"is_compile_supported": _is_compile_supported},
+    }
+    standing_in = {name: _Later(name, own) for name, own in answers.items()}
+    sys.modules.update(standing_in)
+    try:
+        yield
+    finally:
+        for name, module in standing_in.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
+class _Later(ModuleType):
+    """Stands in for a module until anything is asked of it but what it can answer itself.
+
+    Args:
+        name: Of the module.
+        answers: What is asked while others are imported, by name.
+    """
+
+    def __init__(self, name: str, answers: dict[str, Any]) -> None:
+        super().__init__(name)
+        self.__dict__.update(answers)
+
+    def __getattr__(self, name: str) -> Any:
+        """Load the module, which takes its place, and ask that."""
+        if name.startswith("__") and (name, self.__name__) != ("__path__", COMPILER):
+            raise AttributeError(name)  # of those that look around, not of those that want it
+        for each in [key for key, module in sys.modules.items() if isinstance(module, _Later)]:
+            del sys.modules[each]
+        return getattr(import_module(self.__name__), name)
+
+
+def _as_it_is(function: Callable[..., Any] | None = None, *_: Any, **__: Any) -> Any:
+    """Mark nothing: no compiler is there that could heed it."""
+    return _as_it_is if function is None else function
+
+
+def _is_compile_supported(device_type: str) -> bool:
+    """Ask torch's compiler whether it can compile for a device."""
+    asked = import_module(f"{COMPILER}.utils").is_compile_supported(device_type)
+    return bool(asked)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.neighbors import LocalOutlierFactor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from tiktok_virality.datasets import ArrayArchive
 from tiktok_virality.evaluation.novelty import (
+    Neighbourhood,
     NoveltyModel,
     fit_novelty,
     flags_possible,
@@ -71,6 +75,23 @@ def test_a_clip_of_which_nothing_is_known_has_no_distance(model):
     distances = model.distances(nothing)
     assert np.isnan(distances).all()
     assert np.isnan(model.p_values(distances)).all()
+
+
+def test_distances_are_the_local_outlier_factors_of_scikit_learn():
+    rng = np.random.default_rng(11)
+    training = {"visual": clips(rng, 300, silent=0)["visual"]}
+    training["visual"][:, 3] = 2.0  # a number that says nothing
+    new = {"visual": clips(rng, 400)["visual"]}
+    usual = make_pipeline(StandardScaler(), LocalOutlierFactor(n_neighbors=7, novelty=True))
+    expected = -usual.fit(training["visual"]).score_samples(new["visual"])
+    fitted = fit_novelty(training, new, neighbours=7)
+    np.testing.assert_allclose(fitted.distances(new), expected, rtol=1e-9)
+
+
+def test_a_stored_model_is_not_measured_again(model, monkeypatch):
+    stored = NoveltyModel.from_arrays(model.to_arrays())
+    monkeypatch.delattr(Neighbourhood, "of")
+    assert np.isfinite(stored.distances(clips(np.random.default_rng(12), 5, silent=0))).all()
 
 
 def test_a_stored_model_gives_the_same_distances(model, tmp_path):

@@ -11,7 +11,8 @@ from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.pipelines.ingestion.card import DatasetSummary, concentration, gini, summarise
 from tiktok_virality.pipelines.ingestion.card_page import render_card
 from tiktok_virality.pipelines.ingestion.card_warnings import selection_warnings
-from tiktok_virality.pipelines.ingestion.manifest import MOMENT, RejectedVideosSchema
+from tiktok_virality.pipelines.ingestion.columns import MOMENT
+from tiktok_virality.pipelines.ingestion.manifest import RejectedVideosSchema
 from tiktok_virality.pipelines.ingestion.nodes import describe_dataset
 
 NO_FINGERPRINTS = StageTable(fingerprint="", digests={}, entries={}, absent={})

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiktok_virality.pipelines.ingestion.columns import MAX_VIEWS
 from tiktok_virality.pipelines.ingestion.counts import parse_counts
-from tiktok_virality.pipelines.ingestion.manifest import MAX_VIEWS
 
 
 def parse(text: str | None) -> tuple[int | None, str | None]:

@@ -45,7 +45,8 @@ def packaged():
 def publish(monkeypatch, content):
     """Let Whisper say that its base model is this."""
     digest = hashlib.sha256(content).hexdigest()
-    monkeypatch.setitem(whisper._MODELS, "base", f"https://weights.invalid/{digest}/base.pt")
+    known = whisper_weights.published_models()
+    monkeypatch.setitem(known, "base", f"https://weights.invalid/{digest}/base.pt")
     return digest
 
 
@@ -172,3 +173,7 @@ def test_another_kind_of_model_is_refused():
     content = b"\x06\x00\x00\x00" + b"\x10\x00TransformerSpec\x00" + bytes(8)
     with pytest.raises(WeightsError, match="TransformerSpec"):
         read_ctranslate2(content)
+
+
+def test_the_models_are_those_of_the_package_which_is_not_imported_for_them():
+    assert whisper_weights.published_models().keys() == whisper._MODELS.keys()

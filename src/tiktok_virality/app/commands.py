@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tiktok_virality.execution.resident import start_beside
+from tiktok_virality.modalities import LOADED_BESIDE
 from tiktok_virality.schema import ProjectError
 
 if TYPE_CHECKING:
@@ -128,6 +130,7 @@ def page(
     env: str | None, host: str, port: int, password_file: Path | None, max_megabytes: int
 ) -> None:
     """Open a page on which clips are scored, compared and explained."""
+    start_beside(LOADED_BESIDE)
     from tiktok_virality.app.page.serving import open_page
     from tiktok_virality.serving.scorer import Scorer, TrainedProject, quietly
 
@@ -160,6 +163,7 @@ def _scored(
             f"{len(captions)} captions for {len(clips)} clips: give --caption once for all of "
             "them, or once for each, in their order."
         )
+    start_beside(LOADED_BESIDE)  # first, for what follows takes its time, too
     from tiktok_virality.serving.scorer import Draft, Scorer, TrainedProject, quietly
 
     under = captions if len(captions) == len(clips) else (captions or (None,)) * len(clips)

@@ -15,14 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import StandardScaler
 
 Floats = NDArray[np.float64]
 Embeddings = Mapping[str, Floats]
@@ -31,9 +27,81 @@ Embeddings = Mapping[str, Floats]
 FEWEST_CLIPS: Final = 3
 """A modality of fewer training clips says nothing about what is usual."""
 
+TOGETHER: Final = 256
+"""Clips whose distances to all training clips are in memory at once."""
+
 TRAINING_PREFIX: Final = "training/"
+SCALE_PREFIX: Final = "scale/"
+REACH_PREFIX: Final = "reach/"
+DENSITY_PREFIX: Final = "density/"
 IDS_PREFIX: Final = "video_id/"
 """An archive forgets by it: it says whose the rows are that end in the same modality."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbourhood:
+    """How close together the training clips of a modality lie.
+
+    Attributes:
+        scale: Mean and deviation of each number, [2, D].
+        reach: Distance of each training clip to the last of its neighbours, standardised, [N].
+        density: How dense it is around each: one over the mean distance at which its neighbours
+            can be reached, [N].
+    """
+
+    scale: Floats
+    reach: Floats
+    density: Floats
+
+    @classmethod
+    def of(cls, rows: Floats, neighbours: int) -> Neighbourhood:
+        """Measure it.
+
+        Args:
+            rows: Of the training clips, [N, D].
+            neighbours: Of each clip, at most N - 1.
+        """
+        from sklearn.neighbors import NearestNeighbors
+        from sklearn.preprocessing import StandardScaler
+
+        scaler = StandardScaler().fit(rows.astype(np.float64))
+        count = min(neighbours, len(rows) - 1)
+        search = NearestNeighbors(n_neighbors=count).fit(scaler.transform(rows))
+        apart, nearest = search.kneighbors()  # of each, without itself
+        reach = apart[:, -1]
+        return cls(
+            scale=np.stack([scaler.mean_, scaler.scale_]),
+            reach=reach,
+            density=_density(apart, reach[nearest]),
+        )
+
+    def standardise(self, rows: Floats) -> Floats:
+        """Return rows on the scale of the training clips, [N, D]."""
+        return (rows - self.scale[0]) / self.scale[1]
+
+    def outlier_factors(self, training: Floats, rows: Floats, neighbours: int) -> Floats:
+        """Return how much sparser the training clips are around clips than around neighbours.
+
+        Args:
+            training: Of the training clips, [N, D].
+            rows: Of other clips, [M, D].
+            neighbours: That a clip is compared with.
+
+        Returns:
+            [M]; what `sklearn.neighbors.LocalOutlierFactor` says of new clips.
+        """
+        there = self.standardise(training)
+        squares = (there**2).sum(axis=1)
+        count = min(neighbours, len(training) - 1)
+        factors = [np.empty(0)]
+        for start in range(0, len(rows), TOGETHER):
+            here = self.standardise(rows[start : start + TOGETHER])
+            squared = (here**2).sum(axis=1)[:, None] - 2 * here @ there.T + squares  # [m, N]
+            nearest = np.argpartition(squared, count - 1, axis=1)[:, :count]
+            apart = np.sqrt(np.maximum(np.take_along_axis(squared, nearest, axis=1), 0))
+            own = _density(apart, self.reach[nearest])
+            factors.append(self.density[nearest].mean(axis=1) / own)
+        return np.concatenate(factors)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +113,15 @@ class NoveltyModel:
         neighbours: Training clips that a clip is compared with.
         calibration: Distances of the calibration clips, in ascending order, [M].
         ids: Of the training clips, by modality, str [N] each; nothing where nobody named them.
+        measured: How close together the training clips lie, by modality, where it is known: it
+            takes longer with every clip, and scoring should not wait for it.
     """
 
     training: Embeddings
     neighbours: int
     calibration: Floats = field(default_factory=lambda: np.empty(0))
     ids: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    measured: Mapping[str, Neighbourhood] = field(default_factory=dict)
 
     def distances(self, clips: Embeddings) -> Floats:
         """Return how unlike each clip is, [N]: about 1 and below is usual; NaN without a modality.
@@ -83,8 +154,8 @@ class NoveltyModel:
         for name, ids in self.ids.items():
             if np.isnan(clip[name]).any():
                 continue
-            scale = self._scales[name]
-            apart = scale.transform(self.training[name]) - scale.transform(clip[name][None])
+            place = self._neighbourhoods[name]
+            apart = place.standardise(self.training[name]) - place.standardise(clip[name][None])
             lengths = np.linalg.norm(apart, axis=1)
             usual = float(np.median(lengths)) or 1.0
             for video_id, length in zip(ids.tolist(), lengths / usual, strict=True):
@@ -99,6 +170,11 @@ class NoveltyModel:
             "calibration": self.calibration,
             **{TRAINING_PREFIX + name: rows for name, rows in self.training.items()},
             **{IDS_PREFIX + name: ids for name, ids in self.ids.items()},
+            **{SCALE_PREFIX + name: place.scale for name, place in self._neighbourhoods.items()},
+            **{REACH_PREFIX + name: place.reach for name, place in self._neighbourhoods.items()},
+            **{
+                DENSITY_PREFIX + name: place.density for name, place in self._neighbourhoods.items()
+            },
         }
 
     @classmethod
@@ -109,34 +185,41 @@ class NoveltyModel:
             neighbours=int(arrays["neighbours"]),
             calibration=arrays["calibration"],
             ids=_with_prefix(arrays, IDS_PREFIX),
+            measured={
+                name: Neighbourhood(
+                    scale=scale,
+                    reach=arrays[REACH_PREFIX + name],
+                    density=arrays[DENSITY_PREFIX + name],
+                )
+                for name, scale in _with_prefix(arrays, SCALE_PREFIX).items()
+            },
         )
 
     def _distances(self, name: str, rows: Floats) -> Floats:
         present = ~np.isnan(rows).any(axis=1)
         distances = np.full(len(rows), np.nan)
         if present.any():
-            distances[present] = -self._detectors[name].score_samples(rows[present])
+            distances[present] = self._neighbourhoods[name].outlier_factors(
+                self.training[name], rows[present], self.neighbours
+            )
         return distances
 
     @cached_property
-    def _scales(self) -> dict[str, StandardScaler]:
-        from sklearn.preprocessing import StandardScaler
-
-        return {name: StandardScaler().fit(rows) for name, rows in self.training.items()}
-
-    @cached_property
-    def _detectors(self) -> dict[str, Pipeline]:
-        from sklearn.neighbors import LocalOutlierFactor
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
+    def _neighbourhoods(self) -> dict[str, Neighbourhood]:
         return {
-            name: make_pipeline(
-                StandardScaler(),
-                LocalOutlierFactor(n_neighbors=min(self.neighbours, len(rows) - 1), novelty=True),
-            ).fit(rows)
+            name: self.measured.get(name) or Neighbourhood.of(rows, self.neighbours)
             for name, rows in self.training.items()
         }
+
+
+def _density(apart: Floats, reach: Floats) -> Floats:
+    """Return local reachability densities, [M].
+
+    Args:
+        apart: Distances to the neighbours, [M, neighbours].
+        reach: How far the neighbours reach themselves, [M, neighbours].
+    """
+    return 1 / (np.maximum(apart, reach).mean(axis=1) + 1e-10)
 
 
 def fit_novelty(
@@ -171,6 +254,7 @@ def fit_novelty(
         neighbours=neighbours,
         calibration=np.sort(distances[~np.isnan(distances)]),
         ids={} if ids is None else {name: np.array(ids, np.str_)[has[name]] for name in usable},
+        measured=model._neighbourhoods,
     )
 
 

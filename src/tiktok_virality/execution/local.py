@@ -68,7 +68,7 @@ class LocalEngine:
         if resources.in_process:
             yield from map(work, batches)
             return
-        workers = min(self.workers or _cores(), resources.max_workers or _cores())
+        workers = min(self.workers or cores(), resources.max_workers or cores())
         limits = ItemLimits(seconds=self.item_seconds, gigabytes=self.item_gigabytes)
         crew = _Crew(work, batches, workers, limits if resources.limited else ItemLimits())
         try:
@@ -212,5 +212,6 @@ def _check_workers_start(failed: int) -> None:
         )
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

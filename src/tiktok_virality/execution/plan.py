@@ -83,11 +83,14 @@ class Resources:
         max_workers: Most worker processes to use; ``None`` takes one per core.
         limited: Whether an item must keep within the engine's limits, which are meant for clips:
             not where it is a whole training.
+        beside: Run in the process beside the driver, where there is one: its libraries are those
+            of `modalities.LOADED_BESIDE`, and driver and process work at the same time.
     """
 
     in_process: bool = False
     max_workers: int | None = None
     limited: bool = True
+    beside: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import logging
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +18,7 @@ from tiktok_virality.models.weights import (
     no_weights,
     write_checkpoint,
 )
-from tiktok_virality.schema import ParameterError
+from tiktok_virality.schema import ParameterError, WeightsError
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +65,26 @@ def find_whisper_checkpoint(model: str, path: Path | None = None) -> Checkpoint:
 
 
 def _published_url(model: str) -> str:
-    import whisper
-
-    if model not in whisper._MODELS:
-        known = ", ".join(whisper.available_models())
+    models = published_models()
+    if model not in models:
+        known = ", ".join(models)
         raise ParameterError(f"audio.whisper.model: no Whisper is called {model!r}, only {known}.")
-    return str(whisper._MODELS[model])
+    return models[model]
+
+
+@cache
+def published_models() -> dict[str, str]:
+    """Return the addresses of Whisper's models by name, as its package has them.
+
+    The package is read, not imported: it compiles with numba, and who only looks for weights need
+    not wait for that.
+    """
+    spec = find_spec("whisper")
+    assert spec is not None and spec.origin is not None
+    for statement in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "_MODELS":
+            return dict(ast.literal_eval(statement.value))
+    raise WeightsError("This version of openai-whisper keeps no table of its models.")
 
 
 def _published_digest(url: str) -> str:

@@ -20,8 +20,9 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 from kedro.io import DataCatalog, MemoryDataset
+from kedro.io.core import VALIDATOR_KEY
 from kedro.pipeline import Pipeline
-from kedro.runner import SequentialRunner
+from kedro.runner import ThreadRunner
 
 from tiktok_virality.datasets.video_folder import VIDEO_SUFFIXES
 from tiktok_virality.evaluation.targets import Target
@@ -31,8 +32,10 @@ from tiktok_virality.pipelines.scoring import EXPLAINING, create_pipeline
 from tiktok_virality.schema import DataError, ProjectError
 from tiktok_virality.serving.project import credentials_of, is_parameter, open_config
 
-FEW: Final = 8
-"""Up to so many clips are read in this process: others would take longer to start than to work."""
+FEW: Final = 32
+"""Up to so many clips are read by this process and the one beside it, which have loaded all that it
+takes. Processes of each stage's own load it again: on two cores they never make up for that, on
+sixteen by about this many clips."""
 
 LANDSCAPE_STEPS: Final = 30
 LONGEST_FILE_NAME: Final = 200
@@ -124,9 +127,15 @@ class TrainedProject:
         )
 
     def catalog(self, entries: Mapping[str, Any] | None = None) -> DataCatalog:
-        """Return the catalog, or one of other entries; use it in `folder`."""
-        chosen = self.entries if entries is None else entries
-        return DataCatalog.from_config(dict(chosen), dict(self.credentials))
+        """Return the catalog, or one of other entries; use it in `folder`.
+
+        Tables are not checked again: they were when training wrote them.
+        """
+        chosen = {
+            name: {key: value for key, value in entry.items() if key != VALIDATOR_KEY}
+            for name, entry in (self.entries if entries is None else entries).items()
+        }
+        return DataCatalog.from_config(chosen, dict(self.credentials))
 
 
 class Scorer:
@@ -194,11 +203,11 @@ class Scorer:
             for name in self._explaining.inputs() & self._scoring.all_outputs():
                 if isinstance(catalog.get(name), MemoryDataset | None):
                     catalog[name] = _Kept(copy_mode="assign")
-            SequentialRunner().run(self._scoring, catalog)
+            _run(self._scoring, catalog)
             answer = Answer(scores=catalog.load("scores"), unscored=catalog.load("unscored"))
             yield answer
             if explain:
-                SequentialRunner().run(self._explaining, catalog)
+                _run(self._explaining, catalog)
                 yield replace(answer, explanations=catalog.load("explanations"))
 
     def landscape(self) -> dict[str, Any]:
@@ -225,6 +234,11 @@ class Scorer:
             "counts": counts.tolist(),
             "ticks": [{"at": at, "label": text} for at, text in ticks if low <= at <= high],
         }
+
+
+def _run(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """Run nodes as soon as they can: while some wait for the process beside, others work here."""
+    ThreadRunner(max_workers=len(pipeline.nodes)).run(pipeline, catalog)
 
 
 @contextmanager

@@ -27,11 +27,13 @@ class ScoringModel(PythonModel):
     def load_context(self, context: Any) -> None:
         """Load the models, and what reads clips."""
         from tiktok_virality.serving.bundle import open_bundle
+        from tiktok_virality.serving.together import ScoredTogether
 
-        self.scorer = open_bundle(Path(context.artifacts["bundle"]))
+        scorer = open_bundle(Path(context.artifacts["bundle"]))
+        self.scorer = ScoredTogether(scorer.score)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """Score clips.
+        """Score clips; those of requests that wait are scored together.
 
         Args:
             context: MLflow's; not used.
@@ -45,6 +47,8 @@ class ScoringModel(PythonModel):
         Raises:
             MlflowException: None could be scored; a service answers 400.
         """
+        from tiktok_virality.execution.resident import start_beside
+        from tiktok_virality.modalities import LOADED_BESIDE
         from tiktok_virality.schema import DataError
         from tiktok_virality.serving.scorer import Draft
         from tiktok_virality.serving.sources import fetch_clip
@@ -62,6 +66,8 @@ class ScoringModel(PythonModel):
                     continue
                 written = None if pd.isna(caption) else str(caption)
                 drafts[place] = Draft(path=path, caption=written, title=str(place))
+            if drafts:  # not where MLflow only tries the example of a model that it stores
+                start_beside(LOADED_BESIDE)
             try:
                 answer = self.scorer.score(list(drafts.values())) if drafts else None
             except DataError as error:

@@ -35,6 +35,7 @@ def extract_waveforms(
     return StagePlan(
         items=video_items(videos, manifest["video_id"], hashes),
         transform=WaveformExtractor(parameters.silence_dbfs),
+        resources=Resources(beside=True),
     )
 
 
@@ -61,7 +62,7 @@ def read_speech(
         transform=SpeechReader(parameters, checkpoint, device, seed),
         absent=waveforms.missing("waveform"),
         batch_size=parameters.batch_size,
-        resources=Resources(in_process=True),
+        resources=Resources(in_process=True, beside=True),
     )
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import Field
 
 from tiktok_virality.datasets.overlooked_columns import ATTRIBUTE
-from tiktok_virality.pipelines.ingestion.manifest import HORIZON_COLUMNS
+from tiktok_virality.pipelines.ingestion.columns import HORIZON_COLUMNS
 from tiktok_virality.schema import Config
 
 EXAMPLES: Final = 3

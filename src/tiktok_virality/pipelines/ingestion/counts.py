@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from tiktok_virality.pipelines.ingestion.manifest import MAX_VIEWS
+from tiktok_virality.pipelines.ingestion.columns import MAX_VIEWS
 
 EXPONENTS: Final = {
     "": 0,

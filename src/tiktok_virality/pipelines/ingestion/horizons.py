@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tiktok_virality.media.limits import HorizonParameters
-from tiktok_virality.pipelines.ingestion.manifest import MOMENT
+from tiktok_virality.pipelines.ingestion.columns import MOMENT
 
 ONE_DAY: Final = np.timedelta64(1, "D")
 

@@ -4,42 +4,19 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-import pandas as pd
 from pandera.pandas import Check, Column, DataFrameSchema
 
 from tiktok_virality.evaluation.cross_fitting import FOLD
 from tiktok_virality.media.limits import SplitStrategy
+from tiktok_virality.pipelines.ingestion.columns import (
+    HORIZON_COLUMNS,
+    MAX_VIEWS,
+    MOMENT,
+    REJECTION_REASONS,
+)
 from tiktok_virality.schema import SPLITS
 
-MAX_VIEWS: Final = 100_000_000_000
-"""More views than any video has; a larger count is a mistake."""
-
-MACHINE_FAULT: Final = "fault of the machine"
-"""Not of the clip: the next run tries again."""
-
-REJECTION_REASONS: Final = (
-    "no file",
-    "no metadata",
-    "unreadable",
-    "no video stream",
-    "unknown codec",
-    "too short",
-    "too long",
-    "too large",
-    "bad count",
-    "duplicate id",
-    "identical content",
-    "took too long",
-    "took too much memory",
-    MACHINE_FAULT,
-)
-
-MOMENT: Final = pd.DatetimeTZDtype("us", "UTC")
-
 COUNTED: Final = Check.in_range(0, MAX_VIEWS)
-
-HORIZON_COLUMNS: Final = r"^views_at_\d+d$"
-"""The views that a video had so many days after posting, where snapshots say so."""
 
 ManifestSchema = DataFrameSchema(
     {

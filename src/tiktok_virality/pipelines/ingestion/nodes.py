@@ -27,21 +27,19 @@ from tiktok_virality.media.limits import (
 )
 from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling
-from tiktok_virality.pipelines.ingestion.horizons import horizon_views
-from tiktok_virality.pipelines.ingestion.manifest import (
+from tiktok_virality.pipelines.ingestion.columns import (
     HORIZON_COLUMNS,
     MACHINE_FAULT,
     MOMENT,
     REJECTION_REASONS,
-    ManifestSchema,
 )
+from tiktok_virality.pipelines.ingestion.horizons import horizon_views
 from tiktok_virality.pipelines.ingestion.post_ids import is_rounded, whole_ids
 from tiktok_virality.pipelines.ingestion.posts import FileFinder, parse_posts
 from tiktok_virality.schema import DataError
 
 logger = logging.getLogger(__name__)
 
-MANIFEST_COLUMNS: Final = tuple(name for name in ManifestSchema.columns if name != HORIZON_COLUMNS)
 POST_COLUMNS: Final = (
     *("url", "creator_id", "posted_at", "posted_at_from", "posted_at_fault", "captured_at"),
     *("caption", "hashtags", "topic", "likes", "comments", "shares"),
@@ -208,6 +206,8 @@ def build_manifest(
     Raises:
         DataError: No video is usable; the message counts the reasons.
     """
+    from tiktok_virality.pipelines.ingestion.manifest import ManifestSchema
+
     usable, rejects = usable_videos(posts, video_probes, limits)
     copies = _verdicts(_identical(usable)).assign(stage="selection")
     kept = usable[~usable["video_id"].isin(copies["video_id"])]
@@ -219,7 +219,8 @@ def build_manifest(
     taken = [_fingerprint(fingerprints, video_id) for video_id in kept["video_id"]]
     kept = kept.assign(duplicate_group=duplicate_groups(kept, taken, duplicates))
     _log_copies(kept["duplicate_group"])
-    columns = [*MANIFEST_COLUMNS, *horizons.columns.drop("video_id")]
+    fixed = [name for name in ManifestSchema.columns if name != HORIZON_COLUMNS]
+    columns = [*fixed, *horizons.columns.drop("video_id")]
     return kept.merge(horizons, on="video_id", how="left")[columns], rejects
 
 

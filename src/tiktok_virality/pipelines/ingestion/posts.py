@@ -13,8 +13,8 @@ import pandas as pd
 
 from tiktok_virality.addresses import creator_in_url, plain_creator
 from tiktok_virality.media.clip import VideoFiles
+from tiktok_virality.pipelines.ingestion.columns import MOMENT
 from tiktok_virality.pipelines.ingestion.counts import parse_counts
-from tiktok_virality.pipelines.ingestion.manifest import MOMENT
 
 HASHTAG: Final = re.compile(r"#(\w+)")
 TIKTOK_ID_DIGITS: Final = 19

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiktok_virality.datasets.stage_table import StageTable
-from tiktok_virality.execution import StagePlan
+from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.models.sound_configs import SoundParameters
 
 
@@ -26,4 +26,5 @@ def measure_sound(waveforms: StageTable, parameters: SoundParameters) -> StagePl
         transform=SoundReader(parameters, tagger),
         absent=waveforms.missing("waveform"),
         batch_size=parameters.batch_size,
+        resources=Resources(beside=True),
     )
