@@ -113,6 +113,7 @@ def connect(address: str | None) -> None:
     _keep_quiet(ray)
     how: dict[str, Any] = {"address": address}
     if address is None:
+        os.environ.setdefault("RAY_worker_niceness", "0")  # as the local engine's; Ray's is 15
         how = {"address": "local", "include_dashboard": False}
         how["object_store_memory"] = OBJECT_STORE_BYTES
     else:
