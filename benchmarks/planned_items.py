@@ -24,6 +24,7 @@ import pyarrow as pa
 from interleaved import print_machine, print_rows
 
 from tiktok_virality.datasets import StageStore
+from tiktok_virality.datasets.part_checks import checksum_of, part_name
 from tiktok_virality.datasets.part_files import encode_outcomes
 from tiktok_virality.execution import Done, Outcome, StageItem, StagePlan
 from tiktok_virality.startup import prefer_system_allocator
@@ -98,7 +99,8 @@ def write_parts(stage: Path, count: int, size: int) -> int:
         else:
             for old, new in zip(likeness, names_of(numbers), strict=True):
                 content = content.replace(old, new)
-        (folder / f"part-{start:032x}.arrow").write_bytes(content)
+        checksum = checksum_of(pa.py_buffer(content), pa.ipc.open_file(content).read_all())
+        (folder / part_name(1, f"{start:032x}", checksum)).write_bytes(content)
     return len(range(0, count, size))
 
 

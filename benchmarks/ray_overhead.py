@@ -70,11 +70,11 @@ def main() -> None:
     connect(None)
     print(f"start of a cluster on this machine: {time.perf_counter() - began:.1f} s")
     count = round(2 * wanted.seconds / ITEM_SECONDS)
-    print(f"\\n{count} items of {ITEM_SECONDS} s, in batches of {BATCH_SIZE}, two workers")
+    print(f"\n{count} items of {ITEM_SECONDS} s, in batches of {BATCH_SIZE}, two workers")
     peers = {"ray": saving("ray", 2, count), "local": saving("local", 2, count)}
     ratios = compare(peers, "local", wanted.rounds)
     print(f"ray takes {ratios['ray']:.3f} times as long; goal: at most {GOAL}")
-    print("\\nRay, one worker and two")
+    print("\nRay, one worker and two")
     few = max(BATCH_SIZE, count // 4)
     compare({"one": saving("ray", 1, few), "two": saving("ray", 2, few)}, "two", wanted.rounds)
 

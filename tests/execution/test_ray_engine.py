@@ -20,6 +20,7 @@ from tests.execution.transforms import Square, items
 from tiktok_virality.datasets.part_files import open_part
 from tiktok_virality.datasets.stage_store import StageStore
 from tiktok_virality.execution import RayEngine, Resources, StagePlan, StageWork
+from tiktok_virality.execution.ray_cluster import share_of_a_worker
 from tiktok_virality.schema import StageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,7 +88,7 @@ def check_complete(folder: Path, written_before: set[str]) -> None:
     assert store.exists()
     assert store.load().ids == list(NUMBERS)
     times = Counter(video_id for video_id, _ in traces(folder))
-    assert {times[video_id] for video_id in written_before} == {1}
+    assert {times[video_id] for video_id in written_before} <= {1}
     assert set(times) == set(NUMBERS)
 
 
@@ -99,7 +100,7 @@ def ray_processes() -> set[str]:
 
 
 def wait_until_gone(before: set[str]) -> None:
-    ended = time.monotonic() + 60
+    ended = time.monotonic() + 180  # Ray's own agents take their time on a busy machine
     while left := ray_processes() - before:
         assert time.monotonic() < ended, f"left running: {left}"
 
@@ -193,13 +194,23 @@ def test_a_cluster_that_is_not_there_is_said_in_one_line(address):
     assert address in str(told.value)
 
 
+@pytest.mark.ray
+@pytest.mark.slow
 @has_ray
-def test_no_cluster_of_this_machine_is_said_in_one_line(monkeypatch, tmp_path):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    with pytest.raises(StageError, match="No Ray cluster can be joined at 'auto'") as told:
-        list(RayEngine(address="auto").run(*nothing_but_one_item()))
-    assert "\n" not in str(told.value)
+def test_no_cluster_of_this_machine_is_said_in_one_line(tmp_path):
+    """In a process of its own: the one of the tests may be connected."""
+    (tmp_path / "trace").mkdir()
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    paths = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+    finished = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SAVE), str(tmp_path), "auto"],
+        cwd=ROOT,
+        env={**environment, "PYTHONPATH": paths, "RAY_TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode
+    assert "No Ray cluster can be joined at 'auto'" in finished.stderr.splitlines()[-1]
 
 
 @has_ray
@@ -207,6 +218,26 @@ def test_no_cluster_of_this_machine_is_said_in_one_line(monkeypatch, tmp_path):
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(StageError, match="give 'auto', 'host:port'"):
         list(RayEngine(address=address).run(*nothing_but_one_item()))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "resources", "cores", "share", "workers"),
+    [
+        ([(2, 0)], Resources(), None, {"num_cpus": 1}, 2),
+        ([(0, 0), (8, 0), (4, 0)], Resources(), None, {"num_cpus": 1}, 12),
+        ([(8, 0)], Resources(), 64, {"num_cpus": 1}, 64),
+        ([(8, 0)], Resources(max_workers=3), None, {"num_cpus": 1}, 3),
+        ([], Resources(), None, {"num_cpus": 1}, 1),
+        ([(2, 0)], Resources(in_process=True), None, {"num_cpus": 2}, 1),
+        ([(8, 0), (4, 0)], Resources(in_process=True), None, {"num_cpus": 4}, 3),
+        ([(8, 0)], Resources(in_process=True), 1, {"num_cpus": 8}, 1),
+        ([(8, 0), (16, 4)], Resources(in_process=True), None, {"num_cpus": 4, "num_gpus": 1}, 4),
+        ([(16, 4)], Resources(), None, {"num_cpus": 1}, 16),
+    ],
+)
+def test_a_worker_takes_one_core_or_a_machine_or_a_gpu(nodes, resources, cores, share, workers):
+    described = [{"CPU": float(cpu), "GPU": float(gpu)} for cpu, gpu in nodes]
+    assert share_of_a_worker(described, resources, cores) == (share, workers)
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):

@@ -79,7 +79,8 @@ class Resources:
     """What one worker of a stage wants.
 
     Attributes:
-        in_process: Run in the driver itself: for transforms whose model uses all cores or the GPU.
+        in_process: For transforms whose model uses all cores or the GPU: run in the driver itself,
+            or in an actor that has as much of its machine.
         max_workers: Most worker processes to use; ``None`` takes one per core.
         limited: Whether an item must keep within the engine's limits, which are meant for clips:
             not where it is a whole training.

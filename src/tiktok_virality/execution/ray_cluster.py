@@ -47,7 +47,7 @@ OBJECT_STORE_BYTES: Final = 256 * 2**20
 class RayEngine:
     """Runs a stage on a Ray cluster.
 
-    A connection that the process has already is used, whatever the address.
+    A connection that the process has already is used; it has one at most.
 
     Attributes:
         workers: Cores to use; ``None`` takes all that the cluster has when a stage begins.
@@ -80,7 +80,7 @@ class RayEngine:
         if not (first := list(islice(waiting, 1))):
             return
         connect(self.address)
-        share, count = _share_of_a_worker(_nodes(), resources, self.workers)
+        share, count = share_of_a_worker(_nodes(), resources, self.workers)
         first += islice(waiting, count - 1)
         is_limited = resources.limited and not resources.in_process
         limits = ItemLimits(seconds=self.item_seconds, gigabytes=self.item_gigabytes)
@@ -108,15 +108,16 @@ def connect(address: str | None) -> None:
             "engine.type is 'ray' in globals.yml, and Ray is not installed: install the extra "
             "`ray`, as in `pip install -c constraints.txt -e '.[ray]'`."
         ) from None
+    if address is not None:
+        _check_reachable(address)
     if ray.is_initialized():
         return
     _keep_quiet(ray)
     how: dict[str, Any] = {"address": address}
     if address is None:
+        os.environ.setdefault("RAY_worker_niceness", "0")  # as the local engine's; Ray's is 15
         how = {"address": "local", "include_dashboard": False}
         how["object_store_memory"] = OBJECT_STORE_BYTES
-    else:
-        _check_reachable(address)
     try:
         ray.init(**how, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray has no class of its own for this
@@ -172,7 +173,7 @@ def _nodes() -> list[Mapping[str, float]]:
     return [node["Resources"] for node in _ray().nodes() if node["Alive"]]
 
 
-def _share_of_a_worker(
+def share_of_a_worker(
     nodes: Sequence[Mapping[str, float]], resources: Resources, cores: int | None
 ) -> tuple[dict[str, int], int]:
     """Return what a worker takes of its node, and how many workers there shall be.
