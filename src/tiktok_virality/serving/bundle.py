@@ -66,7 +66,11 @@ def write_bundle(trained: TrainedProject, folder: Path) -> None:
             if name.startswith("scoring.") or name in UNPOSTED
         }
         for name in learned_inputs(pipeline):
-            entries[name] = _copied(name, catalog, folder)
+            entry = catalog.config_resolver.resolve_pattern(name)
+            source = Path(entry["filepath"])
+            entries[name] = {**entry, "filepath": str(Path(LEARNED) / f"{name}{source.suffix}")}
+            if name != MANIFEST:
+                _copy(source, folder / entries[name]["filepath"])
         _impersonal_manifest(catalog).to_parquet(folder / entries[MANIFEST]["filepath"])
         corpus = describe_corpus(catalog)
         _test_predictions(catalog).to_parquet(folder / PREDICTIONS, index=False)
@@ -121,16 +125,12 @@ def _check_entries(entries: Mapping[str, Any], folder: Path) -> None:
             )
 
 
-def _copied(name: str, catalog: DataCatalog, folder: Path) -> dict[str, Any]:
-    """Copy what a dataset holds; return its entry there."""
-    entry = dict(catalog.config_resolver.resolve_pattern(name))
-    source = Path(entry["filepath"])
-    place = Path(LEARNED) / f"{name}{source.suffix}"
+def _copy(source: Path, place: Path) -> None:
+    """Copy what a dataset holds."""
     if source.is_dir():
-        shutil.copytree(source, folder / place)
+        shutil.copytree(source, place)
     else:
-        shutil.copyfile(source, folder / place)
-    return {**entry, "filepath": str(place)}
+        shutil.copyfile(source, place)
 
 
 def _impersonal_manifest(catalog: DataCatalog) -> pd.DataFrame:
