@@ -375,6 +375,7 @@ class _Pool:
             report = _result(answer)
         except _deaths():
             del self._running[answer]
+            _end(actor)  # one that is merely out of reach would go on
             yield from self._after_death(batch, is_suspect)
             return
         del self._running[answer]
