@@ -37,11 +37,12 @@ def huge_png(rng: Generator, seeds: Seeds) -> tuple[str, bytes]:
     return ".mov", still_movie(b"png ", png(side, min(side, 20_000)), side, frames=20)
 
 
-def png(width: int, height: int) -> bytes:
+def png(width: int, height: int, bits: int = 1) -> bytes:
+    """Return a black picture in grey levels."""
     packer = zlib.compressobj(9)
-    row = bytes(1 + (width + 7) // 8)
+    row = bytes(1 + (width * bits + 7) // 8)
     data = b"".join(packer.compress(row * 100) for _ in range(height // 100)) + packer.flush()
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)), (b"IDAT", data)]
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)), (b"IDAT", data)]
     packed = [
         struct.pack(">I", len(content))
         + kind
@@ -68,8 +69,13 @@ def jpeg() -> bytes:
     return buffer.getvalue()
 
 
-def still_movie(codec: bytes, picture: bytes, side: int, frames: int, pause: int = 100) -> bytes:
-    """Return a movie that shows one picture again and again, a tenth of a second each."""
+def still_movie(
+    codec: bytes, picture: bytes, side: int, frames: int, pause: int = 100, last: bytes = b""
+) -> bytes:
+    """Return a movie that shows one picture again and again, a tenth of a second each.
+
+    ``last`` is another picture at its end.
+    """
     start = struct.pack(">I4sI4s", 20, b"ftyp", 0x71742020, b"qt  ") + bytes(4)
     size = min(side, 65_535)
     entry = bytes(6) + struct.pack(">H", 1) + bytes(16) + struct.pack(">HH", size, size)
@@ -79,8 +85,8 @@ def still_movie(codec: bytes, picture: bytes, side: int, frames: int, pause: int
         full_box(b"stsd", 1, rest=Box(codec, entry).pack()),
         full_box(b"stts", 1, frames, pause),
         full_box(b"stsc", 1, 1, 1, 1),
-        full_box(b"stsz", len(picture), frames),
-        full_box(b"stco", frames, rest=struct.pack(">I", place) * frames),
+        full_box(b"stsz", 0, frames, *[len(picture)] * (frames - 1), len(last or picture)),
+        full_box(b"stco", frames, *[place] * (frames - 1), place + len(picture) * bool(last)),
     ]
     dref = full_box(b"dref", 1, rest=Box(b"alis", b"\0\0\0\1").pack())
     media = Box(
@@ -102,7 +108,7 @@ def still_movie(codec: bytes, picture: bytes, side: int, frames: int, pause: int
             Box(b"trak", boxes=[tkhd, mdia]),
         ],
     )
-    return start + Box(b"mdat", picture).pack() + moov.pack()
+    return start + Box(b"mdat", picture + last).pack() + moov.pack()
 
 
 def huge_vp9(rng: Generator, seeds: Seeds) -> tuple[str, bytes]:

@@ -115,6 +115,16 @@ def test_a_picture_that_says_its_size_itself_is_refused_too(tmp_path, codec):
     assert refusal(path).reason in ("unreadable", "too large")
 
 
+def test_a_stream_that_grows_on_its_way_is_not_decoded(tmp_path):
+    """Its last picture is 8,192 pixels wide and high; the file and the others say 64."""
+    huge = bombs.png(8192, 8192, bits=8)
+    content = bombs.still_movie(b"png ", bombs.png(200, 200), 200, frames=20, last=huge)
+    path = write(tmp_path / "clip.mov", content)
+    assert probe_video(path).frame_count == 20
+    with pytest.raises(MediaError, match="Invalid argument"):
+        sample_frames(path, FrameSampling(every_nth=1))
+
+
 def test_a_clip_has_no_thousand_streams(tmp_path):
     tracks = [
         bombs.track(n, 1 if n == 1 else 17, b"V_MJPEG" if n == 1 else b"S_TEXT/UTF8")

@@ -86,7 +86,7 @@ def test_a_thousand_hostile_clips_and_posts_go_through_ingestion(tmp_path, seeds
     add_strange_files(raw / "videos", seeds["h264_sound.mp4"], trap)
     ids += strange_ids()
     write_posts(raw / "metadata.json", hostile_posts(ids, seed=2))
-    done = Ingestion(raw, tmp_path / "work").run()
+    done = Ingestion(raw, tmp_path / "work", seconds=300).run()
     assert set(ids) <= set(done.manifest["video_id"]) | set(done.rejects["video_id"])
     assert done.faults().empty, done.faults().to_string()
     assert trap.sprung() == []
