@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and NumPy, which read it when loaded
 
@@ -43,6 +45,32 @@ def engine(request: pytest.FixtureRequest) -> dict[str, Any]:
     if request.param == "ray":
         request.getfixturevalue("ray_cluster")
     return {"type": request.param, "workers": 2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported_for_good() -> None:
+    """Leave what is imported out of garbage collection: statsmodels asks for one at every turn."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def _empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with its tables: making them takes seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def mlflow_files(_empty_mlflow: Path, tmp_path: Path) -> Iterator[str]:
+    """Let MLflow use a store of the test's own; the address of the folder for its files."""
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{shutil.copy(_empty_mlflow, tmp_path / 'mlflow.db')}")
+    yield str(tmp_path / "artifacts")
+    mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ def test_an_environment_that_does_not_exist_is_named_with_those_that_do(conf):
     with pytest.raises(ConfigurationError) as caught:
         loader_of(conf, "nosuch")
     assert (
-        "no environment 'nosuch'; there are base, demo, gpu, local, paper, paper_100, truth."
+        "no environment 'nosuch'; there are base, demo, gpu, local, paper, paper_100, ray, truth."
         in str(caught.value)
     )
     assert str(conf / "nosuch") in str(caught.value)

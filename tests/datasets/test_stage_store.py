@@ -107,7 +107,7 @@ def test_half_a_stage_does_not_exist_and_the_next_save_does_the_rest(store, squa
 
 
 def save_many(tmp_path: Path, engine: dict) -> subprocess.Popen:
-    """Start a script that saves a plan of 400 items, and wait until it has written some parts."""
+    """Start a script that saves a plan of 200 items, and wait until it has written some parts."""
     script = tmp_path / "saving.py"
     script.write_text(
         textwrap.dedent(
@@ -119,7 +119,7 @@ def save_many(tmp_path: Path, engine: dict) -> subprocess.Popen:
 
             if __name__ == "__main__":
                 square = Square(Path({str(tmp_path / "trace")!r}))
-                numbers = {{f"v{{i}}": i for i in range(400)}}
+                numbers = {{f"v{{i}}": i for i in range(200)}}
                 StageStore(filepath={str(tmp_path / "stage")!r}, engine={engine!r}).save(
                     StagePlan(items=items(**numbers), transform=square, batch_size=1)
                 )
@@ -145,9 +145,9 @@ def check_it_resumes(tmp_path: Path) -> None:
     kept = len(list((tmp_path / "stage").glob("*/*.arrow")))
     store = StageStore(filepath=str(tmp_path / "stage"))
     assert not store.exists()
-    store.save(plan(Square(tmp_path / "trace"), items(**{f"v{i}": i for i in range(400)})))
+    store.save(plan(Square(tmp_path / "trace"), items(**{f"v{i}": i for i in range(200)})))
     assert store.last_report.skipped == kept
-    assert len(store.load()) == 400
+    assert len(store.load()) == 200
     assert not list((tmp_path / "stage").rglob("*.tmp"))
 
 

@@ -10,13 +10,11 @@ from tiktok_virality.tracking.child_runs import flatten
 
 
 @pytest.fixture
-def active_run(tmp_path):
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    mlflow.create_experiment("test", artifact_location=str(tmp_path / "artifacts"))
+def active_run(mlflow_files):
+    mlflow.create_experiment("test", artifact_location=mlflow_files)
     mlflow.set_experiment("test")
     with mlflow.start_run() as run:
         yield run
-    mlflow.set_tracking_uri(None)
 
 
 def test_without_an_active_run_nothing_is_logged_and_nothing_breaks():

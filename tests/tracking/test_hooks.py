@@ -26,9 +26,8 @@ def test_what_a_world_made_is_named_after_it(dataset, kind, run):
     assert hooks._run_name(dataset, "ridge") == run
 
 
-def test_the_parent_run_hears_what_each_world_reached(tmp_path):
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    mlflow.create_experiment("truth", artifact_location=str(tmp_path / "artifacts"))
+def test_the_parent_run_hears_what_each_world_reached(mlflow_files):
+    mlflow.create_experiment("truth", artifact_location=mlflow_files)
     mlflow.set_experiment("truth")
     scores = {
         "additive": {"role": "ensemble", "r2": 0.7, "share": 0.9},
@@ -41,7 +40,6 @@ def test_the_parent_run_hears_what_each_world_reached(tmp_path):
     with mlflow.start_run() as run:
         hooks._log_truth({"worlds": worlds})
     logged = mlflow.get_run(run.info.run_id).data.metrics
-    mlflow.set_tracking_uri(None)
     assert logged == {
         "truth/additive/ensemble_r2": 0.7,
         "truth/additive/share_of_reachable": 0.9,
@@ -49,11 +47,10 @@ def test_the_parent_run_hears_what_each_world_reached(tmp_path):
     }
 
 
-def test_runs_are_named_after_what_they_reached(tmp_path):
+def test_runs_are_named_after_what_they_reached(mlflow_files):
     row = dict.fromkeys(METRICS) | {"split": "test", "seed": 1, "mse": 2.1}
     rows = [{**row, "model": "ensemble", "skill_mean": 0.314}, {**row, "model": "ridge"}]
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    mlflow.create_experiment("clips", artifact_location=str(tmp_path / "artifacts"))
+    mlflow.create_experiment("clips", artifact_location=mlflow_files)
     experiment = mlflow.set_experiment("clips")
     with mlflow.start_run(run_name="demo") as run:
         for _ in range(2):
@@ -61,7 +58,6 @@ def test_runs_are_named_after_what_they_reached(tmp_path):
         hooks._log_leaderboard(rows, "additive.leaderboard")
     runs = mlflow.search_runs([experiment.experiment_id], output_format="list")
     logged = mlflow.get_run(run.info.run_id).data.metrics
-    mlflow.set_tracking_uri(None)
     assert {found.info.run_name for found in runs} == {
         "demo · skill 0.31 · MSE 2.10",
         *("ensemble · skill 0.31 · MSE 2.10", "ridge · MSE 2.10"),
@@ -79,13 +75,11 @@ def test_runs_are_named_after_what_they_reached(tmp_path):
         ("genai_development", "genai_development"),
     ],
 )
-def test_an_experiment_opens_on_its_runs_unless_a_person_chose_otherwise(kind, then, tmp_path):
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+def test_an_experiment_opens_on_its_runs_unless_a_person_chose_otherwise(kind, then, mlflow_files):
     tags = {} if kind is None else {"mlflow.experimentKind": kind}
-    mlflow.create_experiment("clips", artifact_location=str(tmp_path / "files"), tags=tags)
+    mlflow.create_experiment("clips", artifact_location=mlflow_files, tags=tags)
     hooks.open_on_runs("clips")
     found = mlflow.get_experiment_by_name("clips").tags["mlflow.experimentKind"]
-    mlflow.set_tracking_uri(None)
     assert found == then
 
 

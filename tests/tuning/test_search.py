@@ -282,19 +282,15 @@ def test_the_ensemble_does_not_learn_from_what_is_held_out_or_stops_it():
     np.testing.assert_array_equal(first, second)
 
 
-def test_mlflow_hears_of_every_trial_in_one_nested_run(tmp_path):
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    try:
-        mlflow.create_experiment("test", artifact_location=str(tmp_path / "artifacts"))
-        mlflow.set_experiment("test")
-        with mlflow.start_run() as parent:
-            result = searched(ENSEMBLE, tmp_path, trials=1, folds=2)
-        client = mlflow.MlflowClient()
-        runs = client.search_runs([parent.info.experiment_id])
-        (nested,) = [run for run in runs if run.info.run_id != parent.info.run_id]
-        history = client.get_metric_history(nested.info.run_id, "objective")
-        assert [entry.value for entry in history] == [r["objective"] for r in result["trials"]]
-        assert "training.learning_rate" in nested.data.params
-        assert [a.path for a in client.list_artifacts(nested.info.run_id)] == ["trials.json"]
-    finally:
-        mlflow.set_tracking_uri(None)
+def test_mlflow_hears_of_every_trial_in_one_nested_run(tmp_path, mlflow_files):
+    mlflow.create_experiment("test", artifact_location=mlflow_files)
+    mlflow.set_experiment("test")
+    with mlflow.start_run() as parent:
+        result = searched(ENSEMBLE, tmp_path, trials=1, folds=2)
+    client = mlflow.MlflowClient()
+    runs = client.search_runs([parent.info.experiment_id])
+    (nested,) = [run for run in runs if run.info.run_id != parent.info.run_id]
+    history = client.get_metric_history(nested.info.run_id, "objective")
+    assert [entry.value for entry in history] == [r["objective"] for r in result["trials"]]
+    assert "training.learning_rate" in nested.data.params
+    assert [a.path for a in client.list_artifacts(nested.info.run_id)] == ["trials.json"]
