@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.io import DataCatalog
 
 from tests.hostile import bombs
 from tests.hostile.boxes import Box, Movie, full_box
@@ -28,7 +29,9 @@ from tiktok_virality.media.limits import ClipLimits
 from tiktok_virality.media.motion import STEP, measure_steps
 from tiktok_virality.media.probe import probe_video
 from tiktok_virality.pipelines.ingestion.nodes import _outside
+from tiktok_virality.pipelines.scoring.nodes import list_unposted
 from tiktok_virality.schema import MediaError
+from tiktok_virality.serving.scorer import Draft, _lay_out, _redirected
 from tiktok_virality.stages.probing import ProbeVideos, video_items
 
 
@@ -305,3 +308,17 @@ def test_a_folder_that_is_itself_a_link_is_the_users_own(seeds, tmp_path):
     write(tmp_path / "disk" / "a.mp4", seeds["h264_mute.mp4"])
     (tmp_path / "videos").symlink_to(tmp_path / "disk")
     assert loaded(tmp_path / "videos", follow_links=False) == {"a": None}
+
+
+def test_a_scorer_reads_the_clips_that_it_was_given_wherever_they_lie(seeds, tmp_path):
+    """It lays links to them into a folder of its own, which are its own to follow."""
+    draft = Draft(path=write(tmp_path / "draft.mp4", seeds["h264_mute.mp4"]))
+    place = tmp_path / "score"
+    place.mkdir()
+    _lay_out({"draft": draft}, place)
+    kind = "tiktok_virality.datasets.VideoFolder"
+    entries = {"unposted_videos": {"type": kind, "filepath": "data/01_raw/unposted"}}
+    catalog = DataCatalog.from_config(_redirected(entries, place, few=True))
+    videos = catalog.load("unposted_videos")
+    assert {name: video.obstacle for name, video in videos.items()} == {"draft": None}
+    assert list_unposted(videos, pd.DataFrame(columns=["id", "file"]))["reason"].isna().all()
