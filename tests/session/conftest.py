@@ -35,7 +35,7 @@ CREDENTIALS = {
     "collection": {
         "creator_key": f"{SECRET}-key",
         "proxy": f"http://somebody:{SECRET}-proxy@127.0.0.1:9",
-        "cookies_file": f"/nowhere/{SECRET}-cookies.txt",
+        "cookies_file": "/nowhere/cookies.txt",
     },
     "s3": {"key": "somebody", "secret": f"{SECRET}-bucket"},
 }
