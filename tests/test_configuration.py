@@ -46,7 +46,9 @@ def test_a_part_of_a_block_in_globals_leaves_the_rest_of_it(conf):
 
 def test_a_part_of_the_engine_leaves_the_rest_of_it(conf):
     write(conf / "local" / "globals.yml", {"engine": {"workers": 3}})
-    assert loader_of(conf)["catalog"]["frames"]["engine"] == {"type": "local", "workers": 3}
+    engine = loader_of(conf)["catalog"]["frames"]["engine"]
+    assert (engine["type"], engine["workers"]) == ("local", 3)
+    assert engine["item_seconds"] and engine["item_gigabytes"]
 
 
 @pytest.mark.parametrize("env", ["demo", "truth"])

@@ -166,6 +166,36 @@ def test_a_row_that_is_damaged_is_made_again_by_the_same_command(store):
     assert {row["stills"][0] for _, row in store.load().rows()} == {b"one" * 20}
 
 
+class Mixed(Describe):
+    """Gives clips arrays of other kinds, and nothing to one of them."""
+
+    VALUES = (
+        np.empty(0),
+        np.arange(4, dtype=np.int16).reshape(2, 2),
+        np.array([[True, False, True]]),
+        np.array(["one", "two words"]),
+        None,
+        np.float32(3) * np.ones((2, 3, 4), np.float32)[:, ::2].transpose(2, 0, 1),
+    )
+
+    def __call__(self, batch):
+        return [
+            Done(video_id=item.video_id, columns={"value": self.VALUES[n]})
+            for item in batch
+            for n in [item.payload]
+        ]
+
+
+@pytest.mark.parametrize("pair", [(0, 1), (0, 5), (1, 4), (2, 2), (3, 3), (3, 4), (5, 5)])
+def test_arrays_of_all_kinds_come_back_unharmed(store, pair):
+    """Those of one batch are stored as one kind."""
+    store.save(plan(Mixed(), a=pair[0], b=pair[1]))
+    for number, (_, row) in zip(pair, store.load().rows(), strict=True):
+        given = Mixed.VALUES[number]
+        assert (row["value"] is None) == (given is None)
+        assert given is None or np.array_equal(row["value"], given)
+
+
 @pytest.mark.parametrize("name", ["a.wav", "a.mp4"])
 def test_a_file_of_another_size_is_made_again_and_one_of_other_bytes_when_it_is_read(store, name):
     transform = Sound()

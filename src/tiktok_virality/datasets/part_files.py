@@ -51,6 +51,8 @@ SUFFIXES = (SHAPE_SUFFIX, BYTES_SUFFIX, CHECK_SUFFIX)
 """Of the columns that say something of the one before them."""
 
 LONGEST_FILE_NAME_BYTES = 200
+NUMBERS = "biuf"
+"""Kinds of arrays whose values have checksums of their own; others are in that of the part."""
 UNFINISHED_SUFFIX = ".tmp"
 SURELY_DEAD_SECONDS = 24 * 60 * 60
 
@@ -267,11 +269,13 @@ def _encode_column(name: str, values: list[Any]) -> dict[str, tuple[pa.Array, di
 
     present = [value for value in values if value is not None]
     if present and isinstance(present[0], np.ndarray):
-        shapes = [None if value is None else list(value.shape) for value in values]
+        kind = np.result_type(*present)  # what all of them are stored as
+        arrays = [None if value is None else np.asarray(value, kind) for value in values]
+        shapes = [None if value is None else list(value.shape) for value in arrays]
         return {
-            name: (_flat_lists(values), {"kind": "tensor"}),
+            name: (_flat_lists(arrays), {"kind": "tensor"}),
             name + SHAPE_SUFFIX: (pa.array(shapes, pa.list_(pa.int32())), {}),
-            **_checks(name, values),
+            **(_checks(name, arrays) if kind.kind in NUMBERS else {}),
         }
     if present and isinstance(present[0], list) and isinstance(next(iter(present[0]), None), bytes):
         stored = pa.array(values, pa.large_list(pa.large_binary()))

@@ -92,7 +92,7 @@ def excess(usage: Usage, seconds: float, items: int, limits: ItemLimits) -> Exce
         is_busy = usage.cpu_seconds >= BUSY_SHARE * seconds
         return Excess(
             reason="took too long" if is_busy else "waited too long",
-            detail=f"no end after {seconds:.0f} s, of which {usage.cpu_seconds:.0f} s computing; "
+            detail=f"no end after {seconds:.1f} s, of which {usage.cpu_seconds:.1f} s computing; "
             f"engine.item_seconds is {limits.seconds:g}",
             is_verdict=is_busy,
         )
