@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-from interleaved import measure, print_machine, print_table
 
 from tiktok_virality.datasets import StageStore
 from tiktok_virality.execution import Done, Outcome, StageItem, StagePlan
@@ -65,6 +64,8 @@ class Busy:
 
 def main() -> None:
     """Print Ray beside local, and two workers beside one."""
+    from interleaved import print_machine  # here: local workers import this file, and no torch
+
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--seconds", type=float, default=60, help="of a plan, with two workers")
     options.add_argument("--rounds", type=int, default=3)
@@ -135,6 +136,8 @@ def save(engine: Mapping[str, Any], count: int) -> None:
 
 def compare(peers: Mapping[str, Callable[[], None]], ours: str, rounds: int) -> dict[str, float]:
     """Print a table; return how many times as long each other peer takes, the median of rounds."""
+    from interleaved import measure, print_table
+
     times = measure(peers, rounds, warm_up=False)
     print_table(times, ours)
     return {

@@ -102,6 +102,7 @@ class PipelineHooks:
         self._shard = _shard_of(context)
         if self._shard is not None:
             self._parts = _parts_for_shards(context)
+            _check_anything_to_do(self._parts, self._shard)
             for name, part in self._parts.items():
                 pipelines[name] = part.pipeline
 
@@ -109,20 +110,11 @@ class PipelineHooks:
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
-        """Let the run of a shard see and make its shard alone, and say what it leaves.
-
-        Raises:
-            ParameterError: There is nothing that a shard can do.
-        """
+        """Let the run of a shard see and make its shard alone, and say what it leaves."""
         if self._shard is None:
             return
         for name in run_params["pipeline_names"] or ["__default__"]:
             logger.info("Shard %s of %s: %s", self._shard, name, self._parts[name].describe())
-        if not pipeline.nodes:
-            raise ParameterError(
-                f"shard={self._shard}: nothing of this pipeline is done for one video after the "
-                "other, or it waits for something. Run it without `shard`."
-            )
         for name in pipeline.datasets():
             dataset = catalog.get(name)
             if isinstance(dataset, StageStore | VideoFolder):
@@ -152,6 +144,20 @@ def _parts_for_shards(context: KedroContext) -> dict[str, ShardPart]:
 
     names = list(pipelines.keys())
     return {name: part_of(pipelines[name]) for name in names}
+
+
+def _check_anything_to_do(parts: Mapping[str, ShardPart], shard: Shard) -> None:
+    """Let a shard run only where there is something for it.
+
+    Raises:
+        ParameterError: There is nothing.
+    """
+    wanted = [parts["__default__"]] if "__default__" in parts else parts.values()
+    if not any(part.stages for part in wanted):
+        raise ParameterError(
+            f"shard={shard}: nothing of this pipeline is done for one video after the other, or "
+            "it waits for something. Run it without `shard`."
+        )
 
 
 def _replace_default(names: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -128,7 +129,12 @@ def had_its_time(detail: str) -> bool:
 
 
 def children() -> list[str]:
-    return [" ".join(each.cmdline()) for each in psutil.Process().children(recursive=True)]
+    """Return the commands of what this process has started, without what has ended already."""
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # zombies among them
+            found.append(" ".join(each.cmdline()))
+    return found
 
 
 def paths() -> str:
