@@ -65,6 +65,10 @@ class StageError(ProjectError):
     """A per-video stage stopped before its end; finished parts are kept."""
 
 
+class TrainingError(ProjectError):
+    """A training stopped before its end; its checkpoints are kept."""
+
+
 class WeightsError(ProjectError):
     """Model weights are missing, or are not the file that they should be."""
 

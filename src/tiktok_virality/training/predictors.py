@@ -13,7 +13,7 @@ from tiktok_virality.models.readout import Blended, SecondOrderReadout
 from tiktok_virality.models.trained import ModelSpec, TargetScale, TrainedModel
 from tiktok_virality.models.transformer import Standardise
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips, together
-from tiktok_virality.training.data import token_batch, token_loader
+from tiktok_virality.training.data import token_batch, token_batches
 from tiktok_virality.training.launcher import TrainingRun, fit
 from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import TrainingParameters
@@ -49,7 +49,7 @@ def train_predictor(
     """
     target = _scale((train if scaled_by is None else scaled_by).log_views)
     batches, validation_batches = (
-        token_loader(
+        token_batches(
             split.tokens,
             _standardised(split, target).astype(np.float32),
             spec.token_sizes,
