@@ -1,4 +1,4 @@
-"""Several processes train as one does: same losses, one history, on from a death, halved batches."""
+"""Several processes train as one does: its losses, one history, on from a death, halved batches."""
 
 from __future__ import annotations
 
@@ -120,16 +120,20 @@ def test_parts_of_a_batch_hold_each_clip_once_and_none_is_empty(tmp_path, count)
     assert {len(each) for each in parts} == {len(whole)}
     for step in zip(*parts, strict=True):
         assert all(len(part.batch[1]) for part in step)
-    counted = [part.batch[1].tolist() for each in parts for part in each if part.counts]
-    assert sorted(sum(counted, [])) == sorted(LENGTHS)
+    counted = [n for each in parts for part in each if part.counts for n in part.batch[1].tolist()]
+    assert sorted(counted) == sorted(LENGTHS)
 
 
-@pytest.mark.parametrize("kind", ["modality", "late_fusion", "early_fusion"])
+@pytest.mark.parametrize("kind", ["modality", "late_fusion", "early_fusion", "published"])
 def test_every_weight_of_a_predictor_has_a_gradient_whatever_the_clips_lack(kind):
     """Processes wait for the gradient of every weight: one that no clip reaches would stop them."""
     sizes = SPEC.token_sizes if kind == "modality" else SIZES
-    shape = SPEC.transformer
-    spec = ModelSpec(kind=kind, transformer=shape, token_sizes=sizes)
+    spec = ModelSpec(
+        kind=kind,
+        transformer=SPEC.transformer.model_copy(update={"heads": 1}),
+        token_sizes=sizes,
+        token_counts={"visual": 7, "audio": 2},
+    )
     trainee = ViewsTrainee(spec.build_deep(), TrainingParameters(**FEW), 1)
     silent = [clip for clip in TRAIN.tokens if "audio" not in clip.tokens]
     batches = token_batches(silent, np.zeros(len(silent)), sizes, batch_size=4, seed=0)
@@ -191,18 +195,18 @@ def test_a_killed_process_costs_what_came_after_the_last_checkpoint(tmp_path, al
     assert "SIGKILL" in line
     assert "goes on from" in line
     assert "last.ckpt (restart 1 of at most 3)" in line
-    assert "autoencoder: going on after 1 epochs" in caplog.text
+    assert caplog.text.count("autoencoder: going on after 1 epochs") == 1  # by one process
     assert [row["epoch"] for row in model.history] == list(range(4))
     np.testing.assert_allclose(losses(model), losses(alone), rtol=1e-5)
 
 
 @pytest.mark.slow
-def test_deaths_come_to_an_end_with_an_error_that_names_the_checkpoint(tmp_path):
+def test_deaths_come_to_an_end_with_an_error_that_names_the_checkpoint(tmp_path, caplog):
     frames = UnevenFrames(tmp_path, "killed", times=9)
     parameters = THREES.model_copy(update={"processes": 2, "restarts": 1})
     with pytest.raises(TrainingError, match=r"SIGKILL.*after 1 restarts.*last\.ckpt"):
         draw_again(frames, parameters)
-    assert len(frames.noted("killed")) == 2
+    assert [row.levelname for row in caplog.records] == ["WARNING"]  # one restart
     assert list(tmp_path.glob("checkpoints/*/last.ckpt"))
 
 

@@ -36,16 +36,24 @@ def token_batch(
 ) -> TokenBatch:
     """Pad the tokens of clips, each modality to its longest; pool them, too, if asked to."""
     padded = {name: pad([c.tokens.get(name) for c in clips], n) for name, n in sizes.items()}
-    rows = {
-        name: torch.from_numpy(stack_pooled([c.pooled.get(name) for c in clips], n)).nan_to_num()
-        for name, n in sizes.items()
-        if pooled
-    }
     return TokenBatch(
         {name: tokens for name, (tokens, _) in padded.items()},
         {name: padding for name, (_, padding) in padded.items()},
-        rows,
+        _pooled(clips, sizes) if pooled else {},
     )
+
+
+def pooled_batch(clips: Sequence[ClipTokens], sizes: Mapping[str, int]) -> TokenBatch:
+    """Pool the tokens of clips, and leave out the tokens: all clips of a corpus fit into memory."""
+    absent = {name: torch.tensor([[name not in c.tokens] for c in clips]) for name in sizes}
+    return TokenBatch({}, absent, _pooled(clips, sizes))
+
+
+def _pooled(clips: Sequence[ClipTokens], sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    return {
+        name: torch.from_numpy(stack_pooled([c.pooled.get(name) for c in clips], n)).nan_to_num()
+        for name, n in sizes.items()
+    }
 
 
 class Listed(Dataset[Any]):

@@ -156,6 +156,8 @@ class ModelingParameters(Config):
         target: What is predicted.
         repeats: Under how many seeds, from the main one on, everything random is trained.
         split_study: How the scores are compared between ways of dividing the clips.
+        memory_gb: Most memory for the tokens of all clips, in 1e9 bytes; a corpus that needs more
+            is read from disk as batches are made. The results are the same.
     """
 
     transformer: TransformerConfig
@@ -164,6 +166,7 @@ class ModelingParameters(Config):
     target: TargetParameters = TargetParameters()
     repeats: int = Field(default=1, ge=1)
     split_study: SplitStudyParameters = SplitStudyParameters()
+    memory_gb: float = Field(default=8.0, gt=0)
 
 
 class EnsembleSettings(Config):

@@ -243,10 +243,8 @@ def _main(start: _Start, connection: Connection) -> None:
 
 
 def _work(start: _Start, send: Callable[[Any], None]) -> Any:
-    package = logging.getLogger(PACKAGE)
-    package.setLevel(start.log_level if start.index == 0 else logging.ERROR)
-    package.addHandler(_Relay(send))
-    package.propagate = False
+    work: Work = pickle.loads(start.work.read_bytes())
+    _send_log(start, send)  # what the work imports may configure logging anew: Kedro does
     torch.set_num_threads(start.threads)
     os.environ["LOCAL_RANK"] = str(start.index)  # tells Lightning that processes are there already
     if start.backend == "nccl":
@@ -258,11 +256,17 @@ def _work(start: _Start, send: Callable[[Any], None]) -> Any:
         rank=start.index,
         world_size=start.count,
     )
-    work: Work = pickle.loads(start.work.read_bytes())
     result = work(Rank(start.index, start.count, lambda value: send(_Told(value))))
     torch.distributed.barrier()  # who is ready first does not leave the others alone
     torch.distributed.destroy_process_group()
     return result if start.index == 0 else None
+
+
+def _send_log(start: _Start, send: Callable[[Any], None]) -> None:
+    package = logging.getLogger(PACKAGE)
+    package.setLevel(start.log_level if start.index == 0 else logging.ERROR)
+    package.handlers = [_Relay(send)]
+    package.propagate = False
 
 
 class _Relay(QueueHandler):
