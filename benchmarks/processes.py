@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/processes.py [--clips 32] [--epochs 2] [--rounds 2]
 
 Made-up clips of the demo's size: 12 to 40 frames of 32 x 18 pixels, batches of 4, 8 hidden
-channels. Rounds alternate, so that whatever else runs weighs on both. The seconds of epochs leave
-out the start of processes, which is in those of the training.
+channels. Rounds alternate, so that whatever else runs weighs on both. The fastest epoch
+leaves out the start of processes, which is in the seconds of the training.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def main() -> None:
     losses: dict[int, np.ndarray] = {}
     for _ in range(options.rounds):
         for processes in taken:
-            whole, epochs, losses[processes] = train(frames, options.epochs, processes)
-            taken[processes].append((whole, epochs))
-    rows = [["processes", "seconds of epochs", "seconds of the training"]]
+            whole, epoch, losses[processes] = train(frames, options.epochs, processes)
+            taken[processes].append((whole, epoch))
+    rows = [["processes", "seconds of the fastest epoch", "seconds of the training"]]
     best = {count: np.min(each, axis=0) for count, each in taken.items()}
-    rows += [[str(n), f"{epochs:.1f}", f"{whole:.1f}"] for n, (whole, epochs) in best.items()]
+    rows += [[str(n), f"{epoch:.2f}", f"{whole:.1f}"] for n, (whole, epoch) in best.items()]
     print_rows(rows)
-    print(f"epochs, two to one: {best[2][1] / best[1][1]:.2f}")
+    print(f"fastest epoch, two to one: {best[2][1] / best[1][1]:.2f}")
     print(f"losses apart by at most {np.abs(losses[2] / losses[1] - 1).max():.1e} of themselves")
 
 
@@ -69,7 +69,7 @@ def made_up_frames(clips: int) -> HeldFrames:
 
 
 def train(frames: HeldFrames, epochs: int, processes: int) -> tuple[float, float, np.ndarray]:
-    """Return seconds of the training and of its epochs, and the losses, [epochs, 2]."""
+    """Return seconds of the training and of its fastest epoch, and the losses, [epochs, 2]."""
     ids = list(frames.pixels)
     parameters = AutoencoderTraining(
         epochs=epochs,
@@ -86,7 +86,7 @@ def train(frames: HeldFrames, epochs: int, processes: int) -> tuple[float, float
         )
         whole = time.monotonic() - began
     losses = [[row["train_loss"], row["validation_loss"]] for row in model.history]
-    return whole, sum(row["seconds"] for row in model.history), np.asarray(losses)
+    return whole, min(row["seconds"] for row in model.history), np.asarray(losses)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from tiktok_virality.pipelines.visual.nodes import train_autoencoder as train_au
 from tiktok_virality.schema import ParameterError, TrainingError
 from tiktok_virality.training import launcher
 from tiktok_virality.training.autoencoder import train_autoencoder
-from tiktok_virality.training.corpus import Rows
+from tiktok_virality.training.corpus import ClipTokens, Rows
 from tiktok_virality.training.data import frame_batches, token_batches
 from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import AutoencoderTraining, TrainingParameters
@@ -127,19 +127,25 @@ def test_parts_of_a_batch_hold_each_clip_once_and_none_is_empty(tmp_path, count)
 @pytest.mark.parametrize("kind", ["modality", "late_fusion", "early_fusion", "published"])
 def test_every_weight_of_a_predictor_has_a_gradient_whatever_the_clips_lack(kind):
     """Processes wait for the gradient of every weight: one that no clip reaches would stop them."""
-    sizes = SPEC.token_sizes if kind == "modality" else SIZES
+    sizes = {"visual": 4} if kind == "modality" else {"visual": 4, "audio": 2}
     spec = ModelSpec(
         kind=kind,
-        transformer=SPEC.transformer.model_copy(update={"heads": 1}),
+        transformer=SPEC.transformer,
         token_sizes=sizes,
         token_counts={"visual": 7, "audio": 2},
     )
     trainee = ViewsTrainee(spec.build_deep(), TrainingParameters(**FEW), 1)
-    silent = [clip for clip in TRAIN.tokens if "audio" not in clip.tokens]
+    silent = [
+        ClipTokens(tokens={"visual": clip.tokens["visual"][:, :4]})
+        for clip in TRAIN.tokens
+        if "audio" not in clip.tokens
+    ]
     batches = token_batches(silent, np.zeros(len(silent)), sizes, batch_size=4, seed=0)
     part = next(iter(batches.loader(0, 1)))
     trainee.loss(part.batch)[0].backward()
-    assert all(value.grad is not None for value in trainee.parameters())
+    learning = [value for value in trainee.parameters() if value.requires_grad]
+    assert learning
+    assert all(value.grad is not None for value in learning)
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
@@ -206,7 +212,7 @@ def test_deaths_come_to_an_end_with_an_error_that_names_the_checkpoint(tmp_path,
     parameters = THREES.model_copy(update={"processes": 2, "restarts": 1})
     with pytest.raises(TrainingError, match=r"SIGKILL.*after 1 restarts.*last\.ckpt"):
         draw_again(frames, parameters)
-    assert [row.levelname for row in caplog.records] == ["WARNING"]  # one restart
+    assert caplog.text.count("Training goes on from") == 1
     assert list(tmp_path.glob("checkpoints/*/last.ckpt"))
 
 
