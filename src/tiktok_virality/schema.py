@@ -73,6 +73,10 @@ class DamageError(ProjectError):
     """What is stored is not what was written; it is set aside, and the next run makes it again."""
 
 
+class TrainingError(ProjectError):
+    """A training stopped before its end; its checkpoints are kept."""
+
+
 class WeightsError(ProjectError):
     """Model weights are missing, or are not the file that they should be."""
 

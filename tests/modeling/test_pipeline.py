@@ -127,6 +127,7 @@ def run(
         "params:modeling.training": TRAINING,
         "params:modeling.fine_tuning": TRAINING,
         "params:modeling.target": TargetParameters(),
+        "params:modeling.memory_gb": 1.0,
         "params:modeling.repeats": repeats,
         "params:ingestion.splits": SplitParameters(),
         "params:modeling.split_study": SplitStudyParameters(models=("ridge",), redraws=2),

@@ -24,6 +24,7 @@ from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import AutoencoderTraining, TrainingParameters
 from tiktok_virality.training.predicting import predict_log_views, rehearse_log_views
 from tiktok_virality.training.predictors import train_predictor
+from tiktok_virality.training.processes import Rank
 
 SIZES = {"visual": 5, "audio": 3}
 SHAPE = TransformerConfig(width=16, layers=1, heads=2, feedforward=32, dropout=0.1)
@@ -318,11 +319,12 @@ def test_a_batch_that_does_not_fit_is_halved_and_nothing_trained_is_lost(
     sizes: dict[int, set[int]] = {}
     train_batch = ViewsTrainee.training_step
 
-    def step(trainee, batch, index):
-        if trainee.current_epoch >= 3 and len(batch[1]) > 3:
+    def step(trainee, part, index):
+        _, targets = part.batch
+        if trainee.current_epoch >= 3 and len(targets) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-        sizes.setdefault(trainee.current_epoch, set()).add(len(batch[1]))
-        return train_batch(trainee, batch, index)
+        sizes.setdefault(trainee.current_epoch, set()).add(len(targets))
+        return train_batch(trainee, part, index)
 
     monkeypatch.setattr(ViewsTrainee, "training_step", step)
     with caplog.at_level(logging.WARNING):
@@ -336,7 +338,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_nothing_trained_is_lost(
 
 
 def test_a_clip_that_does_not_fit_alone_is_an_error(tmp_path, monkeypatch):
-    def step(trainee, batch, index):
+    def step(trainee, part, index):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
     monkeypatch.setattr(ViewsTrainee, "training_step", step)
@@ -377,7 +379,7 @@ def test_the_history_says_how_long_the_model_waited_for_data(tmp_path):
 
 def test_a_loader_that_is_slower_than_the_model_shows_as_waiting(tmp_path, monkeypatch):
     clock = iter(range(10_000))  # seconds, one at every look
-    history = launcher.History("model", 0, quiet=True)
+    history = launcher.History("model", 0, Rank(0, 1, print), quiet=True)
     monkeypatch.setattr(launcher.time, "monotonic", lambda: next(clock) * 1.0)
     monkeypatch.setattr(launcher.torch, "manual_seed", lambda seed: None)
     trainer = SimpleNamespace(

@@ -35,6 +35,7 @@ PARAMETERS = {
     "modeling.training": TRAINING,
     "modeling.fine_tuning": TRAINING,
     "modeling.target": TargetParameters(),
+    "modeling.memory_gb": 1.0,
     "modeling.repeats": 2,
     "modeling.split_study": SplitStudyParameters(models=("ridge",), redraws=2),
     "ingestion.splits": SplitParameters(),

@@ -95,7 +95,7 @@ class PublishedEnsemble(nn.Module):
         self.head = nn.Sequential(nn.Linear(both, both), nn.Linear(both, 1))
         self.unused_head = nn.Sequential(
             *(nn.Linear(both, both) for _ in range(UNUSED_LAYERS)), nn.Linear(both, 1)
-        )
+        ).requires_grad_(False)  # several processes would wait for its gradients
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """Return standardised log views, [B]; zero for a clip of which nothing is known."""

@@ -124,7 +124,7 @@ class SecondOrderReadout(nn.Module):
             assert isinstance(scale, Standardise)
             present = batch.present(name)
             if present.any():
-                scale.fit(batch.pooled[name][present])
+                scale.fit([batch.pooled[name][present]])
 
 
 class _Writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +22,21 @@ class Standardise(nn.Module):
         self.register_buffer("mean", torch.zeros(token_size))
         self.register_buffer("deviation", torch.ones(token_size))
 
-    def fit(self, tokens: Tensor) -> None:
-        """Take mean and deviation from training tokens, [N, token_size].
+    def fit(self, parts: Iterable[Tensor]) -> None:
+        """Take mean and deviation from training tokens, in parts of [N, token_size] each.
 
-        Tokens are stored as float16: what varies by less than its rounding is taken as constant.
+        They are passed over once, and need not be in memory together (Chan et al., 1979). Tokens
+        are stored as float16: what varies by less than its rounding is taken as constant.
         """
-        self.mean.copy_(tokens.mean(dim=0))
-        deviation = tokens.std(dim=0, correction=0)
+        count, mean, squares = 0, self.mean.double() * 0, self.mean.double() * 0
+        for part in parts:
+            apart = part.double().mean(dim=0) - mean
+            held = len(part) / (count + len(part))
+            squares += (part.double() - part.double().mean(dim=0)).square().sum(dim=0)
+            squares += apart.square() * count * held
+            mean, count = mean + apart * held, count + len(part)
+        self.mean.copy_(mean)
+        deviation = (squares / count).sqrt()
         rounding = torch.finfo(torch.float16).eps * self.mean.abs() + 1e-7
         self.deviation.copy_(torch.where(deviation > rounding, deviation, 1.0))
 

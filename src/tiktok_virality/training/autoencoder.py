@@ -13,7 +13,7 @@ from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.convlstm import ConvLSTMAutoencoder
 from tiktok_virality.models.trained import ModelSpec, TrainedModel
 from tiktok_virality.training.corpus import Rows
-from tiktok_virality.training.data import frame_loader, stack_frames
+from tiktok_virality.training.data import frame_batches, stack_frames
 from tiktok_virality.training.launcher import TrainingRun, fit
 from tiktok_virality.training.module import AutoencoderTrainee
 from tiktok_virality.training.parameters import AutoencoderTraining
@@ -31,7 +31,7 @@ def train_autoencoder(
 ) -> TrainedModel:
     """Train the autoencoder; the validation split only tells when it was at its best."""
     spec = ModelSpec(kind=NAME, convlstm=config)
-    train = frame_loader(
+    train = frame_batches(
         frames,
         train_ids,
         batch_size=parameters.batch_size,
@@ -39,7 +39,7 @@ def train_autoencoder(
         drawn=parameters.clips_per_epoch(len(train_ids)),
     )
     told = _some(validation_ids, parameters.max_validation_clips, run.seed)
-    validation = frame_loader(frames, told, batch_size=parameters.batch_size, seed=None)
+    validation = frame_batches(frames, told, batch_size=parameters.batch_size, seed=None)
     steps = math.ceil(len(train) / parameters.accumulation) * parameters.epochs
 
     def begin() -> AutoencoderTrainee:

@@ -6,6 +6,7 @@ Loads no torch: the nodes name these types.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -36,6 +37,7 @@ METADATA_FEATURES: Final = (
 TRUTH: Final = "y_true"
 HOURS_PER_DAY: Final = 24
 DAYS_PER_WEEK: Final = 7
+BYTES_PER_GB: Final = 10**9
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +87,8 @@ class ClipTokens:
     """What the models know of a clip.
 
     Attributes:
-        tokens: By modality, float32 [T, D] each; a modality that the clip lacks is not there.
+        tokens: By modality, float32 [T, D] each, in memory or on disk; a modality that the clip
+            lacks is not there.
         words: All that is said and written in it.
         times: By modality, when each token begins, in seconds, [T]; of those whose tokens have a
             time, and only where somebody asked.
@@ -101,26 +104,77 @@ class ClipTokens:
         return {name: pool(tokens) for name, tokens in self.tokens.items()}
 
 
+class TokensOnDisk(Mapping[str, np.ndarray]):
+    """The tokens of a clip by modality, read from the tables whenever somebody asks for them."""
+
+    def __init__(self, video_id: str, tables: Mapping[str, StoredTokens]) -> None:
+        self._video_id = video_id
+        self._tables = {name: table for name, table in tables.items() if video_id in table}
+
+    def __getitem__(self, modality: str) -> np.ndarray:
+        return _in_memory(self._tables[modality].row(self._video_id, ["tokens"]))
+
+    def __contains__(self, modality: object) -> bool:
+        return modality in self._tables
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+
 def read_tokens(
-    ids: Sequence[str], tables: Mapping[str, StoredTokens], *, timed: bool = False
+    ids: Sequence[str],
+    tables: Mapping[str, StoredTokens],
+    *,
+    timed: bool = False,
+    memory_gb: float = math.inf,
 ) -> list[ClipTokens]:
-    """Read the tokens of clips into memory; a clip without a row lacks the modality.
+    """Read the tokens of clips into memory, if they fit; a clip without a row lacks the modality.
 
     Args:
         ids: The clips.
         tables: Of tokens, by modality.
         timed: Read when each token begins, too.
+        memory_gb: Most memory for them. Those of clips that need more stay on disk, and are read
+            as batches are made.
     """
     asked = ["tokens", WORDS, *([TIMES, TOKEN_SECONDS] if timed else [])]
     wanted = {
         name: [column for column in asked if column in table.columns]
         for name, table in tables.items()
     }
-    return [_clip_tokens(video_id, tables, wanted) for video_id in ids]
+    fit = math.isinf(memory_gb) or _fit_into(memory_gb, ids, tables)
+    return [_clip_tokens(video_id, tables, wanted, keep=fit) for video_id in ids]
+
+
+def _fit_into(memory_gb: float, ids: Sequence[str], tables: Mapping[str, StoredTokens]) -> bool:
+    """Tell whether tokens fit, by their shapes: they are mapped, and nothing of them is read."""
+    numbers = sum(
+        table.row(video_id, ["tokens"])["tokens"].size
+        for table in tables.values()
+        for video_id in ids
+        if video_id in table
+    )
+    needed_gb = numbers * np.dtype(np.float32).itemsize / BYTES_PER_GB
+    if needed_gb > memory_gb:
+        logger.info(
+            "The tokens of %d clips take %.3g GB, and modeling.memory_gb is %g: they stay on disk, "
+            "and are read as batches are made.",
+            len(ids),
+            needed_gb,
+            memory_gb,
+        )
+    return needed_gb <= memory_gb
 
 
 def _clip_tokens(
-    video_id: str, tables: Mapping[str, StoredTokens], wanted: Mapping[str, list[str]]
+    video_id: str,
+    tables: Mapping[str, StoredTokens],
+    wanted: Mapping[str, list[str]],
+    *,
+    keep: bool,
 ) -> ClipTokens:
     rows = {
         name: table.row(video_id, wanted[name])
@@ -128,12 +182,18 @@ def _clip_tokens(
         if video_id in table
     }
     return ClipTokens(
-        tokens={name: np.asarray(row["tokens"], dtype=np.float32) for name, row in rows.items()},
+        tokens={name: _in_memory(row) for name, row in rows.items()}
+        if keep
+        else TokensOnDisk(video_id, tables),
         words=" ".join(str(row[WORDS]) for row in rows.values() if WORDS in row),
         times={
             name: _times(row) for name, row in rows.items() if TIMES in row or TOKEN_SECONDS in row
         },
     )
+
+
+def _in_memory(row: Mapping[str, Any]) -> np.ndarray:
+    return np.asarray(row["tokens"], dtype=np.float32)
 
 
 def _times(row: Mapping[str, Any]) -> np.ndarray:
@@ -263,8 +323,16 @@ def assemble_all(
     splits: pd.DataFrame,
     tables: Mapping[str, StoredTokens],
     target: TargetParameters,
+    memory_gb: float = math.inf,
 ) -> tuple[ModelInput, list[ModelInput]]:
     """Read the same once, also for every division that tests clips.
+
+    Args:
+        manifest: As `assemble`.
+        splits: As `assemble`.
+        tables: As `assemble`.
+        target: As `assemble`.
+        memory_gb: Most memory for tokens; see `read_tokens`.
 
     Returns:
         What the models learn from that are served, and the divisions: one a fold, or the former
@@ -279,7 +347,7 @@ def assemble_all(
     corpus = _Corpus(
         manifest=manifest,
         tables=tables,
-        tokens=dict(zip(ids, read_tokens(ids, tables), strict=True)),
+        tokens=dict(zip(ids, read_tokens(ids, tables, memory_gb=memory_gb), strict=True)),
         target=Target(parameters=target),
     )
     if not is_cross_fitted(splits):

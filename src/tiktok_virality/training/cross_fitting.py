@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -62,6 +63,7 @@ class DivisionTrainer:
         checkpoints: Folder of all trainings.
         label: Name of the corpus, where there are several.
         one_core: Use one, as a worker among others.
+        memory_gb: Most memory for tokens; see `read_tokens`.
     """
 
     manifest: pd.DataFrame
@@ -73,6 +75,7 @@ class DivisionTrainer:
     checkpoints: Path
     label: str = ""
     one_core: bool = False
+    memory_gb: float = math.inf
     _divisions: list[ModelInput] = field(default_factory=list, init=False, repr=False)
 
     def identity(self) -> Mapping[str, Any]:
@@ -81,7 +84,7 @@ class DivisionTrainer:
         return {"version": 1, "recipe": [part.model_dump(mode="json") for part in recipe]}
 
     def setup(self) -> None:
-        """Read all tokens."""
+        """Read all tokens, or learn where they are."""
         import torch
 
         if self.one_core:
@@ -90,7 +93,9 @@ class DivisionTrainer:
 
     def assembled(self) -> list[ModelInput]:
         """Read the tokens of every division."""
-        _, divisions = assemble_all(self.manifest, self.splits, self.tables, self.target)
+        _, divisions = assemble_all(
+            self.manifest, self.splits, self.tables, self.target, self.memory_gb
+        )
         return divisions
 
     def __call__(self, items: Sequence[StageItem]) -> list[Outcome]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,16 +36,24 @@ def token_batch(
 ) -> TokenBatch:
     """Pad the tokens of clips, each modality to its longest; pool them, too, if asked to."""
     padded = {name: pad([c.tokens.get(name) for c in clips], n) for name, n in sizes.items()}
-    rows = {
-        name: torch.from_numpy(stack_pooled([c.pooled.get(name) for c in clips], n)).nan_to_num()
-        for name, n in sizes.items()
-        if pooled
-    }
     return TokenBatch(
         {name: tokens for name, (tokens, _) in padded.items()},
         {name: padding for name, (_, padding) in padded.items()},
-        rows,
+        _pooled(clips, sizes) if pooled else {},
     )
+
+
+def pooled_batch(clips: Sequence[ClipTokens], sizes: Mapping[str, int]) -> TokenBatch:
+    """Pool the tokens of clips, and leave out the tokens: all clips of a corpus fit into memory."""
+    absent = {name: torch.tensor([[name not in c.tokens] for c in clips]) for name in sizes}
+    return TokenBatch({}, absent, _pooled(clips, sizes))
+
+
+def _pooled(clips: Sequence[ClipTokens], sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    return {
+        name: torch.from_numpy(stack_pooled([c.pooled.get(name) for c in clips], n)).nan_to_num()
+        for name, n in sizes.items()
+    }
 
 
 class Listed(Dataset[Any]):
@@ -140,7 +150,78 @@ class LengthBuckets(Sampler[list[int]]):
         ]
 
 
-def token_loader(
+class Part(NamedTuple):
+    """What one process takes of a batch.
+
+    Attributes:
+        batch: Clips, as the model reads them.
+        counts: Whether they are its own. A batch may hold fewer clips than there are processes:
+            who goes without takes a clip of another, so as to keep step, and counts it for nothing.
+    """
+
+    batch: Any
+    counts: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """The batches of a split: which clips belong together, how they are read, how they are joined.
+
+    Attributes:
+        clips: By number.
+        buckets: Numbers of the clips of every batch.
+        collate: Makes one batch of clips.
+    """
+
+    clips: Dataset[Any]
+    buckets: LengthBuckets
+    collate: Callable[[list[Any]], Any]
+
+    def __len__(self) -> int:
+        return len(self.buckets)
+
+    def halved(self) -> Batches:
+        """Return the same clips in batches of half the size."""
+        now = self.buckets
+        smaller = LengthBuckets(now.lengths, -(-now.batch_size // 2), now.seed, now.drawn)
+        return Batches(clips=self.clips, buckets=smaller, collate=self.collate)
+
+    def loader(self, index: int, count: int) -> DataLoader[Part]:
+        """Return the `Part` of every batch that is taken by one of so many processes.
+
+        It draws nothing from the generator that dropout draws from.
+        """
+        return DataLoader(
+            _Parts(self, index, count),
+            batch_size=None,
+            sampler=self.buckets,
+            collate_fn=_unchanged,
+            generator=torch.Generator(),
+        )
+
+
+class _Parts(Dataset[Part]):
+    """Parts of batches, by the numbers of the clips of a whole batch.
+
+    A batch is in order of length. Every so-many-th clip of it makes parts of like lengths.
+    """
+
+    def __init__(self, batches: Batches, index: int, count: int) -> None:
+        self.batches = batches
+        self.index = index
+        self.count = count
+
+    def __getitem__(self, batch: list[int]) -> Part:
+        own = batch[self.index :: self.count]
+        clips = [self.batches.clips[number] for number in own or batch[:1]]
+        return Part(self.batches.collate(clips), counts=bool(own))
+
+
+def _unchanged(part: Any) -> Any:
+    return part
+
+
+def token_batches(
     clips: Sequence[ClipTokens],
     targets: np.ndarray,
     sizes: Mapping[str, int],
@@ -148,47 +229,37 @@ def token_loader(
     batch_size: int,
     seed: int | None,
     drawn: int | None = None,
-) -> DataLoader[Any]:
+) -> Batches:
     """Return batches of (TokenBatch, standardised log views [B]); see `LengthBuckets`."""
-
-    def collate(items: list[tuple[ClipTokens, float]]) -> tuple[TokenBatch, Tensor]:
-        return token_batch([clip for clip, _ in items], sizes), torch.tensor([y for _, y in items])
-
     lengths = [max([0, *(len(c.tokens[n]) for n in sizes if n in c.tokens)]) for c in clips]
-    return _loader(Listed(clips, targets), LengthBuckets(lengths, batch_size, seed, drawn), collate)
+    return Batches(
+        clips=Listed(clips, targets),
+        buckets=LengthBuckets(lengths, batch_size, seed, drawn),
+        collate=partial(_labelled_batch, sizes),
+    )
 
 
-def frame_loader(
+def _labelled_batch(
+    sizes: Mapping[str, int], clips: Sequence[tuple[ClipTokens, float]]
+) -> tuple[TokenBatch, Tensor]:
+    return token_batch([clip for clip, _ in clips], sizes), torch.tensor([y for _, y in clips])
+
+
+def frame_batches(
     table: Rows,
     ids: Sequence[str],
     *,
     batch_size: int,
     seed: int | None,
     drawn: int | None = None,
-) -> DataLoader[Any]:
+) -> Batches:
     """Return batches of (uint8 frames [B, T, 3, H, W], lengths [B]); see `LengthBuckets`."""
     lengths = [len(table.row(i, ["timestamps_seconds"])["timestamps_seconds"]) for i in ids]
-    return _loader(
-        Frames(table, ids), LengthBuckets(lengths, batch_size, seed, drawn), stack_frames
+    return Batches(
+        clips=Frames(table, ids),
+        buckets=LengthBuckets(lengths, batch_size, seed, drawn),
+        collate=stack_frames,
     )
-
-
-def halved(batches: DataLoader[Any]) -> DataLoader[Any]:
-    """Return the same clips in batches of half the size."""
-    buckets = batches.batch_sampler
-    assert isinstance(buckets, LengthBuckets)
-    assert batches.collate_fn is not None
-    smaller = LengthBuckets(
-        buckets.lengths, -(-buckets.batch_size // 2), buckets.seed, buckets.drawn
-    )
-    return _loader(batches.dataset, smaller, batches.collate_fn)
-
-
-def _loader(
-    items: Dataset[Any], batches: LengthBuckets, collate: Callable[..., Any]
-) -> DataLoader[Any]:
-    """Return a loader that draws nothing from the generator that dropout draws from."""
-    return DataLoader(items, batch_sampler=batches, collate_fn=collate, generator=torch.Generator())
 
 
 def stack_frames(clips: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

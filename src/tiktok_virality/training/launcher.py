@@ -1,4 +1,4 @@
-"""Fits a Lightning module: device, precision, early stopping, and going on from the last epoch."""
+"""Fits a Lightning module: device, precision, processes, and going on from the last epoch."""
 
 from __future__ import annotations
 
@@ -11,25 +11,33 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.memory import is_oom_error
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from tiktok_virality.datasets.part_files import write_bytes_atomically
 from tiktok_virality.models.configs import Precision
 from tiktok_virality.models.device_memory import release
 from tiktok_virality.models.precision import bfloat16_is_native
-from tiktok_virality.schema import digest
+from tiktok_virality.schema import TrainingError, digest
 from tiktok_virality.tracking import log_epoch
-from tiktok_virality.training.data import LengthBuckets, halved
+from tiktok_virality.training.data import Batches
 from tiktok_virality.training.module import Trainee
 from tiktok_virality.training.parameters import TrainingParameters
+from tiktok_virality.training.processes import (
+    ProcessDiedError,
+    Rank,
+    count_processes,
+    on_gpus,
+    run_in_processes,
+)
 from tiktok_virality.training.progress import TrainingProgress
 
 logger = logging.getLogger(__name__)
@@ -98,8 +106,8 @@ class TrainingRun:
 
 def fit(
     begin: Callable[[], Trainee],
-    train: DataLoader[Any],
-    validation: DataLoader[Any],
+    train: Batches,
+    validation: Batches,
     parameters: TrainingParameters,
     run: TrainingRun,
     *,
@@ -108,7 +116,8 @@ def fit(
     """Train, or go on training, or take what an earlier run has finished.
 
     A batch that does not fit into the memory of a GPU is halved and its gradients are averaged
-    over twice as many; what was trained so far is kept.
+    over twice as many; what was trained so far is kept. A training whose process died goes on from
+    its last checkpoint.
 
     Args:
         begin: Makes the Lightning module as it is before the first step; it logs
@@ -121,6 +130,9 @@ def fit(
 
     Returns:
         The weights of the epoch with the lowest validation loss, and the history of all epochs.
+
+    Raises:
+        TrainingError: Processes died more often than `TrainingParameters.restarts` allows.
     """
     history = _finished_history(run.folder)
     if history is None:
@@ -133,22 +145,32 @@ def fit(
 
 def _train_as_it_fits(
     begin: Callable[[], Trainee],
-    train: DataLoader[Any],
-    validation: DataLoader[Any],
+    train: Batches,
+    validation: Batches,
     parameters: TrainingParameters,
     run: TrainingRun,
     accumulation: int,
 ) -> list[dict[str, float]]:
     """Train in batches as large as the device has memory for."""
     size = parameters.batch_size
+    processes = count_processes(parameters.processes, run.device)
     while True:
+        training = _Training(
+            trainee=begin(),
+            train=train,
+            validation=validation,
+            parameters=parameters,
+            run=run,
+            accumulation=accumulation,
+        )
         try:
-            return _train(begin(), train, validation, parameters, run, accumulation)
+            return _train(training, processes)
         except RuntimeError as error:
-            if size == 1 or not is_oom_error(error):
+            if size <= processes or not is_oom_error(error):
                 raise
+        del training
         release()  # once nothing of the failed attempt is held by its traceback
-        train, validation, accumulation = halved(train), halved(validation), 2 * accumulation
+        train, validation, accumulation = train.halved(), validation.halved(), 2 * accumulation
         size = -(-size // 2)
         logger.warning(
             "%s: a batch does not fit into the memory of the GPU. From here on it has %d clips, "
@@ -202,19 +224,83 @@ def is_whole(checkpoint: Path) -> bool:
     return False
 
 
-def _train(
-    trainee: Trainee,
-    train: DataLoader[Any],
-    validation: DataLoader[Any],
-    parameters: TrainingParameters,
-    run: TrainingRun,
-    accumulation: int,
-) -> list[dict[str, float]]:
-    history = History(run.name, run.seed, quiet=run.quiet)
-    start = resume_point(run.folder)
-    batches = train.batch_sampler
-    assert isinstance(batches, LengthBuckets)
-    if batches.drawn < len(batches.lengths) and not run.quiet:
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """All that each process of a training must know.
+
+    Attributes:
+        trainee: As it is before the first step.
+        train: Batches of the training split.
+        validation: Batches of the validation split.
+        parameters: How long and how fast.
+        run: Names the training.
+        accumulation: Batches whose gradients are averaged into one step.
+    """
+
+    trainee: Trainee
+    train: Batches
+    validation: Batches
+    parameters: TrainingParameters
+    run: TrainingRun
+    accumulation: int
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the latest epoch."""
+        return self.run.folder / LAST_NAME
+
+
+def _train(training: _Training, processes: int) -> list[dict[str, float]]:
+    """Train here or in processes of this machine, and return the history of all epochs."""
+    log = partial(log_epoch, training.run.name)
+    if processes == 1:
+        start = resume_point(training.run.folder)
+        return _train_as(training, start, Rank(0, 1, lambda epoch: log(*epoch)))
+    deaths = 0
+    while True:
+        try:
+            return run_in_processes(
+                partial(_train_as, training, resume_point(training.run.folder)),
+                processes,
+                training.run.device,
+                hear=lambda epoch: log(*epoch),
+            )
+        except ProcessDiedError as error:
+            deaths += 1
+            _check_may_go_on(training, deaths, error)
+
+
+def _check_may_go_on(training: _Training, deaths: int, error: ProcessDiedError) -> None:
+    """Log that the training goes on after a death.
+
+    Raises:
+        TrainingError: There were too many.
+    """
+    name, restarts, last = training.run.name, training.parameters.restarts, training.last
+    if deaths > restarts:
+        kept = f"Its last checkpoint is {last}" if last.exists() else "It has no checkpoint yet"
+        raise TrainingError(
+            f"{name}: {error}, after {restarts} restarts. {kept}; the next run goes on from there. "
+            "A process that is killed again and again most often lacks memory: choose fewer "
+            "`processes` or a smaller `batch_size`."
+        ) from error
+    logger.warning(
+        "%s: %s. Training goes on from %s (restart %d of at most %d).",
+        name,
+        error,
+        last if last.exists() else "its beginning",
+        deaths,
+        restarts,
+    )
+
+
+def _train_as(training: _Training, start: Path | None, rank: Rank) -> list[dict[str, float]]:
+    """Train as one of the processes, from a checkpoint on or from the beginning."""
+    trainee, parameters, run = training.trainee, training.parameters, training.run
+    quiet = run.quiet or rank.index > 0
+    history = History(run.name, run.seed, rank, quiet=quiet)
+    batches = training.train.buckets
+    if batches.drawn < len(batches.lengths) and not quiet:
         logger.info(
             "%s: every epoch draws %d of %d training clips, since max_steps is %d",
             run.name,
@@ -237,18 +323,20 @@ def _train(
             enable_version_counter=False,
         ),
     ]
-    if not run.quiet:
+    if not quiet:
         callbacks.append(TrainingProgress(run.name, trainee.steps))
     if parameters.patience is not None:
         callbacks.append(EarlyStopping("validation_loss", patience=parameters.patience))
     with _quiet():
         trainer = lightning.Trainer(
             max_epochs=parameters.epochs,
-            accelerator="gpu" if run.device == "cuda" else run.device,
-            devices=1,
+            accelerator=_accelerator(run.device, rank.count),
+            devices=rank.count,
+            strategy=DDPStrategy() if rank.count > 1 else "auto",
+            use_distributed_sampler=False,
             precision=lightning_precision(parameters.precision, run.device),
             gradient_clip_val=parameters.clip_norm,
-            accumulate_grad_batches=accumulation,
+            accumulate_grad_batches=training.accumulation,
             callbacks=callbacks,
             logger=False,
             num_sanity_val_steps=0,
@@ -258,12 +346,19 @@ def _train(
         )
         trainer.fit(
             trainee,
-            train,
-            validation,
+            training.train.loader(rank.index, rank.count),
+            training.validation.loader(rank.index, rank.count),
             ckpt_path=start,
             weights_only=True,  # no pickle, whoever wrote the file
         )
     return history.epochs
+
+
+def _accelerator(device: str, processes: int) -> str:
+    """Return what Lightning calls ``auto``, ``cpu`` or ``cuda``."""
+    if device == "auto" and processes > 1:
+        return "gpu" if on_gpus(device) else "cpu"
+    return "gpu" if device == "cuda" else device
 
 
 def lightning_precision(
@@ -279,14 +374,15 @@ def lightning_precision(
 
 
 class History(Callback):
-    """Keeps the losses of every epoch, in checkpoints too, and tells MLflow as they come.
+    """Keeps the losses of every epoch, in checkpoints too, and tells the driver as they come.
 
     ``waiting_share`` of an epoch is the share of its training time that the model waited for data.
     """
 
-    def __init__(self, name: str, seed: int, *, quiet: bool = False) -> None:
+    def __init__(self, name: str, seed: int, rank: Rank, *, quiet: bool = False) -> None:
         self.name = name
         self.seed = seed
+        self.rank = rank
         self.quiet = quiet
         self.epochs: list[dict[str, float]] = []
         self._started = 0.0
@@ -296,10 +392,10 @@ class History(Callback):
         self._trained = 0.0
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Seed dropout by the epoch, so that resuming is the same as never stopping."""
+        """Seed dropout by epoch and process, so that resuming is the same as never stopping."""
         self._started = self._ready = time.monotonic()
         self._waited = 0.0
-        torch.manual_seed(self.seed * 10_000 + trainer.current_epoch)
+        torch.manual_seed(self.seed * 10_000 + trainer.current_epoch + self.rank.index * 2**40)
 
     def on_train_batch_start(self, *unused: Any) -> None:
         """Note how long the model waited for this batch."""
@@ -323,7 +419,7 @@ class History(Callback):
         self.epochs.append(row)
         if self.quiet:
             return
-        log_epoch(self.name, trainer.current_epoch, {**losses, **waiting})
+        self.rank.tell((trainer.current_epoch, {**losses, **waiting}))
         if time.monotonic() - self._logged >= LOG_EVERY_SECONDS:
             self._log_last_epoch()
 

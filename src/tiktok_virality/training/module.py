@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tiktok_virality.models.convlstm import reconstruction_loss
+from tiktok_virality.training.data import Part
 from tiktok_virality.training.parameters import TrainingParameters
 
 WARM_UP_SHARE = 0.1
@@ -20,7 +21,7 @@ class Trainee(lightning.LightningModule):
     """A model, its loss, and AdamW with warm-up and a cosine.
 
     Losses of an epoch are means over all its items, weighted by batch size: a short last batch
-    counts for what it holds.
+    counts for what it holds, and so does each process's part of a batch.
     """
 
     def __init__(self, model: nn.Module, parameters: TrainingParameters, steps: int) -> None:
@@ -33,18 +34,40 @@ class Trainee(lightning.LightningModule):
         """Return the mean loss of a batch and the number of items that it is a mean of."""
         raise NotImplementedError
 
-    def training_step(self, batch: Any, index: int) -> Tensor:
-        """Return the loss of a batch."""
-        return self._logged("train_loss", batch)
+    def training_step(self, part: Part, index: int) -> Tensor:
+        """Return the loss of a part, weighted so that the mean over processes is the batch's.
 
-    def validation_step(self, batch: Any, index: int) -> None:
-        """Log the loss of a batch."""
-        self._logged("validation_loss", batch)
+        Processes average their gradients. A part weighs what it holds of the batch, over an equal
+        share of it: 1 for all of it in one process.
+        """
+        loss, held = self._logged("train_loss", part)
+        mean = torch.tensor(held, device=loss.device)
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(mean)
+            mean /= self.trainer.world_size
+        return loss * (held / mean)
 
-    def _logged(self, name: str, batch: Any) -> Tensor:
-        loss, items = self.loss(batch)
-        self.log(name, loss, on_step=False, on_epoch=True, batch_size=items)
-        return loss
+    def validation_step(self, part: Part, index: int) -> None:
+        """Log the loss of a part."""
+        self._logged("validation_loss", part)
+
+    def _logged(self, name: str, part: Part) -> tuple[Tensor, float]:
+        """Log the loss of a part, and return it with the number of items that it stands for.
+
+        The number is a float: Lightning sums those of all processes, and halves of whole numbers
+        it would round.
+        """
+        loss, items = self.loss(part.batch)
+        held = float(items) if part.counts else 0.0
+        self.log(
+            name,
+            loss,
+            on_step=False,
+            on_epoch=True,
+            batch_size=held,  # type: ignore[arg-type]
+            sync_dist=True,
+        )
+        return loss, held
 
     def configure_optimizers(self) -> Any:
         """Return AdamW and its schedule, by step."""
@@ -81,7 +104,7 @@ class ViewsTrainee(Trainee):
         tokens, target = batch
         return functional.mse_loss(self.model(tokens), target), len(target)
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
+    def transfer_batch_to_device(self, part: Part, device: torch.device, index: int) -> Part:
         """Move tokens and targets."""
-        tokens, target = batch
-        return tokens.to(device), target.to(device)
+        tokens, target = part.batch
+        return Part((tokens.to(device), target.to(device)), part.counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -33,6 +33,10 @@ class TrainingParameters(Config):
             more, each draws an equal share of clips, and no clip comes again before all have come.
             ``None``: whole epochs. Steps and not minutes, so that the result is the same on every
             machine, and the learning rate always comes to its end.
+        processes: How many share every batch: one for each GPU with ``auto``, which is one without
+            GPUs. It decides what the result is no more than the machine does, and is no part of
+            what names a training: one may be begun in one process and go on in several.
+        restarts: How often a training goes on from its last checkpoint when a process has died.
     """
 
     epochs: int = Field(ge=1)
@@ -43,6 +47,8 @@ class TrainingParameters(Config):
     clip_norm: float = Field(default=1.0, gt=0)
     precision: Precision = "auto"
     max_steps: int | None = Field(default=None, ge=1)
+    processes: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(default=1, exclude=True)
+    restarts: int = Field(default=3, ge=0, exclude=True)
 
     @model_validator(mode="after")
     def _check_budget(self) -> Self:
@@ -150,6 +156,8 @@ class ModelingParameters(Config):
         target: What is predicted.
         repeats: Under how many seeds, from the main one on, everything random is trained.
         split_study: How the scores are compared between ways of dividing the clips.
+        memory_gb: Most memory for the tokens of all clips, in 1e9 bytes; a corpus that needs more
+            is read from disk as batches are made. The results are the same.
     """
 
     transformer: TransformerConfig
@@ -158,6 +166,7 @@ class ModelingParameters(Config):
     target: TargetParameters = TargetParameters()
     repeats: int = Field(default=1, ge=1)
     split_study: SplitStudyParameters = SplitStudyParameters()
+    memory_gb: float = Field(default=8.0, gt=0)
 
 
 class EnsembleSettings(Config):

@@ -13,7 +13,7 @@ from tiktok_virality.models.readout import Blended, SecondOrderReadout
 from tiktok_virality.models.trained import ModelSpec, TargetScale, TrainedModel
 from tiktok_virality.models.transformer import Standardise
 from tiktok_virality.training.corpus import ClipTokens, LabelledClips, together
-from tiktok_virality.training.data import token_batch, token_loader
+from tiktok_virality.training.data import pooled_batch, token_batches
 from tiktok_virality.training.launcher import TrainingRun, fit
 from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import TrainingParameters
@@ -49,7 +49,7 @@ def train_predictor(
     """
     target = _scale((train if scaled_by is None else scaled_by).log_views)
     batches, validation_batches = (
-        token_loader(
+        token_batches(
             split.tokens,
             _standardised(split, target).astype(np.float32),
             spec.token_sizes,
@@ -89,7 +89,7 @@ def _fit_readout(
     target: TargetScale,
     token_sizes: Mapping[str, int],
 ) -> None:
-    everything = token_batch(clips.tokens, token_sizes, pooled=True)
+    everything = pooled_batch(clips.tokens, token_sizes)
     readout.fit(everything, _standardised(clips, target), clips.groups)
 
 
@@ -129,9 +129,9 @@ def _fit_scales(deep: nn.Module, spec: ModelSpec, clips: Sequence[ClipTokens]) -
         if isinstance(module, Standardise):
             modality = next((each for each in name.split(".") if each in spec.token_sizes), None)
             read = spec.modality if modality is None else modality
-            tokens = [clip.tokens[read] for clip in clips if read in clip.tokens]
-            if tokens:
-                module.fit(torch.from_numpy(np.concatenate(tokens)))
+            known = [clip for clip in clips if read in clip.tokens]
+            if known:
+                module.fit(torch.from_numpy(clip.tokens[read]) for clip in known)
 
 
 def _start_from(model: nn.Module, start: Mapping[str, TrainedModel]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import reduce
 from pathlib import Path
@@ -28,6 +29,7 @@ def assemble_clips(
     manifest: pd.DataFrame,
     splits: pd.DataFrame,
     target: TargetParameters,
+    memory_gb: float = math.inf,
     **embeddings: StageTable,
 ) -> tuple[ModelInput, list[ModelInput]]:
     """Bring together what the models may know of each clip, and what is true of it.
@@ -36,6 +38,7 @@ def assemble_clips(
         manifest: The clips.
         splits: In which split each is, and in which fold where every clip is tested.
         target: What is predicted.
+        memory_gb: Most memory for tokens; beyond it they are read as batches are made.
         **embeddings: Tokens of the clips, by modality.
 
     Returns:
@@ -45,7 +48,7 @@ def assemble_clips(
     Raises:
         DataError: A split would be empty, or the manifest does not say what the target needs.
     """
-    return assemble_all(manifest, splits, embeddings, target)
+    return assemble_all(manifest, splits, embeddings, target, memory_gb)
 
 
 def fit_baselines(
@@ -158,6 +161,7 @@ def train_again(
     seed: int,
     device: str,
     checkpoints: Path,
+    memory_gb: float = math.inf,
     **embeddings: StageTable,
 ) -> StagePlan:
     """Plan to train every model for each fold, and all that a seed decides under other seeds.
@@ -182,6 +186,7 @@ def train_again(
             checkpoints=checkpoints,
             label=model_input.label,
             one_core=not alone,
+            memory_gb=memory_gb,
         ),
         batch_size=1,
         resources=Resources(in_process=alone, limited=False),

@@ -10,6 +10,7 @@ from kedro.pipeline import Node, Pipeline, node, pipeline
 from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.pipelines.modeling import certainty, nodes, unlike
 
+ASSEMBLY = ("target", "memory_gb")
 RECIPE = ("transformer", "training", "fine_tuning")
 RUN_INPUTS = ["params:seed", "params:device", "checkpoints"]
 PREDICTED_FROM = (
@@ -37,7 +38,7 @@ def create_pipeline(
                 nodes.assemble_clips,
                 inputs={
                     **{name: name for name in ("manifest", "splits")},
-                    "target": "params:modeling.target",
+                    **{name: f"params:modeling.{name}" for name in ASSEMBLY},
                     **tables,
                 },
                 outputs=["model_input", "divisions"],
@@ -77,7 +78,7 @@ def create_pipeline(
                 nodes.train_again,
                 inputs={
                     **{n: n for n in ("divisions", "model_input", "manifest", "splits")},
-                    **{n: f"params:modeling.{n}" for n in ("target", "repeats", *RECIPE)},
+                    **{n: f"params:modeling.{n}" for n in (*ASSEMBLY, "repeats", *RECIPE)},
                     **_run_inputs(),
                     **tables,
                 },
