@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from tiktok_virality.configuration import data_folder
 from tiktok_virality.datasets import StageStore, VideoFolder
-from tiktok_virality.datasets.run_lock import RunLock
+from tiktok_virality.datasets.run_lock import COLLECTING, LOCK_NAME, RunLock
 from tiktok_virality.evaluation.repeats import seed_deviations
 from tiktok_virality.execution import Shard
 from tiktok_virality.modalities import MODALITIES, PUBLISHED
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+COLLECTION = "collection"  # the tag of its nodes
 NO_FILES = ("", ":memory:")  # what SQLite calls a database in memory
 EXPERIMENT_KIND = "mlflow.experimentKind"
 CLASSIC_ML = "custom_model_development"
@@ -179,7 +180,11 @@ def _replace_default(names: Sequence[str]) -> None:
 
 
 class RunLockHooks:
-    """A whole run has its data for itself; runs of single shards share them."""
+    """A whole run has its data for itself; runs of single shards share them.
+
+    One that only collects videos has a lock of its own: it takes days, and what is there already
+    can be worked on meanwhile.
+    """
 
     def __init__(self) -> None:
         self._lock: RunLock | None = None
@@ -192,14 +197,16 @@ class RunLockHooks:
         self._shared = config["parameters"].get("shard") is not None
 
     @hook_impl(tryfirst=True)  # a run that may not begin is none for MLflow either
-    def before_pipeline_run(self) -> None:
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
         """Take the lock; one of this process is left of an earlier run that was interrupted.
 
         Raises:
             BusyError: Another run has it.
         """
         self._release()
-        self._lock = RunLock.take(self._data, shared=self._shared)
+        only_collects = all(COLLECTION in node.tags for node in pipeline.nodes)
+        name = COLLECTING if only_collects else LOCK_NAME
+        self._lock = RunLock.take(self._data, shared=self._shared, name=name)
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.session.conftest import Project, make_project
-from tiktok_virality.datasets.run_lock import FOLDER, RunLock, holders
+from tiktok_virality.datasets.run_lock import COLLECTING, FOLDER, RunLock, holders
 from tiktok_virality.schema import BusyError
 
 HOLDS = """
@@ -47,6 +47,13 @@ def other(tmp_path: Path, request):
     holder = Other(tmp_path, getattr(request, "param", "alone"))
     yield holder
     holder.kill()
+
+
+def test_who_collects_videos_keeps_nobody_from_those_that_are_there(tmp_path, other):
+    with RunLock.take(tmp_path, shared=False, name=COLLECTING):
+        assert [holder.pid for holder in holders(tmp_path / FOLDER)] == [other.process.pid]
+        with pytest.raises(BusyError, match=f"process {os.getpid()} "):
+            RunLock.take(tmp_path, shared=False, name=COLLECTING)
 
 
 def test_the_second_is_told_which_process_has_the_data(tmp_path, other):

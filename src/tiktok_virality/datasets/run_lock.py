@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 FOLDER: Final = ".runs"
 LOCK_NAME: Final = "lock"
+COLLECTING: Final = "collecting"
+"""Another lock: videos may be found and fetched for days while earlier ones are worked on."""
+
 NOTE_SUFFIX: Final = ".json"
 
 
@@ -68,12 +71,13 @@ class RunLock:
         self._note = note
 
     @classmethod
-    def take(cls, data: Path, *, shared: bool) -> RunLock:
+    def take(cls, data: Path, *, shared: bool, name: str = LOCK_NAME) -> RunLock:
         """Take it, or say who has it.
 
         Args:
             data: Folder of the data.
             shared: Whether others may have it too that share it.
+            name: Of the lock; who has another is no obstacle.
 
         Raises:
             BusyError: Another process has it; the message says which.
@@ -81,12 +85,12 @@ class RunLock:
         folder = data / FOLDER
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / LOCK_NAME).open("ab")
+            lock = (folder / name).open("ab")
             _sweep(folder)
             fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.close()
-            raise BusyError(_who_has_it(data, folder)) from error
+            raise BusyError(_who_has_it(data, folder, name)) from error
         except OSError as error:
             logger.warning(
                 "Nothing keeps other runs off %s: no lock can be taken there (%s). See to it that "
@@ -95,7 +99,7 @@ class RunLock:
                 error.strerror,
             )
             return cls([])
-        note = folder / f"{uuid.uuid4().hex}{NOTE_SUFFIX}"
+        note = folder / f"{name}-{uuid.uuid4().hex}{NOTE_SUFFIX}"
         file = note.open("wb")
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(json.dumps(asdict(Holder.here())).encode())
@@ -117,9 +121,9 @@ class RunLock:
         self.release()
 
 
-def holders(folder: Path) -> Iterator[Holder]:
-    """Yield the processes whose notes are held."""
-    for note in sorted(folder.glob(f"*{NOTE_SUFFIX}")):
+def holders(folder: Path, name: str = LOCK_NAME) -> Iterator[Holder]:
+    """Yield the processes that have a lock: their notes are held."""
+    for note in sorted(folder.glob(f"{name}-*{NOTE_SUFFIX}")):
         with contextlib.suppress(OSError, ValueError, TypeError):
             if _is_held(note):
                 yield Holder(**json.loads(note.read_text()))
@@ -142,8 +146,8 @@ def _is_held(note: Path) -> bool:
     return False
 
 
-def _who_has_it(data: Path, folder: Path) -> str:
-    known = [str(holder) for holder in holders(folder)]
+def _who_has_it(data: Path, folder: Path, name: str) -> str:
+    known = [str(holder) for holder in holders(folder, name)]
     who = "\n".join(f"  {each}" for each in known or ["a process that has only just begun"])
     return (
         f"Another run is changing {data}:\n{who}\nTwo at once would undo each other's work, so "
