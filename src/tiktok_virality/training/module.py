@@ -41,11 +41,12 @@ class Trainee(lightning.LightningModule):
         share of it: 1 for all of it in one process.
         """
         loss, held = self._logged("train_loss", part)
-        mean = torch.tensor(held, device=loss.device)
-        if self.trainer.world_size > 1:
-            torch.distributed.all_reduce(mean)
-            mean /= self.trainer.world_size
-        return loss * (held / mean)
+        processes = self.trainer.world_size
+        if processes == 1:
+            return loss
+        everywhere = torch.tensor(held, device=loss.device)
+        torch.distributed.all_reduce(everywhere)
+        return loss * (held * processes / everywhere)
 
     def validation_step(self, part: Part, index: int) -> None:
         """Log the loss of a part."""
