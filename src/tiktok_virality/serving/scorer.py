@@ -51,6 +51,10 @@ class _Kept(MemoryDataset):
         """Keep it: it goes with the catalog."""
 
 
+IN_MEMORY: Final = "kedro.io.MemoryDataset"
+KEPT: Final = {"type": f"{__name__}.{_Kept.__name__}", "copy_mode": "assign"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Draft:
     """A clip that is to be scored.
@@ -196,12 +200,17 @@ class Scorer:
         with self._lock, place as folder, chdir(self._trained.folder):
             _lay_out(names, Path(folder))
             entries = _redirected(self._trained.entries, Path(folder), few=len(drafts) <= FEW)
-            stored = {name: each for name, each in entries.items() if name not in self._known}
+            passed_on = self._explaining.inputs() & self._scoring.all_outputs()
+            stored = {
+                name: KEPT if name in passed_on and entry["type"] == IN_MEMORY else entry
+                for name, entry in entries.items()
+                if name not in self._known
+            }
             catalog = self._trained.catalog(stored)
             for name, value in self._known.items():
                 catalog[name] = MemoryDataset(value, copy_mode="assign")
-            for name in self._explaining.inputs() & self._scoring.all_outputs():
-                if isinstance(catalog.get(name), MemoryDataset | None):
+            for name in passed_on:
+                if catalog.get(name) is None:
                     catalog[name] = _Kept(copy_mode="assign")
             _run(self._scoring, catalog)
             answer = Answer(scores=catalog.load("scores"), unscored=catalog.load("unscored"))
@@ -336,7 +345,7 @@ def _redirected(catalog: Mapping[str, Any], folder: Path, *, few: bool) -> dict[
                 "filepath": place,
                 **({"engine": {"type": "resident"}} if few and "engine" in entry else {}),
             }
-    memory = {"type": "kedro.io.MemoryDataset", "copy_mode": "assign"}
+    memory = {"type": IN_MEMORY, "copy_mode": "assign"}
     return {**redirected, **dict.fromkeys(ANSWERS, memory)}
 
 
