@@ -42,7 +42,7 @@ def site() -> Iterator[LocalSite]:
 
 @pytest.fixture(scope="module")
 def project(site: LocalSite, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    made = make_project(tmp_path_factory.mktemp("collecting"))
+    made = make_project(tmp_path_factory.mktemp("collecting"), credentials={})
     settings = yaml.safe_load((made.path / "conf/base/parameters_collection.yml").read_text())
     settings["collection"] |= {
         "base_url": site.address,
@@ -165,7 +165,7 @@ def test_what_was_collected_is_what_ingestion_reads(collected):
 
 
 def test_a_dry_run_lists_and_downloads_nothing(project, site, tmp_path):
-    fresh = make_project(tmp_path)
+    fresh = make_project(tmp_path, credentials={})
     local = "conf/local/parameters_collection.yml"
     (fresh.path / local).write_text((project.path / local).read_text())
     params = "collection.dry_run=true,collection.videos_per_topic=1"
@@ -175,7 +175,7 @@ def test_a_dry_run_lists_and_downloads_nothing(project, site, tmp_path):
 
 
 def test_a_captcha_ends_the_run_with_what_to_do(project, site, tmp_path):
-    fresh = make_project(tmp_path)
+    fresh = make_project(tmp_path, credentials={})
     local = "conf/local/parameters_collection.yml"
     (fresh.path / local).write_text((project.path / local).read_text())
     site.fail("/tag/", faults.captcha)

@@ -7,8 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -84,7 +86,7 @@ class Project:
         return {name: Stage(*map(int, counts)) for name, *counts in STAGE_LINE.findall(log)}
 
 
-def make_project(path: Path) -> Project:
+def make_project(path: Path, credentials: Mapping[str, Any] = CREDENTIALS) -> Project:
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / name, path / name)
     shutil.copytree(ROOT / "conf", path / "conf", ignore=shutil.ignore_patterns("local"))
@@ -92,7 +94,7 @@ def make_project(path: Path) -> Project:
     shutil.copytree(ROOT / "src", path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (path / "data").mkdir()
     for env in ("local", "demo"):
-        (path / "conf" / env / "credentials.yml").write_text(yaml.safe_dump(CREDENTIALS))
+        (path / "conf" / env / "credentials.yml").write_text(yaml.safe_dump(dict(credentials)))
     return Project(path)
 
 

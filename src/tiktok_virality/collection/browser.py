@@ -45,6 +45,8 @@ FLAGS: Final = (
 )
 POLL_SECONDS: Final = 0.2
 REFUSALS: Final = frozenset({403, 429})
+WEB_SCHEMES: Final = ("http", "https")
+"""Not those of the browser's own pages, as of a new tab, which may still be loading."""
 NETWORK_EVENTS: Final = ("Network.responseReceived", "Network.loadingFailed")
 MISSING: Final = (
     "Finding videos needs {what}. On Debian: apt-get install chromium chromium-driver; "
@@ -99,9 +101,11 @@ class Browser:
             raise _named((error.msg or "").partition("\n")[0]) from error
         events = [params for params in self._network_events() if params["type"] == "Document"]
         responses = [params["response"] for params in events if "response" in params]
-        if events and not responses:
-            raise _named(events[-1]["errorText"])
-        return _answer(responses[-1] if responses else {})
+        of_sites = [each for each in responses if urlsplit(each["url"]).scheme in WEB_SCHEMES]
+        faults = [params["errorText"] for params in events if "errorText" in params]
+        if faults and not of_sites:
+            raise _named(faults[-1])
+        return _answer(of_sites[-1] if of_sites else {})
 
     def page(self) -> str:
         """Return the page as it is now, as HTML."""
