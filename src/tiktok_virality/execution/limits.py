@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -114,7 +114,10 @@ def usage_of(pids: Iterable[int]) -> dict[int, Usage]:
 
     wanted = frozenset(pids)
     everyone = psutil.Process().children(recursive=True)
-    parents = {process.pid: process.ppid() for process in _living(everyone)}
+    parents: dict[int, int] = {}
+    for process in everyone:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end at any moment
+            parents[process.pid] = process.ppid()
     taken = dict.fromkeys(wanted, Usage(cpu_seconds=0.0, memory_bytes=0))
     for process in everyone:
         owner = _ancestor(process.pid, wanted, parents)
@@ -150,15 +153,6 @@ def end_with_children(pid: int) -> None:
         for each in [*process.children(recursive=True), process]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
-
-
-def _living(processes: Iterable[Process]) -> Iterator[Process]:
-    import psutil
-
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.ppid()
-            yield process
 
 
 def _ancestor(pid: int, wanted: frozenset[int], parents: Mapping[int, int]) -> int | None:
