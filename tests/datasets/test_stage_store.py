@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -13,13 +12,12 @@ import numpy as np
 import pytest
 from kedro.io import DatasetError
 
+from tests.execution.scripts import start_python
 from tests.execution.transforms import Square, items
 from tiktok_virality.datasets.part_files import safe_file_name
 from tiktok_virality.datasets.stage_store import StageStore
 from tiktok_virality.datasets.video_folder import VideoFolder
 from tiktok_virality.execution import Resources, StageItem, StagePlan
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -127,15 +125,7 @@ def save_many(tmp_path: Path, engine: dict) -> subprocess.Popen:
         )
     )
     (tmp_path / "trace").mkdir()
-    process = subprocess.Popen(
-        [sys.executable, str(script)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = start_python(str(script))
     while len(list((tmp_path / "stage").glob("*/*.arrow"))) < 20:
         assert process.poll() is None, "the run ended before it could be killed"
     return process

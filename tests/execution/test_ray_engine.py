@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.execution.scripts import start_python
 from tests.execution.transforms import Square, items
 from tiktok_virality.datasets.part_files import open_part
 from tiktok_virality.datasets.stage_store import StageStore
@@ -53,15 +54,7 @@ def installed():
 def start_saving(folder: Path, address: str = "") -> subprocess.Popen:
     """Start a save in a process of its own; return when parts of it are written."""
     (folder / "trace").mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SAVE), str(folder), address],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = start_python("-c", textwrap.dedent(SAVE), str(folder), address)
     while len(parts_in(folder)) < 6:
         assert process.poll() is None, process.stdout.read()
     return process

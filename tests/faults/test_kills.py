@@ -54,23 +54,6 @@ class Undisturbed:
     rows: dict[str, int]
 
 
-def start(project: Project) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-u", "-m", "kedro", "run", "--env", "demo"],
-        cwd=project.path,
-        env={
-            **os.environ,
-            "KEDRO_DISABLE_TELEMETRY": "1",
-            "PYTHONPATH": str(project.path / "src"),
-            "COLUMNS": "300",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def small_project(path: Path) -> Project:
     path.mkdir(exist_ok=True)
     project = make_project(path)
@@ -84,7 +67,7 @@ def undisturbed(tmp_path_factory) -> Undisturbed:
     pytest.importorskip("espeakng_loader", reason="extra `demo` is not installed")
     project = small_project(tmp_path_factory.mktemp("undisturbed"))
     began = time.monotonic()
-    process = start(project)
+    process = project.start("run", "--env", "demo")
     events = [time.monotonic() - began for line in process.stdout if EVENT.search(line)]
     assert process.wait() == 0
     found = Undisturbed(
@@ -119,7 +102,7 @@ def kill_at(project: Project, events: list[float], moment: float, *, whole_group
     Its workers must be gone then, too: killed alone, the driver takes them along.
     """
     passed = sum(each <= moment for each in events)
-    process = start(project)
+    process = project.start("run", "--env", "demo")
     said = "nothing said yet"
     while passed and (line := process.stdout.readline()):
         if EVENT.search(line):

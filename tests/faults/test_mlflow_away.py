@@ -140,19 +140,7 @@ def project(tmp_path: Path, server: Server) -> Project:
 
 
 def test_a_whole_run_outlives_its_server_and_the_next_one_logs_all_of_it(project, server):
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "kedro", "run", *PLANT],
-        cwd=project.path,
-        env={
-            **os.environ,
-            "KEDRO_DISABLE_TELEMETRY": "1",
-            "PYTHONPATH": str(project.path / "src"),
-            "COLUMNS": "500",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = project.start("run", *PLANT)
     said = []
     for line in process.stdout:
         said.append(line)

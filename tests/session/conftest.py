@@ -64,12 +64,7 @@ class Project:
         finished = subprocess.run(
             [sys.executable, "-m", "kedro", *arguments],
             cwd=self.path,
-            env={
-                **os.environ,
-                "KEDRO_DISABLE_TELEMETRY": "1",
-                "PYTHONPATH": str(self.path / "src"),  # before the one that is installed
-                **IN_THE_ENVIRONMENT,
-            },
+            env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -79,6 +74,27 @@ class Project:
             log.write(finished.stdout)
         assert not check or finished.returncode == 0, finished.stdout[-5000:]
         return finished
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `kedro`, in a process group of its own; its output comes line by line."""
+        return subprocess.Popen(
+            [sys.executable, "-u", "-m", "kedro", *arguments],
+            cwd=self.path,
+            env=self._environment | {"COLUMNS": "500"},  # or warnings are folded
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "KEDRO_DISABLE_TELEMETRY": "1",
+            "PYTHONPATH": str(self.path / "src"),  # before the one that is installed
+            **IN_THE_ENVIRONMENT,
+        }
 
     def run(self, *arguments: str) -> dict[str, Stage]:
         """Run pipelines; return what the log says of each stage."""

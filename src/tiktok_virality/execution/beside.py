@@ -7,19 +7,18 @@ import signal
 import warnings
 from collections.abc import Sequence
 from contextlib import chdir
+from functools import partial
 from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 
 from tiktok_virality.execution.local import DEATH, cores
 from tiktok_virality.execution.plan import StageItem
 from tiktok_virality.execution.work import BatchReport, StageWork
-from tiktok_virality.schema import StageError
-
-Answer = BatchReport | Exception
+from tiktok_virality.execution.workers import Raised, attempt, end_with_driver, portable
 
 
 class ProcessBeside:
@@ -52,15 +51,15 @@ class ProcessBeside:
     def _run(self, batch: Sequence[StageItem], work: StageWork) -> BatchReport:
         try:
             self._connection.send((Path.cwd(), batch, work))
-            answer: Answer = self._connection.recv()
+            answer: BatchReport | Raised = self._connection.recv()
         except (EOFError, ConnectionError):
             self._process.join()
             self._start()
             if len(batch) > 1:
                 return sum((self._run([item], work) for item in batch), BatchReport())
             return work.record(batch, [DEATH.failure(batch[0].video_id)])
-        if isinstance(answer, Exception):
-            raise answer
+        if isinstance(answer, Raised):
+            raise answer.error
         return answer
 
     def _start(self) -> None:
@@ -79,6 +78,7 @@ def _serve(driver: Connection, libraries: Sequence[str]) -> None:
     from tiktok_virality.execution.resident import run_here
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the driver's to handle
+    Thread(target=end_with_driver, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", f"{max(1, cores() // 2)}")  # the driver works, too
     _load(libraries)
     while True:
@@ -87,15 +87,8 @@ def _serve(driver: Connection, libraries: Sequence[str]) -> None:
         except EOFError:
             return
         with chdir(folder):
-            answer: Answer
-            try:
-                answer = run_here(batch, work)
-            except Exception as error:
-                answer = error
-        try:
-            driver.send(answer)
-        except Exception:  # an error that does not travel
-            driver.send(StageError(f"{type(answer).__name__}: {answer}"))
+            answer = attempt(partial(run_here, work=work), batch)
+        driver.send_bytes(portable(answer))
 
 
 def _load(libraries: Sequence[str]) -> None:

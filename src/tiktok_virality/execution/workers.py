@@ -7,7 +7,7 @@ import pickle
 import signal
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
@@ -110,16 +110,17 @@ class Worker:
 def _serve(connection: Connection, work: StageWork) -> None:
     """Do batches until there are no more; an interrupt is the driver's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_driver, daemon=True).start()
+    Thread(target=end_with_driver, daemon=True).start()
     try:
         connection.send(READY)
         while True:
-            connection.send_bytes(_portable(_do(work, connection.recv())))
+            connection.send_bytes(portable(attempt(work, connection.recv())))
     except (EOFError, OSError):
         return  # the driver wants no more, or is gone
 
 
-def _do(work: StageWork, batch: Batch) -> BatchReport | Raised:
+def attempt(work: Callable[[Batch], BatchReport], batch: Batch) -> BatchReport | Raised:
+    """Do a batch; what it raises is returned, and says where that was."""
     try:
         return work(batch)
     except BaseException as error:
@@ -127,7 +128,7 @@ def _do(work: StageWork, batch: Batch) -> BatchReport | Raised:
         return Raised(error)
 
 
-def _portable(said: BatchReport | Raised) -> bytes:
+def portable(said: BatchReport | Raised) -> bytes:
     """Pickle an answer; an error that cannot travel goes by its words."""
     try:
         content = pickle.dumps(said)
@@ -139,7 +140,7 @@ def _portable(said: BatchReport | Raised) -> bytes:
     return content
 
 
-def _end_with_driver() -> None:
+def end_with_driver() -> None:
     """End as soon as the driver has, in the middle of a batch too: nobody would hear of it."""
     driver = parent_process()
     assert driver is not None

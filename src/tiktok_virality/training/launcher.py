@@ -214,7 +214,8 @@ def is_whole(checkpoint: Path) -> bool:
         with zipfile.ZipFile(checkpoint) as archive:
             damaged = archive.testzip()
         if damaged is None:
-            torch.load(checkpoint, map_location="cpu", weights_only=True)
+            # mapped: the tensors were read for their checksums already
+            torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
             return True
     except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
         damaged = "it"
@@ -365,7 +366,7 @@ def lightning_precision(
     wanted: Precision, device: str
 ) -> Literal["bf16-mixed", "16-mixed", "32-true"]:
     """Return how ``auto``, ``cpu`` or ``cuda`` computes here, as Lightning calls it."""
-    gpu = device != "cpu" and torch.cuda.is_available()
+    gpu = on_gpus(device)
     if wanted == "full" or (wanted == "auto" and not gpu):
         return "32-true"
     if bfloat16_is_native(device):

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import torch
 
+from tiktok_virality.execution.workers import end_with_driver
 from tiktok_virality.schema import ParameterError
 
 PACKAGE = __name__.partition(".")[0]
@@ -228,7 +229,7 @@ def _raise_cause(error: Exception, failed: _Member, talking: dict[Connection, _M
 def _main(start: _Start, connection: Connection) -> None:
     """Be one process of the group."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the driver's to handle
-    threading.Thread(target=_end_with_driver, daemon=True).start()
+    threading.Thread(target=end_with_driver, daemon=True).start()
     speaking = threading.Lock()
 
     def send(message: Any) -> None:
@@ -289,11 +290,3 @@ def _portable(error: Exception, start: _Start) -> Exception:
         if isinstance(copy, type(error)):
             return error
     return RuntimeError(where)
-
-
-def _end_with_driver() -> None:
-    """End when the driver has, however it did."""
-    driver = multiprocessing.parent_process()
-    assert driver is not None
-    wait([driver.sentinel])
-    os._exit(1)
