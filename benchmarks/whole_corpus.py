@@ -1,17 +1,16 @@
 """What plain `kedro run` takes on a corpus of the published size, stage by stage.
 
-    .venv/bin/python benchmarks/whole_corpus.py --clips 24    # minutes: the table is extrapolated
-    .venv/bin/python benchmarks/whole_corpus.py               # 5,000 clips: hours, and 25 GB
+    .venv/bin/python benchmarks/whole_corpus.py --clips 48    # minutes: the table is extrapolated
+    .venv/bin/python benchmarks/whole_corpus.py               # 5,000 clips: hours
 
-Real films are cut into segments of two seconds, all encoded once and alike; every clip joins a few
-scenes of five segments each, another choice for every clip, copied and not encoded again, so that
-thousands of different clips cost little. They share scenes, so the search for copies is set to find
-none. Everything else is `conf/base`. A project of its own is made in a folder, and `kedro run` in
-it; the log says when a node began and ended, and Linux what processor time it took, workers
-included.
+Few real films are encoded once, in their own codec and size, with a key frame every second. Every
+clip is another stretch of one of them, copied and not encoded again, so that thousands of different
+clips cost little. They share scenes, so the search for copies is set to find none. Everything else
+is `conf/base`. A project of its own is made in a folder, and `kedro run` in it; the log says when a
+node began and ended, and Linux what processor time it took, workers included.
 
 Processor time and not the clock is extrapolated, since it hardly depends on what else runs, and
-divided by the cores. A quarter of the clips goes through the stages first, so that what a stage
+divided by the cores. Of fewer clips, a quarter goes through the stages first, so that what a stage
 takes to start is told from what it takes for a clip; trainings are scaled by their steps. What
 grows otherwise, as the baselines and the readout do, is in `modeling_cost.py`.
 """
@@ -37,6 +36,7 @@ import numpy as np
 import yaml
 from interleaved import print_machine, print_rows
 
+from tiktok_virality.media.probe import probe_video
 from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.models.trained import load_trained
 from tiktok_virality.training.parameters import AutoencoderTraining, TrainingParameters
@@ -45,9 +45,10 @@ ROOT = Path(__file__).parents[1]
 PUBLISHED_CLIPS = 5_000
 CORES = 2
 SEED = 7
-SEGMENT_SECONDS, FPS = 2, 30
-SCENE_SEGMENTS = 5
-"""As they follow each other in a film: words that are cut every two seconds puzzle Whisper."""
+APART_SECONDS = 1
+"""From one key frame of a film to the next."""
+ENCODERS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
+OPTIONS = {"hevc": ("-x265-params", "log-level=error", "-tag:v", "hvc1")}
 CLIPS_PER_CREATOR, FEWEST_CREATORS = 6, 12
 TRAINING_SHARE = 0.6
 STAGES = ("ingestion", "image", "motion", "audio", "sound", "text")
@@ -58,6 +59,15 @@ ENDED = re.compile(r"Completed node: (\S+)")
 TRAINED = re.compile(r"train_(\w+)")
 REPEATED = "modeling.repeat_with_other_seeds"
 TOGETHER = ("early_fusion", "ensemble")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """What clips are cut from."""
+
+    path: Path
+    seconds: float
+    fps: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,24 +87,24 @@ def main() -> None:
     """Make the corpus, run the project on it, and print and write the table."""
     options = _options()
     project = options.work.resolve() / f"corpus_{options.clips}"
-    pool = make_segments(options.sources, options.work.resolve() / "segments", options.height)
+    films = make_films(options.sources, options.work.resolve() / "films")
     if not options.keep:
         shutil.rmtree(project, ignore_errors=True)
         make_project(project, options)
-        make_corpus(pool, project / "data/01_raw", options.clips, options.seconds)
+        make_corpus(films, project / "data/01_raw", options.clips)
     print_machine()
     posts = json.loads((project / "posts.json").read_text())
     few = round(FIRST_SHARE * options.clips)
-    first = run(project, STAGES, posts[:few])
+    first = run(project, STAGES, posts[:few]) if options.clips < PUBLISHED_CLIPS else {}
+    began = time.monotonic()
     times = run(project, options.pipelines, posts)
+    print(f"\n{options.clips} clips: {(time.monotonic() - began) / 3600:.2f} hours by the clock")
     print_table(times, first, project, options.clips)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--clips", type=int, default=PUBLISHED_CLIPS)
-    parser.add_argument("--seconds", type=int, default=30, help="of each clip")
-    parser.add_argument("--height", type=int, default=1024, help="in pixels; the width is 9/16")
     parser.add_argument("--sources", type=Path, default=ROOT.parent / "shared/clips")
     parser.add_argument("--work", type=Path, default=ROOT / "build/whole_corpus")
     parser.add_argument("--workers", type=int, help="worker processes; one per core if not given")
@@ -104,36 +114,27 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_segments(sources: Path, folder: Path, height: int) -> list[Path]:
-    """Cut every film with sound into segments of one size, rate and codec; keep what is there."""
-    folder = folder / str(height)
-    if not folder.is_dir():
-        made = folder.with_name(f"{height}.part")
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir(parents=True)
-        for film in sorted(sources.glob("*.mp4")):
-            _cut(film, made, height)
-        made.rename(folder)
-    found = sorted(path for path in folder.glob("*.ts") if path.stat().st_size)
-    if not found:
-        shutil.rmtree(folder)
-        raise SystemExit(f"No film with sound in {sources}: give some with --sources.")
-    return found
-
-
-def _cut(film: Path, folder: Path, height: int) -> None:
-    width = height * 9 // 16 // 2 * 2
-    scale = f"scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height}"
-    frames = SEGMENT_SECONDS * FPS
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(film)]
-    command += ["-map", "0:v:0", "-map", "0:a:0", "-vf", f"{scale},fps={FPS},setsar=1"]
-    command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-pix_fmt", "yuv420p"]
-    command += ["-g", str(frames), "-keyint_min", str(frames), "-sc_threshold", "0"]
-    command += ["-c:a", "aac", "-ar", "44100", "-ac", "2", "-shortest"]
-    command += ["-f", "segment", "-segment_time", str(SEGMENT_SECONDS), "-reset_timestamps", "1"]
-    done = subprocess.run([*command, str(folder / f"{film.stem}_%03d.ts")], check=False)
-    if done.returncode:
-        print(f"left out: {film.name}, which has no sound or cannot be read", file=sys.stderr)
+def make_films(sources: Path, folder: Path) -> list[Film]:
+    """Encode every film in its own codec and size, with key frames close together; keep them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    films = sorted(sources.glob("*.mp4"))
+    if not films:
+        raise SystemExit(f"No film in {sources}: give some with --sources.")
+    made = []
+    for film in films:
+        encoded = folder / film.name
+        probe = probe_video(film)
+        if not encoded.exists():
+            part = encoded.with_suffix(".part.mp4")
+            command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(film)]
+            command += ["-map", "0:v:0", "-map", "0:a:0?", "-c:v", ENCODERS[probe.video_codec]]
+            command += ["-g", str(round(probe.fps * APART_SECONDS)), "-c:a", "aac", "-shortest"]
+            subprocess.run([*command, *OPTIONS.get(probe.video_codec, ()), str(part)], check=True)
+            part.rename(encoded)
+        made.append(
+            Film(path=encoded, seconds=probe_video(encoded).duration_seconds, fps=probe.fps)
+        )
+    return made
 
 
 def make_project(folder: Path, options: argparse.Namespace) -> None:
@@ -153,33 +154,22 @@ def make_project(folder: Path, options: argparse.Namespace) -> None:
         (local / "globals.yml").write_text(yaml.safe_dump(engine))
 
 
-def make_corpus(pool: Sequence[Path], folder: Path, count: int, seconds: int) -> None:
-    """Write clips of random scenes, and posts for them."""
+def make_corpus(films: Sequence[Film], folder: Path, count: int) -> None:
+    """Write clips, each another stretch of a film, and posts for them."""
     videos = folder / "videos"
     videos.mkdir(parents=True)
     rng = np.random.default_rng(SEED)
-    scenes = _scenes(pool)
-    length = max(1, seconds // (SEGMENT_SECONDS * SCENE_SEGMENTS))
-    needed = count * length * SCENE_SEGMENTS * np.mean([path.stat().st_size for path in pool])
-    if needed > shutil.disk_usage(folder).free:
-        raise SystemExit(
-            f"{count} clips take {needed / 1e9:.0f} GB, more than there is room for in {folder}: "
-            "give another --work, or a smaller --height."
-        )
-    if count > len(scenes) ** length:
-        raise SystemExit(f"{len(scenes)} scenes do not make {count} clips: give more --sources.")
-    choices = rng.choice(len(scenes) ** length, count, replace=False)
     creators = max(FEWEST_CREATORS, count // CLIPS_PER_CREATOR)
+    stretches = [each for film in films for each in _stretches(film)]
+    if count > len(stretches):
+        raise SystemExit(f"The films give {len(stretches)} clips: give more --sources.")
     posts = []
-    for number in range(count):
+    for number, chosen in enumerate(rng.choice(len(stretches), count, replace=False)):
+        film, start, frames = stretches[chosen]
         name = f"{7_100_000_000_000_000_000 + number}"
-        listed = folder / "segments.txt"
-        places = np.unravel_index(choices[number], (len(scenes),) * length)
-        chosen = [path for place in places for path in scenes[place]]
-        listed.write_text("".join(f"file '{path}'\n" for path in chosen))
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "fatal", "-f", "concat", "-safe", "0"]
-        command += ["-i", str(listed), "-c", "copy", "-bsf:a", "aac_adtstoasc"]
-        subprocess.run([*command, str(videos / f"{name}.mp4")], check=True)
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "fatal", "-ss", str(start)]
+        command += ["-i", str(film.path), "-t", f"{frames / film.fps:.4f}", "-map", "0"]
+        subprocess.run([*command, "-c", "copy", str(videos / f"{name}.mp4")], check=True)
         posts.append(
             {
                 "id": name,
@@ -189,17 +179,19 @@ def make_corpus(pool: Sequence[Path], folder: Path, count: int, seconds: int) ->
                 "caption": f"clip number {number} of many #number{number % 50} #video",
             }
         )
-    listed.unlink()
     (folder.parents[1] / "posts.json").write_text(json.dumps(posts, indent=1) + "\n")
 
 
-def _scenes(pool: Sequence[Path]) -> list[Sequence[Path]]:
-    """Return all runs of segments that follow each other in one film."""
-    runs = [pool[first : first + SCENE_SEGMENTS] for first in range(len(pool))]
+def _stretches(film: Film) -> list[tuple[Film, int, int]]:
+    """Return the stretches that begin in the first half and are at least half of what is left.
+
+    Each is the film, the second where it begins, and its frames.
+    """
     return [
-        run
-        for run in runs
-        if len(run) == SCENE_SEGMENTS and len({path.stem.rpartition("_")[0] for path in run}) == 1
+        (film, start, frames)
+        for start in range(0, int(film.seconds / 2), APART_SECONDS)
+        for most in [int((film.seconds - start) * film.fps)]
+        for frames in range(most // 2, most)
     ]
 
 
