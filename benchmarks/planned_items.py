@@ -26,7 +26,7 @@ from interleaved import print_machine, print_rows
 from tiktok_virality.datasets import StageStore
 from tiktok_virality.datasets.part_checks import checksum_of, part_name
 from tiktok_virality.datasets.part_files import encode_outcomes
-from tiktok_virality.execution import Done, Outcome, StageItem, StagePlan
+from tiktok_virality.execution import WHOLE, Done, Outcome, StageItem, StagePlan
 from tiktok_virality.startup import prefer_system_allocator
 
 MOST_SECONDS, MOST_BYTES = 60, 2 * 10**9
@@ -87,7 +87,7 @@ def item_of(number: int) -> StageItem:
 
 def write_parts(stage: Path, count: int, size: int) -> int:
     """Write the parts of a finished stage; return how many."""
-    folder = stage / plan_of(0).fingerprint[:16]
+    folder = stage / plan_of(0).fingerprints[WHOLE][:16]
     folder.mkdir(parents=True)
     others = range(10**12, 10**12 + size)  # names that no item has
     template, likeness = part_bytes(others), list(names_of(others))

@@ -62,7 +62,6 @@ MODALITIES: Final[Mapping[str, Modality]] = {
     "sound": Modality(
         words="loudness, timbre and music",
         parameters="tiktok_virality.models.sound_configs:SoundParameters",
-        needs=("audio",),
     ),
     "text": Modality(
         words="what is said and written",

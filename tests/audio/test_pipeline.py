@@ -12,10 +12,13 @@ from kedro.runner import SequentialRunner
 from tests.media.encoding import ffmpeg, h264, picture, tone
 from tests.stages.stores import stage_store
 from tiktok_virality.datasets import StageStore, VideoFolder
+from tiktok_virality.execution import StagePlan
 from tiktok_virality.models import whisper_encoding
-from tiktok_virality.models.whisper_configs import WaveformParameters, WhisperParameters
+from tiktok_virality.models.whisper_configs import WhisperParameters
 from tiktok_virality.models.whisper_encoding import encode
 from tiktok_virality.pipelines.audio import create_pipeline
+from tiktok_virality.stages.probing import video_items
+from tiktok_virality.stages.waveforms import WaveformExtractor
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +48,14 @@ def stores(folder, checkpoint, tmp_path_factory):
     )
     transcripts = MemoryDataset()
     waveforms = stage_store(place / "waveforms", file_columns={"samples": {"suffix": ".wav"}})
+    hearing = StagePlan(
+        items=video_items(VideoFolder(filepath=str(folder)).load()), transform=WaveformExtractor()
+    )
+    waveforms.save(hearing)
     embeddings = StageStore(filepath=str(place / "embeddings"))
     catalog = DataCatalog(
         {
             "manifest": MemoryDataset(manifest),
-            "videos": VideoFolder(filepath=str(folder)),
-            "params:audio.waveforms": MemoryDataset(WaveformParameters()),
             "params:audio.whisper": MemoryDataset(WhisperParameters(weights=checkpoint.path)),
             "params:seed": MemoryDataset(1),
             "params:device": MemoryDataset("cpu"),
@@ -106,7 +111,6 @@ def test_transcripts_are_a_table_for_people(stores):
 def test_nodes_are_named_and_tagged():
     tags = {node.name: node.tags for node in create_pipeline().nodes}
     assert tags == {
-        "audio.extract_waveforms": {"audio", "cpu", "media"},
         "audio.read_speech": {"audio", "gpu"},
         "audio.tabulate_transcripts": {"audio", "cpu"},
     }

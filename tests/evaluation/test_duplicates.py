@@ -20,15 +20,16 @@ from tiktok_virality.evaluation.duplicates import (
     picture_distance,
     sound_error,
 )
+from tiktok_virality.media.audio import decode_audio, fingerprint_waveform
 from tiktok_virality.media.fingerprint import (
     ClipFingerprint,
-    fingerprint_sound,
     hash_frames,
     hash_sampling,
 )
 from tiktok_virality.media.frames import sample_frames
 from tiktok_virality.media.limits import DuplicateParameters
 from tiktok_virality.media.probe import probe_video
+from tiktok_virality.schema import MediaError
 
 pytest.importorskip("espeakng_loader", reason="the extra `demo` is not installed")
 
@@ -78,7 +79,14 @@ def groups() -> Callable[[list[Path]], list[str]]:
 
 def fingerprint(path: Path) -> ClipFingerprint:
     pixels = sample_frames(path, hash_sampling(PARAMETERS.frames)).pixels
-    return ClipFingerprint(picture=hash_frames(pixels), sound=fingerprint_sound(path))
+    return ClipFingerprint(picture=hash_frames(pixels), sound=sound_of(path))
+
+
+def sound_of(path: Path) -> np.ndarray:
+    try:
+        return fingerprint_waveform(decode_audio(path))
+    except MediaError:
+        return np.empty(0, np.uint32)
 
 
 def under(picture: str, sound: Path, target: Path, *options: str) -> Path:

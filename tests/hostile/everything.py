@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiktok_virality.execution import Done, Failed, Outcome, StageItem
-from tiktok_virality.execution.plan import Transform
-from tiktok_virality.media.fingerprint import fingerprint_sound
+from tiktok_virality.media.audio import fingerprint_waveform
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.media.limits import ClipLimits
 from tiktok_virality.media.motion import MotionSampling
@@ -40,14 +39,16 @@ class ReadEverything:
         seconds = max(probed.columns["duration_seconds"], probed.columns["sound_seconds"])
         if not LIMITS.min_seconds <= seconds <= LIMITS.max_seconds:
             return Done(video_id=item.video_id, columns={"said": "outside of the limits"})
-        said = [_ended(each, item) for each in (DECODER, WaveformExtractor())]
-        fingerprint_sound(item.payload.path)
-        return Done(video_id=item.video_id, columns={"said": ", ".join(said)})
+        outcomes = [outcome for each in (DECODER, WaveformExtractor()) for outcome in each([item])]
+        heard = outcomes[1]
+        if isinstance(heard, Done):
+            fingerprint_waveform(heard.columns["samples"])
+        said = ", ".join(map(_ended, outcomes))
+        return Done(video_id=item.video_id, columns={"said": said})
 
 
 DECODER = ClipDecoder(FrameSampling(shrink=32), StillSampling(count=2), MotionSampling(), hashed=4)
 
 
-def _ended(transform: Transform, item: StageItem) -> str:
-    [outcome] = transform([item])
+def _ended(outcome: Outcome) -> str:
     return outcome.reason if isinstance(outcome, Failed) else type(outcome).__name__

@@ -19,20 +19,24 @@ from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import Outcome, StageItem, StagePlan
 from tiktok_virality.execution.plan import Transform
 from tiktok_virality.media.frames import FrameSampling
-from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, HorizonParameters
+from tiktok_virality.media.limits import (
+    ClipLimits,
+    DuplicateParameters,
+    HorizonParameters,
+    WaveformParameters,
+)
 from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.pipelines.ingestion.manifest import ManifestSchema, RejectedVideosSchema
 from tiktok_virality.pipelines.ingestion.nodes import (
     build_manifest,
     decode_videos,
+    extract_waveforms,
     fingerprint_videos,
     match_posts,
     probe_videos,
     views_at_horizons,
 )
-from tiktok_virality.stages.probing import video_items
-from tiktok_virality.stages.waveforms import WaveformExtractor
 
 LEDGER = "seconds.tsv"
 
@@ -145,18 +149,11 @@ class Ingestion:
             duplicates,
         )
         frames = self._stage("frames", decoding)
-        prints = self._stage("fingerprints", fingerprint_videos(frames, probes, videos, duplicates))
+        hearing = extract_waveforms(probes, videos, limits, WaveformParameters())
+        waveforms = self._stage("waveforms", hearing)
+        prints = self._stage("fingerprints", fingerprint_videos(frames, waveforms, duplicates))
         horizons = views_at_horizons(posts, None, HorizonParameters())
         manifest, rejects = build_manifest(posts, probes, prints, horizons, limits, duplicates)
-        heard = StagePlan(
-            items=video_items(
-                videos,
-                manifest["video_id"],
-                dict(zip(manifest["video_id"], manifest["content_hash"], strict=True)),
-            ),
-            transform=WaveformExtractor(),
-        )
-        waveforms = self._stage("waveforms", heard)
         columns = ["stage", "video_id", "seconds", "mib", "ffmpeg_mib"]
         ledger = pd.read_csv(self.work / LEDGER, sep="\t", names=columns, quoting=3)
         stages = {"probes": probes, "frames": frames, "fingerprints": prints}

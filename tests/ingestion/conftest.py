@@ -19,12 +19,18 @@ from tiktok_virality.datasets.forget_list import ForgetList
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.frames import FrameSampling
-from tiktok_virality.media.limits import ClipLimits, DuplicateParameters, HorizonParameters
+from tiktok_virality.media.limits import (
+    ClipLimits,
+    DuplicateParameters,
+    HorizonParameters,
+    WaveformParameters,
+)
 from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.pipelines.ingestion.nodes import (
     build_manifest,
     decode_videos,
+    extract_waveforms,
     fingerprint_videos,
     match_posts,
     probe_videos,
@@ -81,9 +87,9 @@ class Corpus:
             probes, videos, limits, small, stills, MotionSampling(), duplicates
         )
         frames = self.run(decoding, "frames")
-        fingerprints = self.run(
-            fingerprint_videos(frames, probes, videos, duplicates), "fingerprints"
-        )
+        hearing = extract_waveforms(probes, videos, limits, WaveformParameters())
+        waveforms = self.run(hearing, "waveforms")
+        fingerprints = self.run(fingerprint_videos(frames, waveforms, duplicates), "fingerprints")
         horizons = views_at_horizons(posts, None, HorizonParameters())
         return build_manifest(posts, probes, fingerprints, horizons, limits, duplicates)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tiktok_virality.datasets.stage_table import StageTable
+from tiktok_virality.datasets.stage_table import StageTable, StoredCut
 from tiktok_virality.pipelines.ingestion.card import DatasetSummary, concentration, gini, summarise
 from tiktok_virality.pipelines.ingestion.card_page import render_card
 from tiktok_virality.pipelines.ingestion.card_warnings import selection_warnings
@@ -15,7 +15,7 @@ from tiktok_virality.pipelines.ingestion.columns import MOMENT
 from tiktok_virality.pipelines.ingestion.manifest import RejectedVideosSchema
 from tiktok_virality.pipelines.ingestion.nodes import describe_dataset
 
-NO_FINGERPRINTS = StageTable(fingerprint="", digests={}, entries={}, absent={})
+NO_FINGERPRINTS = StageTable(cuts=[StoredCut(fingerprint="", entries={})], digests={}, absent={})
 NO_REJECTS = pd.DataFrame(columns=list(RejectedVideosSchema.columns), dtype="str")
 
 

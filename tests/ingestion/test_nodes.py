@@ -273,6 +273,7 @@ def test_decoding_with_other_frames_takes_no_fingerprint_anew(corpus):
         probes, videos, ClipLimits(), small, StillSampling(), MotionSampling(), duplicates
     )
     frames = corpus.run(decoding, "frames")
-    after = corpus.run(fingerprint_videos(frames, probes, videos, duplicates), "fingerprints")
+    waveforms = corpus.table("waveforms")
+    after = corpus.run(fingerprint_videos(frames, waveforms, duplicates), "fingerprints")
     assert frames.row("a", ["pixels"])["pixels"].shape[2:] == (16, 9)
     assert after.entries == before.entries

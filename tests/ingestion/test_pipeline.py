@@ -24,6 +24,7 @@ from tiktok_virality.media.limits import (
     DuplicateParameters,
     HorizonParameters,
     SplitParameters,
+    WaveformParameters,
 )
 from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling
@@ -44,6 +45,7 @@ def make_catalog(corpus: Corpus) -> DataCatalog:
             "video_metadata": PostMetadata(filepath=str(corpus.folder)),
             "video_probes": stage_store(corpus.folder / "probes"),
             "frames": stage_store(corpus.folder / "frames"),
+            "waveforms": stage_store(corpus.folder / "waveforms"),
             "fingerprints": stage_store(corpus.folder / "fingerprints"),
             "forget_list": ForgetListFile(filepath=str(corpus.folder / "forgotten.json")),
             "count_snapshots": OptionalParquet(filepath=str(corpus.folder / "snapshots.parquet")),
@@ -56,6 +58,7 @@ def make_catalog(corpus: Corpus) -> DataCatalog:
             "params:ingestion.motion": MemoryDataset(MotionSampling()),
             "params:visual.sampling": MemoryDataset(FrameSampling(shrink=32)),
             "params:ingestion.limits": MemoryDataset(ClipLimits()),
+            "params:ingestion.waveforms": MemoryDataset(WaveformParameters()),
             "params:ingestion.splits": MemoryDataset(SplitParameters()),
             "params:evaluation": MemoryDataset(EvaluationParameters()),
             "params:seed": MemoryDataset(1),
@@ -102,6 +105,7 @@ def test_parameters_reach_the_nodes_as_typed_groups():
         "ingestion.motion": MotionSampling,
         "ingestion.splits": SplitParameters,
         "ingestion.stills": StillSampling,
+        "ingestion.waveforms": WaveformParameters,
         "visual.sampling": FrameSampling,
     }
 

@@ -8,7 +8,7 @@ from tiktok_virality.media import audio
 from tiktok_virality.media.audio import (
     can_fingerprint,
     decode_audio,
-    fingerprint_audio,
+    fingerprint_waveform,
     peak_dbfs,
 )
 from tiktok_virality.media.waveform import encode_wav, read_wav, write_wav
@@ -140,9 +140,10 @@ def another_ffmpeg(monkeypatch):
 def test_an_ffmpeg_out_of_reach_is_no_verdict_on_a_clip(clip, another_ffmpeg):
     path = clip("with_sound.mp4")
     another_ffmpeg("/nonexistent/ffmpeg")
-    for use in (decode_audio, fingerprint_audio, lambda _: can_fingerprint()):
+    second = np.zeros(SAMPLE_RATE_HZ, np.float32)
+    for use in (lambda: decode_audio(path), lambda: fingerprint_waveform(second), can_fingerprint):
         with pytest.raises(StageError, match="IMAGEIO_FFMPEG_EXE"):
-            use(path)
+            use()
 
 
 def test_an_ffmpeg_without_chromaprint_is_found_out(tmp_path, another_ffmpeg):

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tests.media.encoding import ffmpeg, h264, picture
-from tests.stages.items import item_of
 from tiktok_virality.execution import Done, Failed, StageItem
+from tiktok_virality.media.audio import decode_audio
+from tiktok_virality.schema import MediaError
 from tiktok_virality.stages.fingerprints import ClipFingerprinter, FingerprintSource
 
 NOISE = ["-f", "lavfi", "-i", "anoisesrc=duration=5:amplitude=0.3:seed=1"]
@@ -14,24 +15,30 @@ HASHES = np.array([3, 5], np.uint64)
 
 
 @dataclass(frozen=True)
-class Decoded:
+class Row:
+    columns: dict[str, np.ndarray]
+
     def load(self) -> dict[str, np.ndarray]:
-        return {"picture_hashes": HASHES}
+        return self.columns
 
 
-def test_a_clip_gives_hashes_of_its_frames_and_of_its_sound_and_a_broken_one_fails_alone(tmp_path):
+class Unreadable:
+    def load(self) -> dict[str, np.ndarray]:
+        raise MediaError("unreadable", "it is no WAV file")
+
+
+def test_a_clip_has_hashes_of_its_frames_and_a_fingerprint_of_its_sound_and_a_broken_one_fails(
+    tmp_path,
+):
     ffmpeg(*picture(5), *NOISE, *h264(), "-c:a", "aac", tmp_path / "loud.mp4")
-    ffmpeg(*picture(1), *h264(), tmp_path / "mute.mp4")
-    (tmp_path / "broken.mp4").write_text("no video")
-    items = [item_of(tmp_path / f"{name}.mp4") for name in ("loud", "mute", "broken")]
+    heard = Row({"samples": decode_audio(tmp_path / "loud.mp4")})
+    seen = Row({"picture_hashes": HASHES})
     loud, mute, broken = ClipFingerprinter(frames=2)(
         [
             StageItem(
-                video_id=item.video_id,
-                digest=item.digest,
-                payload=FingerprintSource(video=item.payload, decoded=Decoded()),
+                video_id=name, digest=name, payload=FingerprintSource(picture=seen, sound=sound)
             )
-            for item in items
+            for name, sound in {"loud": heard, "mute": None, "broken": Unreadable()}.items()
         ]
     )
     assert isinstance(loud, Done) and isinstance(mute, Done)

@@ -17,7 +17,7 @@ import uuid
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -190,6 +190,35 @@ class PartWriter:
 
     def _mark_of(self, items: Sequence[StageItem]) -> str:
         return digest([self.name, *([item.video_id, item.digest] for item in items)])[:32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutsWriter:
+    """Writes the outcomes of a batch as one part for each cut.
+
+    Attributes:
+        writers: By cut.
+        columns: Of each cut; ``None`` is whatever there is.
+    """
+
+    writers: Mapping[str, PartWriter]
+    columns: Mapping[str, tuple[str, ...] | None]
+
+    def __call__(self, items: Sequence[StageItem], outcomes: Sequence[Outcome]) -> None:
+        """Write the parts, each whole or not at all."""
+        for name, writer in self.writers.items():
+            writer(items, [_taken_from(outcome, self.columns[name]) for outcome in outcomes])
+
+    def recall(self, items: Sequence[StageItem]) -> BatchReport | None:
+        """Return how a batch ended if every part of it has been written."""
+        reports = [writer.recall(items) for writer in self.writers.values()]
+        return None if None in reports else reports[0]
+
+
+def _taken_from(outcome: Outcome, columns: tuple[str, ...] | None) -> Outcome:
+    if columns is None or not isinstance(outcome, Done):
+        return outcome
+    return replace(outcome, columns={name: outcome.columns[name] for name in columns})
 
 
 def write_part(folder: Path, table: pa.Table, generation: int, mark: str | None = None) -> Path:

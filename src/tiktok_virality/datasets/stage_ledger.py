@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from tiktok_virality.datasets.part_files import (
     write_bytes_atomically,
 )
 from tiktok_virality.datasets.stage_table import LedgerEntry
-from tiktok_virality.execution import Shard, StagePlan
+from tiktok_virality.execution import WHOLE, Shard, StagePlan
 from tiktok_virality.schema import DamageError, StageError
 
 if TYPE_CHECKING:
@@ -33,6 +34,23 @@ INDEX_NAME = "index.parquet"
 INDEXES = "index*.parquet"
 """The index of the whole plan, and those of shards."""
 INDEX_COLUMNS = ("video_id", "digest", "absent")
+CUTS = "cuts"
+"""Where an index notes what is kept apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutVersion:
+    """Which version of a cut is asked for.
+
+    Attributes:
+        fingerprint: Digest of what decides it.
+        columns: Their names; ``None`` is whatever there is.
+        earlier: The fingerprint before this one, whose results stay; ``None`` where there is none.
+    """
+
+    fingerprint: str
+    columns: tuple[str, ...] | None = None
+    earlier: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,25 +58,23 @@ class PlanIndex:
     """The latest plan of a stage, without its payloads.
 
     Attributes:
-        fingerprint: Digest of what decides the results.
+        cuts: What is kept apart, by name.
         items: What is to be processed, in order: content digests by video id. A result is filed
             under both.
         absent: Ids known beforehand to have nothing to process, with the reason.
-        earlier: The fingerprint before this one, whose results stay; ``None`` where there is none.
     """
 
-    fingerprint: str
+    cuts: Mapping[str, CutVersion]
     items: Mapping[str, str]
     absent: Mapping[str, str]
-    earlier: str | None = None
 
     @classmethod
-    def of(cls, plan: StagePlan, earlier: str | None = None) -> PlanIndex:
+    def of(cls, plan: StagePlan, before: Mapping[str, CutVersion] | None = None) -> PlanIndex:
         """Return the index of a plan.
 
         Args:
             plan: What is asked for now.
-            earlier: Another fingerprint that was asked for before, if any was.
+            before: What was asked for before, by cut.
 
         Raises:
             StageError: A video id is planned twice.
@@ -70,12 +86,15 @@ class PlanIndex:
                     f"{item.video_id!r} is planned twice; every video id must be unique."
                 )
             items[item.video_id] = item.digest
-        return cls(
-            fingerprint=plan.fingerprint,
-            items=items,
-            absent=dict(plan.absent),
-            earlier=earlier,
-        )
+        cuts = {
+            name: CutVersion(
+                fingerprint=fingerprint,
+                columns=plan.cuts[name].columns,
+                earlier=_earlier((before or {}).get(name), fingerprint),
+            )
+            for name, fingerprint in plan.fingerprints.items()
+        }
+        return cls(cuts=cuts, items=items, absent=dict(plan.absent))
 
     @classmethod
     def read(cls, path: Path) -> PlanIndex | None:
@@ -95,13 +114,11 @@ class PlanIndex:
             raise damage(path, str(error)) from error
         # a dict per row would take four times the memory
         ids, digests, absences = (table.column(name).to_pylist() for name in INDEX_COLUMNS)
-        noted = table.schema.metadata
         planned = zip(ids, digests, absences, strict=True)
         return cls(
-            fingerprint=noted[b"fingerprint"].decode(),
+            cuts=_cuts_in(table.schema),
             items={key: item for key, item, absent in planned if absent is None},
             absent={k: why for k, why in zip(ids, absences, strict=True) if why is not None},
-            earlier=noted.get(b"earlier", b"").decode() or None,
         )
 
     def without(self, names: Forgotten) -> PlanIndex:
@@ -133,7 +150,7 @@ class PlanIndex:
         )
         columns = [pa.array(each, pa.string()) for each in values]
         schema = pa.schema([(name, pa.string()) for name in INDEX_COLUMNS])
-        noted = {"fingerprint": self.fingerprint, "earlier": self.earlier or ""}
+        noted = {CUTS: json.dumps({name: asdict(cut) for name, cut in self.cuts.items()})}
         table = pa.Table.from_arrays(columns, schema=schema.with_metadata(noted))
         buffer = pa.BufferOutputStream()
         pq.write_table(table, buffer, write_page_checksum=True)
@@ -147,12 +164,8 @@ def index_path(folder: Path, shard: Shard | None = None) -> Path:
     return folder / f"index-{shard.number}-of-{shard.of}.parquet"
 
 
-def version_before(path: Path, fingerprint: str) -> str | None:
-    """Return the fingerprint that was asked for before another, as an index has noted it.
-
-    Args:
-        path: Of the index.
-        fingerprint: That is asked for now.
+def versions_noted_in(path: Path) -> dict[str, CutVersion]:
+    """Return what was asked for last, by cut, as an index has noted it; nothing without an index.
 
     Raises:
         DamageError: The index is not what was written.
@@ -161,13 +174,32 @@ def version_before(path: Path, fingerprint: str) -> str | None:
     import pyarrow.parquet as pq
 
     if not path.exists():
-        return None
+        return {}
     try:
-        noted = pq.read_schema(path).metadata
+        return _cuts_in(pq.read_schema(path))
     except (pa.ArrowException, OSError) as error:
         raise damage(path, str(error)) from error
-    latest = noted[b"fingerprint"].decode()
-    return noted.get(b"earlier", b"").decode() or None if latest == fingerprint else latest
+
+
+def _cuts_in(schema: pa.Schema) -> dict[str, CutVersion]:
+    noted = schema.metadata
+    if CUTS.encode() not in noted:  # of a version in which stages had no cuts
+        earlier = noted.get(b"earlier", b"").decode() or None
+        return {WHOLE: CutVersion(fingerprint=noted[b"fingerprint"].decode(), earlier=earlier)}
+    return {
+        name: CutVersion(
+            fingerprint=said["fingerprint"],
+            columns=None if said["columns"] is None else tuple(said["columns"]),
+            earlier=said["earlier"],
+        )
+        for name, said in json.loads(noted[CUTS.encode()]).items()
+    }
+
+
+def _earlier(before: CutVersion | None, fingerprint: str) -> str | None:
+    if before is None:
+        return None
+    return before.earlier if before.fingerprint == fingerprint else before.fingerprint
 
 
 def read_ledger(

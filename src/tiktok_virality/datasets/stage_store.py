@@ -7,8 +7,8 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from kedro_datasets._typing import TablePreview
 from tiktok_virality.datasets.forgetting import Forgotten
 from tiktok_virality.datasets.part_checks import DAMAGED_SUFFIX, generation_of
 from tiktok_virality.datasets.part_files import (
+    ABSENT,
     FAILED,
     FAULT,
+    CutsWriter,
     FileColumn,
     PartWriter,
     sweep_unfinished,
@@ -28,14 +30,15 @@ from tiktok_virality.datasets.part_files import (
 from tiktok_virality.datasets.part_forgetting import forget_in_part
 from tiktok_virality.datasets.stage_ledger import (
     INDEXES,
+    CutVersion,
     PlanIndex,
     index_path,
     newest_generation,
     parts_in,
     read_ledger,
-    version_before,
+    versions_noted_in,
 )
-from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable
+from tiktok_virality.datasets.stage_table import LedgerEntry, StageTable, StoredCut
 from tiktok_virality.execution import (
     BatchReport,
     LocalEngine,
@@ -91,7 +94,9 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     Saving a plan computes what no earlier run has accounted for, each finished batch becoming one
     part file at once. An interrupted save therefore loses at most the batches under way, and the
     next one does the rest. A changed fingerprint starts a folder of its own; the latest two stay,
-    so that going back to earlier settings costs nothing.
+    so that going back to earlier settings costs nothing. Where a transform takes several cuts from
+    one reading, each has fingerprints and folders of its own: an item is read once for all that it
+    lacks, and for nothing else.
 
     A store that is given a shard does and shows the videos of that shard alone. It touches nothing
     but parts and an index of its own, so that others may do other shards at the same time; what
@@ -135,24 +140,28 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         """
         if self._shard is not None:
             plan = plan.of_shard(self._shard)
-        folder = self._version_folder(plan.fingerprint)
-        self._prepare(folder)
-        index = PlanIndex.of(plan, self._version_before(plan.fingerprint))
+        index = PlanIndex.of(plan, self._versions_before())
+        for folder in self._folders(index):
+            self._prepare(folder)
         index.write(index_path(self._folder, self._shard))
-        columns = self._columns_in(folder)
-        ledger = read_ledger(folder, columns, index.items)
-        missing = self._missing(plan, ledger, folder)
+        cuts = self._stored(index)
+        missing = self._missing(plan, cuts)
         started = time.monotonic()
-        report = self._run(plan, missing, folder)
+        report = self._run(plan, missing)
+        tried = {item.video_id for items in missing.values() for item in items}
         self.last_report = StageReport(
             **asdict(report),
-            skipped=len(plan.items) - len(missing),
+            skipped=len(plan.items) - len(tried),
             seconds=time.monotonic() - started,
         )
         if missing:
-            ledger = read_ledger(folder, columns, index.items)
-        failed = {key: entry for key, entry in ledger.items() if entry.has_failed}
-        tried = {item.video_id for item in missing}
+            cuts = self._stored(index)
+        failed = {
+            key: entry
+            for cut in reversed(cuts.values())
+            for key, entry in cut.entries.items()
+            if entry.has_failed
+        }
         self._log(Counter(str(e.reason) for k, e in failed.items() if k not in tried))
         self._check_failures(plan, failed)
         if self._shard is None:
@@ -170,23 +179,18 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
                 f"{self._folder} is empty: this stage has not run yet, or in shards alone. Run the "
                 "pipeline that makes it first, or the whole project with `kedro run`."
             )
-        folder = self._version_folder(index.fingerprint)
-        entries = read_ledger(folder, self._columns_in(folder), index.items)
-        missing = [video_id for video_id in index.items if video_id not in entries]
+        table = StageTable(
+            cuts=list(self._stored(index).values()), digests=index.items, absent=index.absent
+        )
+        missing = [key for key in index.items if any(key not in cut.entries for cut in table.cuts)]
         if missing:
             raise DatasetError(
                 f"{self._folder} was interrupted: {len(missing)} of {len(index.items)} items are "
                 f"missing, {missing[0]!r} among them. Run the same command again: it does only "
                 "what is missing."
             )
-        found_absent = {k: str(e.reason) for k, e in entries.items() if e.status == "absent"}
-        return StageTable(
-            fingerprint=index.fingerprint,
-            digests=index.items,
-            entries=entries,
-            absent={**index.absent, **found_absent},
-            file_columns=self._columns_in(folder),
-        )
+        found = {k: str(e.reason) for k, e in table.entries.items() if e.status == ABSENT}
+        return replace(table, absent={**index.absent, **found})
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows' scalar columns and tensor shapes, for Kedro-Viz."""
@@ -261,34 +265,56 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             place.mkdir(parents=True, exist_ok=True)
             sweep_unfinished(place)
 
+    def _stored(self, index: PlanIndex) -> dict[str, StoredCut]:
+        """Return what is there of the cuts of a plan, by name."""
+        stored = {}
+        for name, version in index.cuts.items():
+            folder = self._version_folder(version.fingerprint)
+            columns = self._columns_in(folder)
+            stored[name] = StoredCut(
+                fingerprint=version.fingerprint,
+                entries=read_ledger(folder, columns, index.items),
+                columns=version.columns,
+                file_columns=columns,
+            )
+        return stored
+
     def _missing(
-        self, plan: StagePlan, ledger: Mapping[str, LedgerEntry], folder: Path
-    ) -> list[StageItem]:
-        """Return the items of a plan that no earlier run has accounted for."""
-        asked_again = _generation_noted_in(folder / RETRY_NAME)
+        self, plan: StagePlan, cuts: Mapping[str, StoredCut]
+    ) -> dict[tuple[str, ...], list[StageItem]]:
+        """Return the items of a plan that no earlier run has accounted for, by what they lack."""
+        asked_again = {
+            name: _generation_noted_in(self._version_folder(cut.fingerprint) / RETRY_NAME)
+            for name, cut in cuts.items()
+        }
 
-        def is_accounted_for(item: StageItem) -> bool:
-            entry = ledger.get(item.video_id)
+        def lacks(item: StageItem, name: str) -> bool:
+            entry = cuts[name].entries.get(item.video_id)
             if entry is None or entry.status == FAULT:
-                return False
-            return entry.status != FAILED or generation_of(entry.part) > asked_again
+                return True
+            return entry.status == FAILED and generation_of(entry.part) <= asked_again[name]
 
-        return [item for item in plan.items if not is_accounted_for(item)]
+        missing: dict[tuple[str, ...], list[StageItem]] = {}
+        for item in plan.items:
+            if lacking := tuple(name for name in cuts if lacks(item, name)):
+                missing.setdefault(lacking, []).append(item)
+        return missing
 
-    def _run(self, plan: StagePlan, missing: Sequence[StageItem], folder: Path) -> BatchReport:
-        if not missing:
+    def _run(
+        self, plan: StagePlan, missing: Mapping[tuple[str, ...], Sequence[StageItem]]
+    ) -> BatchReport:
+        count = sum(map(len, missing.values()))
+        if not count:
             return BatchReport()
-        writer = PartWriter(
-            folder=folder,
-            generation=newest_generation(folder) + 1,
-            file_columns=self._columns_in(folder),
+        reports = chain.from_iterable(
+            self._engine.run(
+                _batches(items, plan.batch_size), self._work(plan, names), plan.resources
+            )
+            for names, items in missing.items()
         )
-        work = StageWork(transform=plan.transform, write=writer, recall=writer.recall)
-        batches = _batches(missing, plan.batch_size)
-        reports = self._engine.run(batches, work, plan.resources)
         total = BatchReport()
         try:
-            for report in with_progress(reports, len(missing), self._name):
+            for report in with_progress(reports, count, self._name):
                 total += report
         except KeyboardInterrupt:
             logger.warning(
@@ -298,18 +324,30 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             raise
         return total
 
+    def _work(self, plan: StagePlan, names: Sequence[str]) -> StageWork:
+        """Return what workers do where these cuts are missing."""
+        writers = {}
+        for name in names:
+            folder = self._version_folder(plan.fingerprints[name])
+            writers[name] = PartWriter(
+                folder=folder,
+                generation=newest_generation(folder) + 1,
+                file_columns=self._columns_in(folder),
+            )
+        writer = CutsWriter(writers=writers, columns={n: plan.cuts[n].columns for n in names})
+        return StageWork(transform=plan.taking(names), write=writer, recall=writer.recall)
+
     def retry(self) -> int:
         """Have the next save try again what failed; return how many items that are."""
         failed: dict[Path, set[str]] = {}
         for _, index in self._indexes():
-            folder = self._version_folder(index.fingerprint)
-            ledger = read_ledger(folder, self._columns_in(folder), index.items)
-            found = {key for key, entry in ledger.items() if entry.has_failed}
-            failed[folder] = failed.get(folder, set()) | found
+            for cut in self._stored(index).values():
+                found = {key for key, entry in cut.entries.items() if entry.has_failed}
+                failed.setdefault(self._version_folder(cut.fingerprint), set()).update(found)
         for folder in (folder for folder, found in failed.items() if found):
             upto = str(newest_generation(folder)).encode()
             write_bytes_atomically(folder / RETRY_NAME, upto)
-        return sum(map(len, failed.values()))
+        return len(set().union(*failed.values()))
 
     def _log(self, kept: Counter[str]) -> None:
         report = self.last_report
@@ -345,7 +383,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         )
 
     def _remove_old_versions(self, index: PlanIndex) -> None:
-        """Keep the results of the latest two fingerprints, and no plan of a shard.
+        """Keep the results of the latest two fingerprints of each cut, and no plan of a shard.
 
         Which these are is noted, and no matter of clocks. Where none is noted before the latest,
         as after damage to the note, everything stays.
@@ -353,19 +391,23 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         for path, _ in self._indexes():
             if path != index_path(self._folder):
                 path.unlink()
-        if index.earlier is None:
+        if all(cut.earlier is None for cut in index.cuts.values()):
             return
-        kept = {self._version_folder(each) for each in (index.fingerprint, index.earlier)}
+        known = {each for cut in index.cuts.values() for each in (cut.fingerprint, cut.earlier)}
+        kept = {self._version_folder(each) for each in known if each is not None}
         for old in {path for path in self._folder.iterdir() if path.is_dir()} - kept:
             logger.info("Removing %s, made with earlier settings", old)
             shutil.rmtree(old)
 
-    def _version_before(self, fingerprint: str) -> str | None:
+    def _versions_before(self) -> Mapping[str, CutVersion]:
         try:
-            return version_before(index_path(self._folder, self._shard), fingerprint)
+            return versions_noted_in(index_path(self._folder, self._shard))
         except DamageError as error:
             logger.warning("%s", error)
-            return None
+            return {}
+
+    def _folders(self, index: PlanIndex) -> list[Path]:
+        return [self._version_folder(cut.fingerprint) for cut in index.cuts.values()]
 
     def _columns_in(self, folder: Path) -> dict[str, FileColumn]:
         return {

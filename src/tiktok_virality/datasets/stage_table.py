@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktok_virality.datasets.part_files import (
+    DONE,
     FAILED,
     FAULT,
     FileColumn,
@@ -40,6 +41,17 @@ class StoredRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class JoinedRow:
+    """References to what several cuts hold of one video."""
+
+    rows: tuple[StoredRow, ...]
+
+    def load(self) -> dict[str, Any]:
+        """Read the columns of all, and nothing else."""
+        return {name: value for row in self.rows for name, value in row.load().items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LedgerEntry:
     """How one item ended, and where its row is."""
 
@@ -56,26 +68,73 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredCut:
+    """What is kept of one cut.
+
+    Attributes:
+        fingerprint: Digest of what decided it.
+        entries: How each planned item ended.
+        columns: Their names; ``None`` is whatever its parts hold.
+        file_columns: Columns kept as files of their own.
+    """
+
+    fingerprint: str
+    entries: Mapping[str, LedgerEntry]
+    columns: tuple[str, ...] | None = None
+    file_columns: Mapping[str, FileColumn] = field(default_factory=dict)
+
+    def has(self, column: str) -> bool:
+        """Whether a column is of this cut, as far as its settings say."""
+        return self.columns is None or column in self.columns
+
+    def row(self, video_id: str, columns: Sequence[str] | None) -> StoredRow:
+        """Return the reference to what it holds of a video: some columns, or all."""
+        entry = self.entries[video_id]
+        names = result_columns(open_part(entry.part)) if columns is None else columns
+        return StoredRow(
+            part=entry.part, row=entry.row, columns=tuple(names), file_columns=self.file_columns
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageTable:
     """The rows of a finished stage, keyed by video id, in the order of the plan.
 
     Attributes:
-        fingerprint: Digest of what decided the results.
+        cuts: What is kept apart: most stages have one cut.
         digests: Of the content of each planned item, by id.
-        entries: How each planned item ended.
         absent: Ids that have nothing to compute, with the reason.
     """
 
-    fingerprint: str
+    cuts: Sequence[StoredCut]
     digests: Mapping[str, str]
-    entries: Mapping[str, LedgerEntry]
     absent: Mapping[str, str]
-    file_columns: Mapping[str, FileColumn] = field(default_factory=dict)
+
+    @cached_property
+    def entries(self) -> Mapping[str, LedgerEntry]:
+        """How each planned item ended; where cuts differ, how the first that is not done did."""
+        first, *others = (cut.entries for cut in self.cuts)
+        worse = {
+            key: entry
+            for entries in reversed(others)
+            for key, entry in entries.items()
+            if entry.status != DONE and first[key].status == DONE
+        }
+        return {**first, **worse} if worse else first
+
+    def fingerprint_of(self, columns: Sequence[str]) -> str:
+        """Return a digest of what decided some columns, and of nothing else."""
+        return _joined([cut.fingerprint for cut, _ in self._cuts_of(columns)])
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what decided the results."""
+        return _joined([cut.fingerprint for cut in self.cuts])
 
     @cached_property
     def ids(self) -> list[str]:
         """Ids that have a row."""
-        return [key for key, entry in self.entries.items() if entry.status == "done"]
+        return [key for key, entry in self.entries.items() if entry.status == DONE]
 
     @property
     def failed(self) -> pd.DataFrame:
@@ -105,11 +164,9 @@ class StageTable:
     @cached_property
     def columns(self) -> list[str]:
         """Names of the result columns."""
-        parts = {self.entries[key].part for key in self.ids}
+        parts = {cut.entries[key].part: None for cut in self.cuts for key in self.ids}
         return list(
-            dict.fromkeys(
-                name for part in sorted(parts) for name in result_columns(open_part(part))
-            )
+            dict.fromkeys(name for part in parts for name in result_columns(open_part(part)))
         )
 
     def __len__(self) -> int:
@@ -117,7 +174,7 @@ class StageTable:
 
     def __contains__(self, video_id: object) -> bool:
         entry = self.entries.get(video_id) if isinstance(video_id, str) else None
-        return entry is not None and entry.status == "done"
+        return entry is not None and entry.status == DONE
 
     def row(self, video_id: str, columns: Sequence[str] | None = None) -> dict[str, Any]:
         """Read one row.
@@ -147,23 +204,37 @@ class StageTable:
 
     def items(self, columns: Sequence[str]) -> list[StageItem]:
         """Return items for the next stage; each payload's ``load()`` reads these columns."""
+        fingerprint = self.fingerprint_of(columns)
         return [
             StageItem(
                 video_id=video_id,
-                digest=digest([self.fingerprint, self.digests[video_id]])[:16],
+                digest=digest([fingerprint, self.digests[video_id]])[:16],
                 payload=self._reference(video_id, columns),
             )
             for video_id in self.ids
         ]
 
-    def _reference(self, video_id: str, columns: Sequence[str] | None) -> StoredRow:
+    def _reference(self, video_id: str, columns: Sequence[str] | None) -> StoredRow | JoinedRow:
         if video_id not in self:
             raise KeyError(self._why_there_is_no_row(video_id))
-        entry = self.entries[video_id]
-        names = result_columns(open_part(entry.part)) if columns is None else columns
-        return StoredRow(
-            part=entry.part, row=entry.row, columns=tuple(names), file_columns=self.file_columns
-        )
+        if columns is None:
+            rows = [cut.row(video_id, None) for cut in self.cuts]
+        else:
+            rows = [cut.row(video_id, names) for cut, names in self._cuts_of(columns)]
+        return rows[0] if len(rows) == 1 else JoinedRow(rows=tuple(rows))
+
+    def _cuts_of(self, columns: Sequence[str]) -> list[tuple[StoredCut, list[str]]]:
+        """Return the cuts that hold some columns, each with those of it.
+
+        Raises:
+            KeyError: No cut has such a column.
+        """
+        unknown = [name for name in columns if not any(cut.has(name) for cut in self.cuts)]
+        if unknown:
+            known = [name for cut in self.cuts for name in cut.columns or ()]
+            raise KeyError(f"No column {unknown[0]!r}; there are {known}.")
+        held = [(cut, [name for name in columns if cut.has(name)]) for cut in self.cuts]
+        return [(cut, names) for cut, names in held if names]
 
     def _why_there_is_no_row(self, video_id: str) -> str:
         if video_id in self.absent:
@@ -175,3 +246,7 @@ class StageTable:
     def __repr__(self) -> str:
         failed = sum(entry.has_failed for entry in self.entries.values())
         return f"StageTable({len(self)} rows, {len(self.absent)} absent, {failed} failed)"
+
+
+def _joined(fingerprints: Sequence[str]) -> str:
+    return fingerprints[0] if len(fingerprints) == 1 else digest(list(fingerprints))

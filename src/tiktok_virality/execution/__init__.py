@@ -2,7 +2,9 @@
 
 from tiktok_virality.execution.local import Engine, LocalEngine
 from tiktok_virality.execution.plan import (
+    WHOLE,
     Absent,
+    Cut,
     Done,
     Failed,
     Outcome,
@@ -17,8 +19,10 @@ from tiktok_virality.execution.shard import Shard
 from tiktok_virality.execution.work import BatchReport, StageWork
 
 __all__ = [
+    "WHOLE",
     "Absent",
     "BatchReport",
+    "Cut",
     "Done",
     "Engine",
     "Failed",

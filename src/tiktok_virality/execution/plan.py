@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, Self, cast, runtime_checkable
 
 from tiktok_virality.execution.shard import Shard
 from tiktok_virality.schema import MediaError, digest
@@ -75,6 +75,40 @@ class Transform(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cut:
+    """Columns of a result that hang on settings of their own.
+
+    Attributes:
+        identity: Everything that decides them, JSON-able.
+        columns: Their names; ``None`` is whatever there is.
+    """
+
+    identity: Mapping[str, Any]
+    columns: tuple[str, ...] | None = None
+
+
+WHOLE: Final = ""
+"""The name of the one cut of a transform that has no other."""
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """A transform that takes several cuts from one reading of an item.
+
+    Each cut is kept under a fingerprint of its own, so a changed setting makes anew what hangs on
+    it, and an item is read once for all that it lacks.
+    """
+
+    def cuts(self) -> Mapping[str, Cut]:
+        """Return what is taken, by name; each column belongs to one cut."""
+        ...
+
+    def only(self, names: Collection[str]) -> Self:
+        """Return the same for some of the cuts."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resources:
     """What one worker of a stage wants.
 
@@ -113,9 +147,22 @@ class StagePlan:
     resources: Resources = field(default_factory=Resources)
 
     @property
-    def fingerprint(self) -> str:
-        """Digest of everything but the items that decides the result."""
-        return fingerprint_of(self.transform)
+    def cuts(self) -> Mapping[str, Cut]:
+        """What is kept apart, by name: most transforms have one cut, `WHOLE`."""
+        if isinstance(self.transform, Reading):
+            return self.transform.cuts()
+        return {WHOLE: Cut(identity=self.transform.identity())}
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Digest of everything but the items that decides a cut, by its name."""
+        return {name: _digest_of(self.transform, cut.identity) for name, cut in self.cuts.items()}
+
+    def taking(self, cuts: Collection[str]) -> Transform:
+        """Return the transform that takes these cuts and no others."""
+        if isinstance(self.transform, Reading):
+            return cast("Transform", self.transform.only(cuts))
+        return self.transform
 
     def of_shard(self, shard: Shard) -> StagePlan:
         """Return the plan for the videos of a shard alone."""
@@ -132,8 +179,12 @@ class StagePlan:
 
 def fingerprint_of(transform: Transform) -> str:
     """Return a digest of what decides the results of a transform."""
+    return _digest_of(transform, transform.identity())
+
+
+def _digest_of(transform: Transform, identity: Mapping[str, Any]) -> str:
     kind = type(transform)
-    return digest({"transform": f"{kind.__module__}.{kind.__qualname__}", **transform.identity()})
+    return digest({"transform": f"{kind.__module__}.{kind.__qualname__}", **identity})
 
 
 def outcome_of(

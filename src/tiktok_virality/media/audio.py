@@ -68,24 +68,24 @@ def decode_audio(path: Path) -> np.ndarray:
     return _mix(from_pcm16(content).reshape(-1, kept))
 
 
-def fingerprint_audio(path: Path) -> np.ndarray:
-    """Return Chromaprint's raw fingerprint of the sound of a clip.
+def fingerprint_waveform(samples: np.ndarray) -> np.ndarray:
+    """Return Chromaprint's raw fingerprint of a sound.
 
     Each number says how the energies of the twelve pitch classes rise and fall over 2.6 seconds,
     and there is one every eighth of a second; silence and steady tones repeat one number. See L.
     Lalinský, 2011, "How does Chromaprint work?".
 
     Args:
-        path: Any media file.
+        samples: float32 [samples] in [-1, 1], mono at ``SAMPLE_RATE_HZ``.
 
     Returns:
-        uint32 [N]; empty where the track is shorter than about 3 seconds.
+        uint32 [N]; empty where the sound is shorter than about 3 seconds.
 
     Raises:
-        MediaError: One of `NO_SOUND`, or ``"unreadable"`` with the last words of ffmpeg.
+        MediaError: ``"unreadable"`` with the last words of ffmpeg.
         StageError: The ffmpeg program cannot be started.
     """
-    content = _chromaprint(encode_pcm16(decode_audio(path)), path)
+    content = _chromaprint(encode_pcm16(samples))
     return np.frombuffer(content, dtype="<u4").astype(np.uint32)
 
 
@@ -97,7 +97,7 @@ def can_fingerprint() -> bool:
         StageError: The ffmpeg program cannot be started.
     """
     try:
-        _chromaprint(bytes(2 * SAMPLE_RATE_HZ), Path("silence"))
+        _chromaprint(bytes(2 * SAMPLE_RATE_HZ))
     except MediaError:
         return False
     return True
@@ -113,13 +113,13 @@ def _mix(channels: np.ndarray) -> np.ndarray:
     return apart if loud < OPPOSITE**2 * other else together
 
 
-def _chromaprint(pcm16: bytes, path: Path) -> bytes:
+def _chromaprint(pcm16: bytes) -> bytes:
     import ffmpeg
 
     sound = ffmpeg.input(
         "pipe:", format="s16le", ac=1, ar=SAMPLE_RATE_HZ, protocol_whitelist="pipe"
     )
-    return _run_ffmpeg(sound, path, pcm16, format="chromaprint", fp_format="raw")
+    return _run_ffmpeg(sound, Path("waveform"), pcm16, format="chromaprint", fp_format="raw")
 
 
 def _run_ffmpeg(source: Any, path: Path, given: bytes | None = None, **options: str | int) -> bytes:
@@ -127,7 +127,7 @@ def _run_ffmpeg(source: Any, path: Path, given: bytes | None = None, **options: 
 
     Args:
         source: A stream of ffmpeg-python, of `CLIP` or of a pipe.
-        path: Of the clip.
+        path: Of the clip, or what stands for it in messages.
         given: What ffmpeg reads from its standard input.
         **options: Of the output.
 

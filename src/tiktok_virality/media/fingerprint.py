@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiktok_virality.media.audio import NO_SOUND, can_fingerprint, fingerprint_audio
 from tiktok_virality.media.frames import FrameSampling
-from tiktok_virality.schema import MediaError
 
 HASH_BITS: Final = 64
 BAR_LEVEL: Final = 24
@@ -41,25 +38,6 @@ def hash_sampling(frames: int) -> FrameSampling:
     return FrameSampling(
         every_nth=1, shrink=1, max_frames=frames, reference_height=256, reference_width=144
     )
-
-
-def fingerprint_sound(path: Path) -> NDArray[np.uint32]:
-    """Return Chromaprint's raw fingerprint of the sound of a clip, uint32 [N]; empty without one.
-
-    It is empty, too, where this ffmpeg cannot take any (`can_fingerprint`).
-
-    Raises:
-        MediaError: The file cannot be read, or its sound cannot be decoded.
-        StageError: The ffmpeg program cannot be started.
-    """
-    if not can_fingerprint():
-        return np.empty(0, np.uint32)
-    try:
-        return fingerprint_audio(path)
-    except MediaError as error:
-        if error.reason not in NO_SOUND:
-            raise
-        return np.empty(0, np.uint32)
 
 
 def hash_frames(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -41,6 +41,16 @@ class ClipLimits(Config):
         return self
 
 
+class WaveformParameters(Config):
+    """When a track counts as sound.
+
+    Attributes:
+        silence_dbfs: A track that never gets louder is silent, in decibels of full scale.
+    """
+
+    silence_dbfs: float = Field(default=-60.0, le=0)
+
+
 class DuplicateParameters(Config):
     """How much alike two clips are that count as copies of each other.
 
@@ -119,6 +129,7 @@ class IngestionParameters(Config):
         limits: How long a clip may be, and how many frames it may have.
         stills: Which frames are kept large; which are kept small is ``visual.sampling``.
         motion: Between which frames motion is measured.
+        waveforms: When a track counts as sound.
         duplicates: How much alike copies are.
         horizons: For how long after posting views are counted.
         splits: How the videos are divided.
@@ -127,6 +138,7 @@ class IngestionParameters(Config):
     limits: ClipLimits = ClipLimits()
     stills: StillSampling = StillSampling()
     motion: MotionSampling = MotionSampling()
+    waveforms: WaveformParameters = WaveformParameters()
     duplicates: DuplicateParameters = DuplicateParameters()
     horizons: HorizonParameters = HorizonParameters()
     splits: SplitParameters = SplitParameters()

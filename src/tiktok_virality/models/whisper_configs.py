@@ -14,16 +14,6 @@ SECONDS_PER_STATE: Final = 0.02
 """Whisper's encoder gives 50 states per second, whatever its size."""
 
 
-class WaveformParameters(Config):
-    """When a track counts as sound.
-
-    Attributes:
-        silence_dbfs: A track that never gets louder is silent, in decibels of full scale.
-    """
-
-    silence_dbfs: float = Field(default=-60.0, le=0)
-
-
 class WhisperParameters(Config):
     """How speech is found, written down and embedded.
 
@@ -81,9 +71,7 @@ class AudioParameters(Config):
     """Parameters of the audio pipeline.
 
     Attributes:
-        waveforms: When a track counts as sound.
         whisper: How speech is found, written down and embedded.
     """
 
-    waveforms: WaveformParameters = Field(default_factory=WaveformParameters)
     whisper: WhisperParameters = Field(default_factory=WhisperParameters)

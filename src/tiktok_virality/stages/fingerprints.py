@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from tiktok_virality.execution import Outcome, StageItem, outcome_of
-from tiktok_virality.media.audio import can_fingerprint
-from tiktok_virality.media.clip import EncodedVideo
-from tiktok_virality.media.fingerprint import fingerprint_sound
+from tiktok_virality.media.audio import can_fingerprint, fingerprint_waveform
 
 
 class DecodedRow(Protocol):
-    """A row of the stage ``frames``."""
+    """A row of the stage ``frames`` or ``waveforms``."""
 
     def load(self) -> Mapping[str, Any]:
-        """Read its columns; ``picture_hashes`` is one."""
+        """Read its columns: ``picture_hashes`` of one, ``samples`` of the other."""
         ...
 
 
@@ -25,12 +25,12 @@ class FingerprintSource:
     """What a fingerprint is taken from.
 
     Attributes:
-        video: The file, for its sound.
-        decoded: The row of its frames, for the hashes of its picture.
+        picture: The row of its frames, for their hashes.
+        sound: The row of its waveform; ``None`` where it has no sound.
     """
 
-    video: EncodedVideo
-    decoded: DecodedRow
+    picture: DecodedRow
+    sound: DecodedRow | None
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ClipFingerprinter:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what decides the result, beside the file."""
-        return {"version": 3, "frames": self.frames, "sound": can_fingerprint()}
+        return {"version": 4, "frames": self.frames, "sound": can_fingerprint()}
 
     def setup(self) -> None:
         """Need nothing."""
@@ -59,8 +59,11 @@ class ClipFingerprinter:
 
     def _fingerprint(self, item: StageItem) -> dict[str, Any]:
         source: FingerprintSource = item.payload
+        heard = np.empty(0, np.uint32)
+        if source.sound is not None and can_fingerprint():
+            heard = fingerprint_waveform(source.sound.load()["samples"])
         return {
-            "picture": source.decoded.load()["picture_hashes"],
-            "sound": fingerprint_sound(source.video.path),
+            "picture": source.picture.load()["picture_hashes"],
+            "sound": heard,
             "sound_compared": can_fingerprint(),
         }

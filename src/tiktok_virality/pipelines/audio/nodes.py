@@ -1,4 +1,4 @@
-"""Waveforms, and the words and embeddings that Whisper makes of them."""
+"""The words and embeddings that Whisper makes of waveforms."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import Resources, StagePlan
-from tiktok_virality.media.clip import VideoFiles
-from tiktok_virality.models.whisper_configs import WaveformParameters, WhisperParameters
+from tiktok_virality.models.whisper_configs import WhisperParameters
 
 TRANSCRIPT_COLUMNS: Final = (
     "text",
@@ -24,21 +23,6 @@ TRANSCRIPT_COLUMNS: Final = (
 )
 
 
-def extract_waveforms(
-    manifest: pd.DataFrame, videos: VideoFiles, parameters: WaveformParameters
-) -> StagePlan:
-    """Plan the decoding of every usable video's sound."""
-    from tiktok_virality.stages.probing import video_items
-    from tiktok_virality.stages.waveforms import WaveformExtractor
-
-    hashes = dict(zip(manifest["video_id"], manifest["content_hash"], strict=True))
-    return StagePlan(
-        items=video_items(videos, manifest["video_id"], hashes),
-        transform=WaveformExtractor(parameters.silence_dbfs),
-        resources=Resources(beside=True),
-    )
-
-
 def read_speech(
     waveforms: StageTable,
     manifest: pd.DataFrame,
@@ -46,7 +30,7 @@ def read_speech(
     seed: int,
     device: str,
 ) -> StagePlan:
-    """Plan one Whisper pass over every waveform, clips of like length together.
+    """Plan one Whisper pass over the waveform of every usable video, those of like length together.
 
     Raises:
         ParameterError: Whisper has no model of that name.
@@ -56,11 +40,13 @@ def read_speech(
     from tiktok_virality.stages.speech import SpeechReader
 
     seconds = dict(zip(manifest["video_id"], manifest["duration_seconds"], strict=True))
+    usable = [item for item in waveforms.items(["samples"]) if item.video_id in seconds]
+    absent = waveforms.missing("waveform")
     checkpoint = find_whisper_checkpoint(parameters.model, parameters.weights)
     return StagePlan(
-        items=sorted(waveforms.items(["samples"]), key=lambda item: seconds[item.video_id]),
+        items=sorted(usable, key=lambda item: seconds[item.video_id]),
         transform=SpeechReader(parameters, checkpoint, device, seed),
-        absent=waveforms.missing("waveform"),
+        absent={key: why for key, why in absent.items() if key in seconds},
         batch_size=parameters.batch_size,
         resources=Resources(in_process=True, beside=True),
     )

@@ -6,24 +6,13 @@ from typing import Any
 
 from kedro.pipeline import Pipeline, node, pipeline
 
-from tiktok_virality.pipelines.audio.nodes import (
-    extract_waveforms,
-    read_speech,
-    tabulate_transcripts,
-)
+from tiktok_virality.pipelines.audio.nodes import read_speech, tabulate_transcripts
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``waveforms``, ``audio_embeddings`` and ``transcripts``."""
+    """Make ``audio_embeddings`` and ``transcripts``."""
     return pipeline(
         [
-            node(
-                extract_waveforms,
-                inputs=["manifest", "videos", "params:audio.waveforms"],
-                outputs="waveforms",
-                name="extract_waveforms",
-                tags=["cpu", "media"],
-            ),
             node(
                 read_speech,
                 inputs=[

@@ -15,7 +15,7 @@ from tiktok_virality.evaluation.config import EvaluationParameters
 from tiktok_virality.evaluation.cross_fitting import FOLD, assign_folds
 from tiktok_virality.evaluation.duplicates import duplicate_groups
 from tiktok_virality.evaluation.splits import assign_splits
-from tiktok_virality.execution import StageItem, StagePlan
+from tiktok_virality.execution import Resources, StageItem, StagePlan
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.media.fingerprint import ClipFingerprint
 from tiktok_virality.media.frames import FrameSampling
@@ -24,6 +24,7 @@ from tiktok_virality.media.limits import (
     DuplicateParameters,
     HorizonParameters,
     SplitParameters,
+    WaveformParameters,
 )
 from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling
@@ -36,7 +37,7 @@ from tiktok_virality.pipelines.ingestion.columns import (
 from tiktok_virality.pipelines.ingestion.horizons import horizon_views
 from tiktok_virality.pipelines.ingestion.post_ids import is_rounded, whole_ids
 from tiktok_virality.pipelines.ingestion.posts import FileFinder, parse_posts
-from tiktok_virality.schema import DataError
+from tiktok_virality.schema import DataError, digest
 
 logger = logging.getLogger(__name__)
 
@@ -135,28 +136,36 @@ def decode_videos(
 ) -> StagePlan:
     """Plan the one decoding of every video that is within the limits."""
     from tiktok_virality.stages.frames import ClipDecoder
-    from tiktok_virality.stages.probing import video_items
 
-    probed = video_probes.to_frame([*LIMITED_COLUMNS, "content_hash"])
-    outside = [row["video_id"] for row in _outside(probed, limits)]
-    inside = probed[~probed["video_id"].isin(outside)]
-    hashes = dict(zip(inside["video_id"], inside["content_hash"], strict=True))
     return StagePlan(
-        items=video_items(videos, inside["video_id"], hashes),
+        items=_items_within(limits, video_probes, videos),
         transform=ClipDecoder(sampling, stills, motion, duplicates.frames),
     )
 
 
-def fingerprint_videos(
-    frames: StageTable,
+def extract_waveforms(
     video_probes: StageTable,
     videos: VideoFiles,
-    duplicates: DuplicateParameters,
+    limits: ClipLimits,
+    parameters: WaveformParameters,
+) -> StagePlan:
+    """Plan the one decoding of the sound of every video that is within the limits."""
+    from tiktok_virality.stages.waveforms import WaveformExtractor
+
+    return StagePlan(
+        items=_items_within(limits, video_probes, videos),
+        transform=WaveformExtractor(parameters.silence_dbfs),
+        resources=Resources(beside=True),
+    )
+
+
+def fingerprint_videos(
+    frames: StageTable, waveforms: StageTable, duplicates: DuplicateParameters
 ) -> StagePlan:
     """Plan the fingerprints of every video that could be decoded.
 
-    What was hashed hangs on the file and on ``duplicates.frames`` alone, so a decoding with other
-    frames or stills leaves the fingerprints as they are.
+    They hang on its hashes and its sound, so frames or stills of another kind leave them as they
+    are.
     """
     from tiktok_virality.media.audio import can_fingerprint
     from tiktok_virality.stages.fingerprints import ClipFingerprinter, FingerprintSource
@@ -167,14 +176,17 @@ def fingerprint_videos(
             "and the dataset card says so. Unset IMAGEIO_FFMPEG_EXE to use the one that comes with "
             "the package imageio-ffmpeg, and run this again."
         )
+    sounds = {item.video_id: item for item in waveforms.items(["samples"])}
+    mute = StageItem(video_id="", digest="", payload=None)
+    seen = [(item, sounds.get(item.video_id, mute)) for item in frames.items(["picture_hashes"])]
     return StagePlan(
         items=[
             StageItem(
-                video_id=item.video_id,
-                digest=video_probes.row(item.video_id, ["content_hash"])["content_hash"],
-                payload=FingerprintSource(video=videos[item.video_id], decoded=item.payload),
+                video_id=picture.video_id,
+                digest=digest([picture.digest, sound.digest])[:16],
+                payload=FingerprintSource(picture=picture.payload, sound=sound.payload),
             )
-            for item in frames.items(["picture_hashes"])
+            for picture, sound in seen
         ],
         transform=ClipFingerprinter(duplicates.frames),
         absent=frames.missing("frames"),
@@ -322,6 +334,19 @@ def describe_dataset(
     summary = summarise(posts, manifest, rejected_videos, transcripts, ground_truth)
     summary = summary.model_copy(update={"sound_compared": compared})
     return summary.model_dump(mode="json"), render_card(summary)
+
+
+def _items_within(
+    limits: ClipLimits, video_probes: StageTable, videos: VideoFiles
+) -> list[StageItem]:
+    """Return the videos that are within the limits, each known by its content."""
+    from tiktok_virality.stages.probing import video_items
+
+    probed = video_probes.to_frame([*LIMITED_COLUMNS, "content_hash"])
+    outside = [row["video_id"] for row in _outside(probed, limits)]
+    inside = probed[~probed["video_id"].isin(outside)]
+    hashes = dict(zip(inside["video_id"], inside["content_hash"], strict=True))
+    return video_items(videos, inside["video_id"], hashes)
 
 
 def _check_anything_to_match(video_metadata: pd.DataFrame, videos: VideoFiles) -> None:

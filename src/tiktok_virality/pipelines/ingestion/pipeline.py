@@ -10,6 +10,7 @@ from tiktok_virality.pipelines.ingestion.nodes import (
     build_manifest,
     decode_videos,
     describe_dataset,
+    extract_waveforms,
     fingerprint_videos,
     match_posts,
     probe_videos,
@@ -19,7 +20,7 @@ from tiktok_virality.pipelines.ingestion.nodes import (
 
 
 def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Make ``manifest``, ``frames``, ``splits`` and the dataset card of raw videos.
+    """Make ``frames``, ``waveforms``, ``manifest``, ``splits`` and the dataset card of raw videos.
 
     The card says which languages are spoken if ``transcripts`` are there: in a run of everything
     it waits for them, and ingestion alone takes those of an earlier run, or none.
@@ -61,8 +62,20 @@ def create_pipeline(**kwargs: Any) -> Pipeline:
                 tags="media",
             ),
             node(
+                extract_waveforms,
+                inputs=[
+                    "video_probes",
+                    "videos",
+                    "params:ingestion.limits",
+                    "params:ingestion.waveforms",
+                ],
+                outputs="waveforms",
+                name="extract_waveforms",
+                tags="media",
+            ),
+            node(
                 fingerprint_videos,
-                inputs=["frames", "video_probes", "videos", "params:ingestion.duplicates"],
+                inputs=["frames", "waveforms", "params:ingestion.duplicates"],
                 outputs="fingerprints",
                 name="fingerprint_videos",
                 tags="media",

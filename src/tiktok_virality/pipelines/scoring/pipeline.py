@@ -16,6 +16,9 @@ from tiktok_virality.pipelines.scoring import explaining, nodes
 SPLITS: Final = "splits"
 """What reads it learns from clips, or is judged on them; neither happens here."""
 
+DECODED: Final = ("video_probes", "frames", "waveforms")
+"""What ingestion makes of a clip, whether or not it was posted."""
+
 TEXTS: Final = "texts"
 
 EXPLAINING: Final = "explaining"
@@ -32,7 +35,7 @@ def create_pipeline(modalities: Sequence[str] = tuple(MODALITIES), **kwargs: Any
         modalities: Those that the models were trained on.
         **kwargs: Not used.
     """
-    decoding = ingestion.create_pipeline().only_nodes_with_outputs("video_probes", "frames")
+    decoding = ingestion.create_pipeline().only_nodes_with_outputs(*DECODED)
     reading = every_modality.create_pipeline(modalities)
     tokens = Pipeline([each for each in reading.nodes if SPLITS not in each.inputs])
     learned = {

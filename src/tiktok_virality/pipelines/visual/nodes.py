@@ -38,7 +38,7 @@ def train_autoencoder(
     run = TrainingRun.of(
         "autoencoder",
         [
-            frames.fingerprint,
+            frames.fingerprint_of(["pixels"]),
             *([frames.digests[i] for i in ids] for ids in (train, validation)),
             autoencoder.model_dump(mode="json"),
             training.model_dump(mode="json"),
