@@ -39,15 +39,17 @@ from tiktok_virality.execution import Done, Outcome, Resources, StageItem, Stage
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.media.frames import FrameSampling
 from tiktok_virality.media.limits import DuplicateParameters
+from tiktok_virality.media.motion import MotionSampling
 from tiktok_virality.media.stills import StillSampling
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.trained import ModelSpec, TrainedModel
-from tiktok_virality.models.whisper_configs import WaveformParameters, WhisperParameters
-from tiktok_virality.pipelines.audio.nodes import extract_waveforms, read_speech
+from tiktok_virality.models.whisper_configs import WhisperParameters
+from tiktok_virality.pipelines.audio.nodes import read_speech
 from tiktok_virality.pipelines.ingestion.nodes import fingerprint_videos, probe_videos
 from tiktok_virality.pipelines.visual.nodes import embed_clips
 from tiktok_virality.stages.frames import ClipDecoder
 from tiktok_virality.stages.probing import video_items
+from tiktok_virality.stages.waveforms import WaveformExtractor
 from tiktok_virality.startup import prefer_system_allocator
 from tiktok_virality.training.parameters import EmbeddingParameters
 
@@ -196,16 +198,18 @@ def run_stages(folder: Path, out: Path, *, real: bool) -> dict[str, Any]:
     hashes = dict(zip(manifest["video_id"], manifest["video_id"], strict=True))
     manifest["content_hash"] = manifest["video_id"]  # the links would count as one clip
     items = video_items(videos, manifest["video_id"], hashes)
-    decoder = ClipDecoder(settings["sampling"], StillSampling(), DUPLICATES.frames)
-    frames = through("frames", lambda: StagePlan(items=items, transform=decoder))
-    if len(videos) <= MOST_FINGERPRINTED:
-        through("fingerprints", lambda: fingerprint_videos(frames, probes, videos, DUPLICATES))
     probes = None  # as in a run, which lets go of what no later node reads
+    decoder = ClipDecoder(
+        settings["sampling"], StillSampling(), MotionSampling(), DUPLICATES.frames
+    )
+    frames = through("frames", lambda: StagePlan(items=items, transform=decoder))
     waveforms = through(
         "waveforms",
-        lambda: extract_waveforms(manifest, videos, WaveformParameters()),
+        lambda: StagePlan(items=items, transform=WaveformExtractor()),
         file_columns={"samples": {"suffix": ".wav"}},
     )
+    if len(videos) <= MOST_FINGERPRINTED:
+        through("fingerprints", lambda: fingerprint_videos(frames, waveforms, DUPLICATES))
     speech = (
         (lambda: read_speech(waveforms, manifest, WhisperParameters(), 0, "cpu"))
         if real

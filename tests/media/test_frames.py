@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 from pydantic import ValidationError
 
 from tests.media.encoding import ffmpeg, h264, picture
 from tiktok_virality.media.container import choose_video_stream
 from tiktok_virality.media.frames import FrameSampling, sample_frames
+from tiktok_virality.media.probe import probe_video
 from tiktok_virality.schema import MediaError
 
 EVERY = FrameSampling(every_nth=1, max_frames=None)
@@ -220,3 +223,17 @@ def test_a_frame_tensor_prints_its_shape(clip):
 def test_sampling_refuses_values_out_of_range():
     with pytest.raises(ValidationError, match="every_nth"):
         FrameSampling(every_nth=0)
+
+
+def test_decoded_pictures_leave_memory_with_the_clip(clip):
+    """A frame in a cycle is freed by the collector alone: of 2,400 clips, 1.8 GB were left."""
+    path = clip("with_sound.mp4")
+    gc.collect()
+    gc.disable()
+    try:
+        sample_frames(path, FrameSampling(shrink=32))
+        probe_video(path)
+        left = [each for each in gc.get_objects() if isinstance(each, VideoFrame)]
+    finally:
+        gc.enable()
+    assert left == []

@@ -36,7 +36,11 @@ class Orientation:
         The matrix ``[[a, b, u], [c, d, v], [x, y, w]]`` maps (column, row) to
         (a column + c row, b column + d row), as the QuickTime file format defines it.
         """
-        side_data = cast("Mapping[str, SupportsBytes]", frame.side_data)
+        from av.sidedata.sidedata import SideDataContainer
+
+        # frame.side_data would be kept in the frame: a cycle, and a decoded picture left in memory
+        held = SideDataContainer(frame)  # type: ignore[call-arg]
+        side_data = cast("Mapping[str, SupportsBytes]", held)
         if "DISPLAYMATRIX" not in side_data:
             return cls()
         matrix = np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), dtype=np.int32)
