@@ -106,7 +106,7 @@ def ingest(catalog: DataCatalog) -> None:
 
     raw = OmegaConfigLoader("conf", base_env="base", default_run_env="base")["parameters"]
     parameters = check_parameters(raw)
-    for name in ("limits", "stills", "motion", "duplicates", "horizons", "splits"):
+    for name in ("limits", "stills", "motion", "waveforms", "duplicates", "horizons", "splits"):
         catalog[f"params:ingestion.{name}"] = MemoryDataset(getattr(parameters.ingestion, name))
     catalog["params:evaluation"] = MemoryDataset(parameters.evaluation)
     catalog["params:visual.sampling"] = MemoryDataset(parameters.visual.sampling)

@@ -88,11 +88,12 @@ def test_videos_become_embeddings_and_a_broken_one_is_accounted_for(catalog):
 class Recorded:
     """Frames that remember which clips were read."""
 
-    fingerprint = "frames"
-
     def __init__(self, ids: list[str]) -> None:
         self.digests = dict.fromkeys(ids, "x")
         self.read: set[str] = set()
+
+    def fingerprint_of(self, columns: list[str]) -> str:
+        return f"frames with {columns}"
 
     def __contains__(self, video_id: object) -> bool:
         return video_id in self.digests
