@@ -46,8 +46,9 @@ test-ray: $(INSTALLED) ## The tests of the Ray engine, on clusters of this machi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,ray]'
 	OMP_NUM_THREADS=$(JOBS) $(BIN)/pytest -m ray
 
-faults: $(INSTALLED) ## Through every fault: hostile clips, disks, clocks, twenty killed runs; an hour
-	FAULT_KILLS=20 OMP_NUM_THREADS=$(JOBS) $(BIN)/pytest -m "slow or not slow" tests/faults
+faults: $(INSTALLED) ## Through every fault: hostile clips, disks, clocks, twenty killed runs; hours
+	FAULT_KILLS=20 OMP_NUM_THREADS=$(JOBS) $(BIN)/pytest -m "not gpu and not browser" \
+		tests/faults tests/hostile tests/execution tests/models/test_device_memory.py
 
 lint: $(INSTALLED) ## Style, types, and the direction of imports
 	$(BIN)/ruff check
