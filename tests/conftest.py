@@ -20,6 +20,8 @@ from tiktok_virality.execution.ray_cluster import connect
 hypothesis.settings.register_profile("project", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("project")
 
+pytest_plugins = ("tests.buckets",)
+
 ROOT = Path(__file__).resolve().parents[1]
 WHOLE_RUN = "first_run"
 """The fixture that takes longest."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from kedro.config import AbstractConfigLoader, OmegaConfigLoader
+from kedro.config import AbstractConfigLoader, MissingConfigException, OmegaConfigLoader
 
 from tiktok_virality.schema import ConfigurationError
+from tiktok_virality.storage import Place, is_object_address, place_at
+from tiktok_virality.storage.file_system import serve_fsspec
+
+STORAGE: Final = "storage"
+"""The credentials of object storage."""
 
 LOADER_OPTIONS: Final[dict[str, Any]] = {
     "base_env": "base",
@@ -50,20 +56,65 @@ class ProjectConfigLoader(OmegaConfigLoader):
                 default_run_env = options.get("base_env")
         super().__init__(conf_source, env, *args, default_run_env=default_run_env, **options)
 
+    def __getitem__(self, key: str) -> Any:
+        """Return settings of a kind.
+
+        Where the data lie in a bucket, entries of the catalog are given the credentials for it, and
+        these say where this machine keeps copies.
+        """
+        places = self._places() if key in ("catalog", "credentials") else {}
+        data = str(places.get("data"))
+        if not is_object_address(data):
+            return super().__getitem__(key)
+        if key == "catalog":
+            serve_fsspec()
+            return _with_credentials(super().__getitem__(key), data)
+        try:
+            credentials = super().__getitem__(key)
+        except MissingConfigException:
+            credentials = {}
+        cache = {name: value for name, value in (places.get("cache") or {}).items() if value}
+        return {**credentials, STORAGE: {**(credentials.get(STORAGE) or {}), **cache}}
+
+    def _places(self) -> dict[str, Any]:
+        try:
+            return dict(super().__getitem__("globals"))
+        except MissingConfigException:
+            return {}
+
+
+def _with_credentials(catalog: dict[str, Any], data: str) -> dict[str, Any]:
+    """Give each entry of the catalog whose place is below an address the credentials for it."""
+    return {
+        name: {"credentials": STORAGE, **entry}
+        if isinstance(entry, dict)
+        and any(str(entry.get(key, "")).startswith(data) for key in ("filepath", "path"))
+        else entry
+        for name, entry in catalog.items()
+    }
+
+
+def of_a_disk(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry of the catalog for a place on a disk, which needs no credentials."""
+    return {key: value for key, value in entry.items() if key != "credentials"}
+
 
 def environments(conf: Path) -> list[str]:
     """Return the names of the environments of a folder ``conf``."""
     return sorted(each.name for each in conf.iterdir() if each.is_dir() and each.name[0] != ".")
 
 
-def data_folder(config: AbstractConfigLoader, project: Path) -> Path:
+def data_folder(config: AbstractConfigLoader, project: Path) -> Place:
     """Return where all data of an environment lie.
 
     Args:
         config: Of the environment.
         project: Its folder, from which a relative path is meant.
     """
-    return project / str(config["globals"]["data"])
+    address = str(config["globals"]["data"])
+    if is_object_address(address):
+        return place_at(address, config["credentials"][STORAGE])
+    return project / address
 
 
 def _is_elsewhere(conf_source: str) -> bool:

@@ -19,6 +19,8 @@ from pydantic import BaseModel
 
 from tiktok_virality.configuration import data_folder
 from tiktok_virality.datasets import StageStore, VideoFolder
+from tiktok_virality.datasets.dataset_places import place_of
+from tiktok_virality.datasets.run_lease import RunLease, take_lock
 from tiktok_virality.datasets.run_lock import COLLECTING, LOCK_NAME, RunLock
 from tiktok_virality.evaluation.repeats import seed_deviations
 from tiktok_virality.execution import Shard
@@ -27,6 +29,7 @@ from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import ParameterError
 from tiktok_virality.serving.project import is_parameter
 from tiktok_virality.sharding import ShardPart, part_for_shards
+from tiktok_virality.storage import Place, near, near_folder, trim_copies
 from tiktok_virality.tracking.child_runs import child_run, flatten
 from tiktok_virality.tracking.comparison_view import share_comparison
 from tiktok_virality.tracking.outbox import OUTBOX, answers
@@ -187,7 +190,7 @@ class RunLockHooks:
     """
 
     def __init__(self) -> None:
-        self._lock: RunLock | None = None
+        self._lock: RunLock | RunLease | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -206,7 +209,8 @@ class RunLockHooks:
         self._release()
         only_collects = all(COLLECTION in node.tags for node in pipeline.nodes)
         name = COLLECTING if only_collects else LOCK_NAME
-        self._lock = RunLock.take(self._data, shared=self._shared, name=name)
+        self._lock = take_lock(self._data, shared=self._shared, name=name)
+        trim_copies(self._data)
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:
@@ -465,9 +469,9 @@ class TrackingHooks(MlflowHook):
         run.log_params(model.description())
         run.log_history(model.history)
         if model.target is None or name != model.name:  # nobody serves what learned planted views
-            run.log_files(folder)
+            run.log_files(near_folder(folder))
         else:
-            run.log_served_model(model.name, folder, SERVED_MODEL_CODE)
+            run.log_served_model(model.name, near_folder(folder), SERVED_MODEL_CODE)
         if model.target is None:  # no leaderboard has a row of it, which would end its run
             run.finish()
 
@@ -477,23 +481,22 @@ class TrackingHooks(MlflowHook):
             run = child_run(_run_name(dataset_name, name))
             if run is not None and folder is not None:
                 run.log_params(baseline.description())
-                run.log_files(folder / f"{name}.skops")
+                run.log_files(near(folder / f"{name}.skops"))
 
     def _log_file(self, name: str) -> None:
         import mlflow
 
         path = self._path_of(name)
         if path is not None and path.is_file():
-            mlflow.log_artifact(str(path), _run_name(name, "reporting"))
+            mlflow.log_artifact(str(near(path)), _run_name(name, "reporting"))
 
     def _layer(self, name: str) -> str | None:
         metadata = getattr(self._catalog.get(name), "metadata", None) or {}
         return metadata.get("kedro-viz", {}).get("layer")
 
-    def _path_of(self, name: str) -> Path | None:
+    def _path_of(self, name: str) -> Place | None:
         dataset = self._catalog.get(name)
-        path = getattr(dataset, "_filepath", None) or getattr(dataset, "_folder", None)
-        return None if path is None else Path(str(path))
+        return None if dataset is None else place_of(dataset)
 
 
 def _let_database_lie_in(project: Path, config_loader: AbstractConfigLoader) -> None:

@@ -73,6 +73,10 @@ class DamageError(ProjectError):
     """What is stored is not what was written; it is set aside, and the next run makes it again."""
 
 
+class StorageError(ProjectError, ClickException):
+    """A bucket is missing or refuses; a command ends with the message alone."""
+
+
 class TrainingError(ProjectError):
     """A training stopped before its end; its checkpoints are kept."""
 

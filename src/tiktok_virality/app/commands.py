@@ -51,14 +51,15 @@ def _catalog_of(env: str | None) -> Iterator[DataCatalog]:
 def _alone(env: str | None) -> Iterator[None]:
     """Keep runs off the data for a while; one that has them ends the command."""
     from tiktok_virality.configuration import data_folder
-    from tiktok_virality.datasets.run_lock import COLLECTING, LOCK_NAME, RunLock
+    from tiktok_virality.datasets.run_lease import take_lock
+    from tiktok_virality.datasets.run_lock import COLLECTING, LOCK_NAME
     from tiktok_virality.serving.project import open_config
 
     project = Path.cwd()
     data = data_folder(open_config(project, env), project)
     with contextlib.ExitStack() as held:
         for name in (LOCK_NAME, COLLECTING):
-            held.enter_context(RunLock.take(data, shared=False, name=name))
+            held.enter_context(take_lock(data, shared=False, name=name))
         yield
 
 

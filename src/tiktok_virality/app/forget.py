@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
@@ -13,6 +12,7 @@ from kedro_datasets.matplotlib import MatplotlibDataset
 
 from tiktok_virality.addresses import creator_in_url, plain_creator
 from tiktok_virality.collection.creators import creator_hash
+from tiktok_virality.datasets.dataset_places import place_of
 from tiktok_virality.datasets.forget_list import ForgetList, ForgetListFile
 from tiktok_virality.datasets.forgetting import CREATOR_KEYS, KEY, Forgets, Forgotten
 from tiktok_virality.datasets.model_folders import ModelFolder
@@ -21,6 +21,7 @@ from tiktok_virality.pipelines.ingestion.post_ids import whole_ids
 from tiktok_virality.pipelines.ingestion.posts import FileFinder
 from tiktok_virality.schema import DataError
 from tiktok_virality.serving.project import stored_datasets
+from tiktok_virality.storage import Place
 
 FORGET_LIST: Final = "forget_list"
 POSTS: Final = "video_metadata"
@@ -228,16 +229,15 @@ def _remove_picture(dataset: AbstractDataset[Any, Any], *, dry_run: bool) -> boo
     return True
 
 
-def _file_of(dataset: AbstractDataset[Any, Any]) -> Path | None:
+def _file_of(dataset: AbstractDataset[Any, Any]) -> Place | None:
     """Return the one file in which a dataset is kept; ``None`` for the list itself and models."""
     if isinstance(dataset, ForgetListFile | ModelFolder):
         return None
-    place = getattr(dataset, "_filepath", None)
-    path = None if place is None else Path(str(place))
+    path = place_of(dataset)
     return path if path is not None and path.is_file() else None
 
 
-def _names_any(path: Path, names: Forgotten) -> bool:
+def _names_any(path: Place, names: Forgotten) -> bool:
     content = path.read_bytes()
     return any(name.encode() in content for name in (*names.videos, *names.creators))
 

@@ -6,7 +6,6 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from kedro.io import AbstractDataset
 from tiktok_virality.datasets.forgetting import KEY, Forgotten
 from tiktok_virality.datasets.part_files import write_bytes_atomically
 from tiktok_virality.schema import DamageError
+from tiktok_virality.storage import near, place_at
 
 
 class ArrayArchive(AbstractDataset[Mapping[str, Any], dict[str, np.ndarray]]):
@@ -22,11 +22,18 @@ class ArrayArchive(AbstractDataset[Mapping[str, Any], dict[str, np.ndarray]]):
 
     Args:
         filepath: The file, ending in ``.npz``.
+        credentials: Of a place in a bucket; see `storage`.
         metadata: For Kedro plugins.
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: Mapping[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._filepath = place_at(filepath, credentials)
         self.metadata = metadata
 
     def save(self, data: Mapping[str, Any]) -> None:
@@ -44,7 +51,7 @@ class ArrayArchive(AbstractDataset[Mapping[str, Any], dict[str, np.ndarray]]):
             DamageError: One is not what was written; the format has a checksum of each.
         """
         try:
-            with np.load(self._filepath, allow_pickle=False) as archive:
+            with np.load(near(self._filepath), allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
         except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
             raise DamageError(

@@ -30,7 +30,8 @@ from tiktok_virality.collection.ledger import (
     Step,
 )
 from tiktok_virality.datasets.part_files import write_bytes_atomically
-from tiktok_virality.schema import ParameterError
+from tiktok_virality.schema import ParameterError, StorageError
+from tiktok_virality.storage import ObjectPath, Place, place_at
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +58,35 @@ class CollectionFolder(AbstractDataset[Events, CollectionState]):
     Args:
         filepath: Folder of the notes.
         path: Folder of the videos.
+        credentials: Of a place in a bucket; see `storage`.
         metadata: For Kedro plugins.
     """
 
-    def __init__(self, *, filepath: str, path: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        path: str,
+        credentials: Mapping[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._at = place_at(path, credentials)
         self._notes = Path(filepath)
         self._videos = Path(path)
         self.metadata = metadata
 
     def load(self) -> CollectionState:
-        """Return what earlier runs have left; nothing where there was none."""
+        """Return what earlier runs have left; nothing where there was none.
+
+        Raises:
+            StorageError: The folder is in a bucket: downloads go on where they were broken off,
+                and notes are appended to, neither of which an object can.
+        """
+        if isinstance(self._at, ObjectPath):
+            raise StorageError(
+                f"Videos cannot be collected into {self._at}: notes are appended to, and an object "
+                "cannot be. Collect with `data` on a disk, and put the folder there afterwards."
+            )
         found = [FoundVideo(**row) for row in read_lines(self._notes / FOUND_NAME)]
         failures = [FailedVideo(**row) for row in read_lines(self._notes / FAILURES_NAME)]
         return CollectionState(
@@ -123,13 +143,19 @@ class JsonLines(AbstractDataset[pd.DataFrame, pd.DataFrame]):
     Args:
         filepath: The file.
         columns: Columns of the table where the file is missing or empty.
+        credentials: Of a place in a bucket; see `storage`.
         metadata: For Kedro plugins.
     """
 
     def __init__(
-        self, *, filepath: str, columns: Sequence[str], metadata: dict[str, Any] | None = None
+        self,
+        *,
+        filepath: str,
+        columns: Sequence[str],
+        credentials: Mapping[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._filepath = Path(filepath)
+        self._filepath = place_at(filepath, credentials)
         self._columns = list(columns)
         self.metadata = metadata
 
@@ -163,12 +189,20 @@ class DownloadArchive(AbstractDataset[None, list[str]]):
     Args:
         filepath: The file, in yt-dlp's form.
         path: Folder of the videos, with the parts of those that are not finished.
+        credentials: Of a place in a bucket; see `storage`.
         metadata: For Kedro plugins.
     """
 
-    def __init__(self, *, filepath: str, path: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
-        self._unfinished = Path(path) / UNFINISHED_FOLDER
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        path: str,
+        credentials: Mapping[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._filepath = place_at(filepath, credentials)
+        self._unfinished = place_at(path, credentials) / UNFINISHED_FOLDER
         self.metadata = metadata
 
     def load(self) -> list[str]:
@@ -252,7 +286,7 @@ class SiteCredentials(AbstractDataset[None, SiteAccess]):
         return {"filepath": str(self._key_file)}
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+def read_lines(path: Place) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file of JSON lines; a last line that a crash cut off does not count."""
     if not path.is_file():
         return
@@ -266,13 +300,20 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                 logger.warning("%s: line %d is cut off and does not count", path, number)
 
 
-def append_line(path: Path, row: Mapping[str, Any]) -> None:
+def append_line(path: Place, row: Mapping[str, Any]) -> None:
     """Append a row to a file of JSON lines."""
     append_text(path, json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def append_text(path: Path, text: str) -> None:
-    """Append whole lines by one write, on a line of their own even after a crash."""
+def append_text(path: Place, text: str) -> None:
+    """Append whole lines by one write, on a line of their own even after a crash.
+
+    An object is put anew with them.
+    """
+    if isinstance(path, ObjectPath):
+        before = path.read_bytes() if path.is_file() else b""
+        path.write_bytes(before + text.encode())
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         if file.tell() and not _ends_a_line(file.fileno()):
@@ -281,7 +322,7 @@ def append_text(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _rewrite(path: Path, is_gone: Callable[[str], bool], *, dry_run: bool) -> int:
+def _rewrite(path: Place, is_gone: Callable[[str], bool], *, dry_run: bool) -> int:
     """Rewrite a file without some lines; return how many there were."""
     if not path.is_file():
         return 0
@@ -311,7 +352,7 @@ def _first_of_each(found: Iterable[FoundVideo]) -> Iterator[FoundVideo]:
             yield link
 
 
-def _archived(path: Path) -> Iterator[str]:
+def _archived(path: Place) -> Iterator[str]:
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():
             yield _archived_id(line)

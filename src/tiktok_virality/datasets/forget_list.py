@@ -6,9 +6,8 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final
 
 from kedro.io import AbstractDataset
@@ -16,6 +15,7 @@ from kedro.io import AbstractDataset
 from tiktok_virality.addresses import plain_creator
 from tiktok_virality.datasets.part_files import write_bytes_atomically
 from tiktok_virality.schema import DataError
+from tiktok_virality.storage import place_at
 
 SALT_BYTES: Final = 16
 
@@ -66,11 +66,18 @@ class ForgetListFile(AbstractDataset[ForgetList, ForgetList]):
 
     Args:
         filepath: The file.
+        credentials: Of a place in a bucket; see `storage`.
         metadata: For Kedro plugins.
     """
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        credentials: Mapping[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._filepath = place_at(filepath, credentials)
         self.metadata = metadata
 
     def load(self) -> ForgetList:

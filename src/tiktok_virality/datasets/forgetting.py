@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from tiktok_virality.addresses import plain_creator
 from tiktok_virality.datasets.forget_list import ForgetList
 from tiktok_virality.datasets.part_files import write_bytes_atomically
+from tiktok_virality.storage import Place, near
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,7 +110,7 @@ class Forgets(Protocol):
         """
 
 
-def forget_rows(path: Path, names: Forgotten, *, dry_run: bool = False) -> int:
+def forget_rows(path: Place, names: Forgotten, *, dry_run: bool = False) -> int:
     """Rewrite a Parquet file without the rows of some videos; return how many there were.
 
     Texts of the other rows that name one of them name an alias instead.
@@ -120,7 +120,7 @@ def forget_rows(path: Path, names: Forgotten, *, dry_run: bool = False) -> int:
 
     if not path.exists():
         return 0
-    table = pq.read_table(path)
+    table = pq.read_table(near(path))
     keys = [name for name in (KEY, *CREATOR_KEYS) if name in table.schema.names]
     columns = [table.column(name).to_pylist() for name in keys]
     gone = [
@@ -174,7 +174,7 @@ def without(value: Any, names: Forgotten) -> tuple[Any, int]:
     return value, 0
 
 
-def forget_lines(path: Path, names: Forgotten, *, dry_run: bool = False) -> int:
+def forget_lines(path: Place, names: Forgotten, *, dry_run: bool = False) -> int:
     """Rewrite a text file without the lines that name a video; return how many there were."""
     if not path.exists():
         return 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from kedro_datasets.json import JSONDataset
 
+from tiktok_virality.datasets.dataset_places import place_of
 from tiktok_virality.datasets.forgetting import Forgotten, without
 from tiktok_virality.datasets.part_files import write_bytes_atomically
 
@@ -25,5 +25,7 @@ class OptionalJSON(JSONDataset):
         kept, removed = without(content, names)
         if kept != content and not dry_run:
             text = json.dumps(kept, **self._save_args)
-            write_bytes_atomically(Path(str(self._filepath)), text.encode())
+            place = place_of(self)
+            assert place is not None
+            write_bytes_atomically(place, text.encode())
         return removed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -13,6 +12,7 @@ from kedro_datasets._typing import TablePreview
 from kedro_datasets.pandas import ParquetDataset
 from pyarrow import ArrowException
 
+from tiktok_virality.datasets.dataset_places import place_of
 from tiktok_virality.datasets.forgetting import Forgotten, forget_rows
 from tiktok_virality.datasets.part_files import write_bytes_atomically
 from tiktok_virality.schema import DamageError
@@ -26,12 +26,12 @@ class ParquetTable(ParquetDataset):
 
     def save(self, data: pd.DataFrame) -> None:
         """Write the table; a run that is killed here leaves the one before."""
-        if self._protocol != "file":
+        path = place_of(self)
+        if path is None or self._version:
             super().save(data)
             return
         buffer = io.BytesIO()
         data.to_parquet(buffer, **self._save_args)
-        path = Path(str(self._get_save_path()))
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes_atomically(path, buffer.getvalue())
 
@@ -58,7 +58,8 @@ class ParquetTable(ParquetDataset):
 
     def forget(self, names: Forgotten, *, dry_run: bool = False) -> int:
         """Remove the rows of videos, and their names from other rows; return how many went."""
-        return forget_rows(Path(str(self._filepath)), names, dry_run=dry_run)
+        path = place_of(self)
+        return 0 if path is None else forget_rows(path, names, dry_run=dry_run)
 
 
 class OptionalParquet(ParquetTable):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tiktok_virality.schema import DamageError
+from tiktok_virality.storage import ObjectPath, Place, forget_copies, near, rename
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,12 +38,12 @@ def part_name(generation: int, mark: str, checksum: int) -> str:
     return f"part-{generation:08d}-{mark}-{checksum:08x}{PART_SUFFIX}"
 
 
-def parts_named(folder: Path, generation: int, mark: str) -> Iterator[Path]:
+def parts_named(folder: Place, generation: int, mark: str) -> Iterator[Place]:
     """Yield the parts of a folder with a mark, whatever is in them."""
     return folder.glob(part_name(generation, mark, 0).replace("-00000000.", "-*."))
 
 
-def generation_of(path: Path) -> int:
+def generation_of(path: Place) -> int:
     """Return in which save a part was written: one more than all that were there before.
 
     Clocks go back, and files come from machines whose clock is ahead; this number only grows.
@@ -51,7 +52,7 @@ def generation_of(path: Path) -> int:
     return int(found[1] or 0) if found else 0
 
 
-def check_part(path: Path, content: pa.Buffer, table: pa.Table) -> None:
+def check_part(path: Place, content: pa.Buffer, table: pa.Table) -> None:
     """Compare what one must trust of a part with the checksum in its name, if it has one.
 
     Raises:
@@ -105,7 +106,7 @@ def checksum_of_value(value: Any) -> int | None:
     return checksum
 
 
-def check_value(path: Path, value: Any, checksum: int | None, whose: str) -> None:
+def check_value(path: Place, value: Any, checksum: int | None, whose: str) -> None:
     """Compare a value with its checksum, if it has one; set its file aside where it differs.
 
     Args:
@@ -121,13 +122,37 @@ def check_value(path: Path, value: Any, checksum: int | None, whose: str) -> Non
         raise damage(path, f"{whose} is not what was written")
 
 
-def damage(path: Path, what: str) -> DamageError:
-    """Set a damaged file aside, and return the error that says so."""
+def damage(path: Place, what: str) -> DamageError:
+    """Set a damaged file aside, and return the error that says so.
+
+    Where it is only the copy of an object that is damaged, the copy goes, and the object stays.
+    """
+    if isinstance(path, ObjectPath) and _is_other_than_its_copy(path):
+        return DamageError(
+            f"The copy of {path} in the cache of this machine is damaged: {what}. It is removed; "
+            "run the same command again: it is fetched anew, and nothing is computed."
+        )
     aside = path.with_name(path.name + DAMAGED_SUFFIX)
     with contextlib.suppress(OSError):
-        path.replace(aside)
+        rename(path, aside.name)
     open_now = f"It is now {aside.name}" if aside.exists() else "Remove it"
     return DamageError(
         f"{path} is damaged: {what}. {open_now}; run the same command again: what was in it is "
         "made anew, and nothing else."
     )
+
+
+def _is_other_than_its_copy(path: ObjectPath) -> bool:
+    """Compare an object with the copy of it that was read, which is removed."""
+    try:
+        copy = near(path, fixed=path.suffix == PART_SUFFIX)
+        seen = checksum_of_file(copy)
+        forget_copies(path)
+        return checksum_of_file(near(path)) != seen
+    except OSError:
+        return False
+
+
+def checksum_of_file(path: Path) -> int:
+    """Return the CRC-32 of a file."""
+    return zlib.crc32(path.read_bytes())

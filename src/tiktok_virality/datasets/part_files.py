@@ -37,6 +37,7 @@ from tiktok_virality.datasets.part_checks import (
 )
 from tiktok_virality.execution import Absent, BatchReport, Done, Failed, Outcome, StageItem
 from tiktok_virality.schema import DamageError, digest
+from tiktok_virality.storage import ObjectPath, Place, near, put_and_keep
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,8 +71,22 @@ def safe_file_name(video_id: str) -> str:
     return name
 
 
-def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name in the same folder, then rename: all or nothing."""
+def write_bytes_atomically(path: Place, content: bytes, *, fixed: bool = False) -> None:
+    """Write under a temporary name in the same folder, then rename: all or nothing.
+
+    An object is put in one request, which is as much.
+
+    Args:
+        path: Of the file.
+        content: All of it.
+        fixed: It is never written again, as a part.
+    """
+    if isinstance(path, ObjectPath):
+        if fixed:
+            put_and_keep(path, content)
+        else:
+            path.write_bytes(content)
+        return
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{UNFINISHED_SUFFIX}")
     try:
         with _open_held(temporary) as file:
@@ -95,13 +110,15 @@ def _open_held(temporary: Path) -> BinaryIO:
         file.close()  # it was swept before it was held
 
 
-def sweep_unfinished(folder: Path) -> None:
+def sweep_unfinished(folder: Place) -> None:
     """Remove what killed writers left half-written, and nothing that is being written now.
 
     Writers hold their file until it has its name, and the kernel lets go of what a killed one
     held, on other machines too where the file system is shared. Where a file system knows no
-    locks, what is older than a day counts as left.
+    locks, what is older than a day counts as left. In a bucket nothing is ever half-written.
     """
+    if isinstance(folder, ObjectPath):
+        return
     for leftover in folder.glob(f".*{UNFINISHED_SUFFIX}"):
         with contextlib.suppress(FileNotFoundError), leftover.open("r+b") as file:
             try:
@@ -124,7 +141,7 @@ class FileColumn:
     """
 
     suffix: str
-    folder: Path
+    folder: Place
 
     def write(self, video_id: str, value: Any) -> tuple[str, int, int]:
         """Store a value and return its file's name, size in bytes, and checksum."""
@@ -139,7 +156,7 @@ class FileColumn:
         Raises:
             DamageError: It is not what was written.
         """
-        content = (self.folder / name).read_bytes()
+        content = near(self.folder / name).read_bytes()
         check_value(self.folder / name, content, checksum, "the file")
         if self.suffix == ".wav":
             from tiktok_virality.media.waveform import decode_wav
@@ -166,7 +183,7 @@ class PartWriter:
         name: Of this writer: others never name a part as it does.
     """
 
-    folder: Path
+    folder: Place
     generation: int = 0
     file_columns: Mapping[str, FileColumn] = field(default_factory=dict)
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -221,7 +238,7 @@ def _taken_from(outcome: Outcome, columns: tuple[str, ...] | None) -> Outcome:
     return replace(outcome, columns={name: outcome.columns[name] for name in columns})
 
 
-def write_part(folder: Path, table: pa.Table, generation: int, mark: str | None = None) -> Path:
+def write_part(folder: Place, table: pa.Table, generation: int, mark: str | None = None) -> Place:
     """Write a table as a part, whole or not at all; return where it is.
 
     Args:
@@ -238,7 +255,7 @@ def write_part(folder: Path, table: pa.Table, generation: int, mark: str | None 
     content = stream.getvalue()
     checksum = checksum_of(content, pa.ipc.open_file(content).read_all())
     path = folder / part_name(generation, mark or uuid.uuid4().hex, checksum)
-    write_bytes_atomically(path, content)
+    write_bytes_atomically(path, content, fixed=True)
     return path
 
 
@@ -339,16 +356,27 @@ def _flat_lists(values: list[np.ndarray | None]) -> pa.LargeListArray:
 
 
 @lru_cache(maxsize=64)
-def open_part(path: Path) -> pa.Table:
+def open_part(path: Place) -> pa.Table:
     """Map a part file into memory: what is not asked for is not read.
+
+    Of an object, a copy is mapped. A copy that is damaged is fetched anew.
 
     Raises:
         DamageError: It is not what was written; it is set aside.
     """
+    try:
+        return _map_part(path)
+    except DamageError:
+        if isinstance(path, Path) or not path.fresh.is_file():
+            raise
+    return _map_part(path)
+
+
+def _map_part(path: Place) -> pa.Table:
     import pyarrow as pa
 
     try:
-        with pa.memory_map(str(path)) as source:
+        with pa.memory_map(str(near(path, fixed=True))) as source:
             content = source.read_buffer()
             table = pa.ipc.open_file(content).read_all()
         check_part(path, content, table)
@@ -359,7 +387,7 @@ def open_part(path: Path) -> pa.Table:
     return table
 
 
-def read_cell(path: Path, row: int, name: str, file_columns: Mapping[str, FileColumn]) -> Any:
+def read_cell(path: Place, row: int, name: str, file_columns: Mapping[str, FileColumn]) -> Any:
     """Return one value of a part as it was given: array, scalar, list or file content.
 
     Arrays are views on the mapped file, read-only.

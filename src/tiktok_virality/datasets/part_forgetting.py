@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from tiktok_virality.datasets.forgetting import Forgotten, redact_texts
 from tiktok_virality.datasets.part_checks import generation_of
 from tiktok_virality.datasets.part_files import FileColumn, open_part, write_part
+from tiktok_virality.storage import Place
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 def forget_in_part(
-    path: Path, names: Forgotten, file_columns: Mapping[str, FileColumn], *, dry_run: bool = False
+    path: Place, names: Forgotten, file_columns: Mapping[str, FileColumn], *, dry_run: bool = False
 ) -> set[str]:
     """Rewrite a part without the rows of some videos, and remove their files.
 
@@ -45,10 +46,13 @@ def forget_in_part(
     return found
 
 
-def _replace_part(path: Path, table: pa.Table) -> None:
+def _replace_part(path: Place, table: pa.Table) -> None:
     """Replace a part by what is left of it, of the same save; a part without rows goes."""
     if table.num_rows:
-        status = path.stat()
         new = write_part(path.parent, table, generation_of(path))
-        os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))  # the order of earlier versions
+        if isinstance(path, Path) and isinstance(new, Path):
+            status = path.stat()
+            os.utime(
+                new, ns=(status.st_atime_ns, status.st_mtime_ns)
+            )  # the order of earlier versions
     path.unlink()

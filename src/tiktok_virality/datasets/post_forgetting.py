@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from tiktok_virality.datasets.forgetting import Forgotten, redact_texts
@@ -20,12 +19,13 @@ from tiktok_virality.datasets.post_formats import (
     rows_of,
     texts_of,
 )
+from tiktok_virality.storage import Place, listed_below, near
 
 INFO_SUFFIX: Final = ".info.json"
 
 
 def forget_posts(
-    path: Path, columns: Iterable[str], names: Forgotten, *, dry_run: bool = False
+    path: Place, columns: Iterable[str], names: Forgotten, *, dry_run: bool = False
 ) -> int:
     """Rewrite a file of posts without some of them; return how many went.
 
@@ -46,11 +46,11 @@ def forget_posts(
 
 
 def forget_info_files(
-    folder: Path, columns: Iterable[str], names: Forgotten, *, dry_run: bool = False
+    folder: Place, columns: Iterable[str], names: Forgotten, *, dry_run: bool = False
 ) -> int:
     """Remove the ``.info.json`` files of some videos; return how many went."""
     columns, removed = tuple(columns), 0
-    for path in sorted(folder.rglob(f"*{INFO_SUFFIX}")):
+    for path in listed_below(folder, f"*{INFO_SUFFIX}"):
         post = read_json(path, as_text=False)
         named = path.name.removesuffix(INFO_SUFFIX) in names
         if named or (isinstance(post, dict) and speaks_of(post, columns, names)):
@@ -80,7 +80,7 @@ def _as_json(value: Any) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def _rewrite_json(path: Path, columns: tuple[str, ...], names: Forgotten) -> Rewritten:
+def _rewrite_json(path: Place, columns: tuple[str, ...], names: Forgotten) -> Rewritten:
     content = read_json(path, as_text=False)
     kept, removed = _without_posts(content, columns, names)
     return (None if kept == content else _as_json(kept)), removed
@@ -102,7 +102,7 @@ def _without_posts(value: Any, columns: tuple[str, ...], names: Forgotten) -> tu
     return [part for part, _ in inner], len(value) - len(left) + sum(n for _, n in inner)
 
 
-def _rewrite_csv(path: Path, columns: tuple[str, ...], names: Forgotten) -> Rewritten:
+def _rewrite_csv(path: Place, columns: tuple[str, ...], names: Forgotten) -> Rewritten:
     table = read_table(path)
     delimiter = delimiter_of(table)
     header, *rows = list(csv.reader(rows_of(table), delimiter=delimiter)) or [[]]
@@ -118,12 +118,12 @@ def _rewrite_csv(path: Path, columns: tuple[str, ...], names: Forgotten) -> Rewr
     return text.getvalue().encode(), len(rows) - len(kept)
 
 
-def _rewrite_parquet(path: Path, columns: tuple[str, ...], names: Forgotten) -> Rewritten:
+def _rewrite_parquet(path: Place, columns: tuple[str, ...], names: Forgotten) -> Rewritten:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     left = [not speaks_of(post, columns, names) for post in read_parquet(path)]
-    table = pq.read_table(path)
+    table = pq.read_table(near(path))
     kept = redact_texts(table if all(left) else table.filter(pa.array(left)), names)
     if kept is table:
         return None, 0

@@ -12,10 +12,10 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from tiktok_virality.schema import DataError
+from tiktok_virality.storage import Place, near
 
 Post = dict[str, Any]
 Posts = Sequence[Mapping[str, Any]]
@@ -125,7 +125,7 @@ NAMES: Final[Mapping[Format, Names]] = {
 """What each form calls the columns of `ROWS`."""
 
 
-def recognise(content: Any, source: Path) -> tuple[Format, list[Post]]:
+def recognise(content: Any, source: Place) -> tuple[Format, list[Post]]:
     """Return the form of parsed JSON, and its posts.
 
     Raises:
@@ -163,7 +163,7 @@ def _is_response(content: Any) -> bool:
     return isinstance(data, dict) and isinstance(data.get("videos"), list)
 
 
-def _objects(posts: list[Any], source: Path) -> list[Post]:
+def _objects(posts: list[Any], source: Place) -> list[Post]:
     for number, post in enumerate(posts, start=1):
         if not isinstance(post, dict):
             raise DataError(
@@ -173,7 +173,7 @@ def _objects(posts: list[Any], source: Path) -> list[Post]:
     return posts
 
 
-def read_json(path: Path, *, as_text: bool = True) -> Any:
+def read_json(path: Place, *, as_text: bool = True) -> Any:
     """Parse a file, with every number as text: a 19-digit id must not become a float.
 
     Args:
@@ -192,7 +192,7 @@ def read_json(path: Path, *, as_text: bool = True) -> Any:
         raise DataError(f"{path} is not valid JSON: {error}. Correct the file.") from error
 
 
-def read_csv(path: Path) -> list[Post]:
+def read_csv(path: Place) -> list[Post]:
     """Read a table whose values are divided by commas, semicolons or tabs, as text.
 
     Raises:
@@ -206,7 +206,7 @@ def read_csv(path: Path) -> list[Post]:
         raise DataError(f"{path} cannot be read: {error}. Save it as CSV in UTF-8.") from error
 
 
-def read_table(path: Path) -> str:
+def read_table(path: Place) -> str:
     """Return the text of a table with its line ends as they are: some are in quoted values."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         return file.read()
@@ -225,7 +225,7 @@ def delimiter_of(text: str) -> str:
     return max(DELIMITERS, key=rows_of(text).readline().count)
 
 
-def read_parquet(path: Path) -> list[Post]:
+def read_parquet(path: Place) -> list[Post]:
     """Read a table with every whole number as its digits.
 
     A float holds 15 of the 19 digits of an id: beyond them, an id is given as a spreadsheet would
@@ -238,7 +238,7 @@ def read_parquet(path: Path) -> list[Post]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(near(path))
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {error}") from error
     rounded = [
@@ -255,7 +255,7 @@ def _float_id(value: float | None) -> str | None:
     return f"{value:.0f}" if abs(value) < WHOLE_FLOATS else f"{value:.15e}"
 
 
-READERS: Final[Mapping[str, Callable[[Path], list[Post]]]] = {
+READERS: Final[Mapping[str, Callable[[Place], list[Post]]]] = {
     ".csv": read_csv,
     ".parquet": read_parquet,
 }

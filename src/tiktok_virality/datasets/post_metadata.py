@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
@@ -19,9 +18,11 @@ from tiktok_virality.datasets.overlooked_columns import (
     overlooked_columns,
     sentences,
 )
+from tiktok_virality.datasets.part_files import write_bytes_atomically
 from tiktok_virality.datasets.post_forgetting import forget_info_files, forget_posts
 from tiktok_virality.datasets.post_formats import NAMES, READERS, ROWS, Format, Names, Post
 from tiktok_virality.schema import DataError
+from tiktok_virality.storage import Place, below, listed_below, place_at
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             ``{"views": "Plays", "creator": "author.handle"}``.
         before_posting: Whether it is of clips that nobody has watched yet: it needs no views, and
             where there is no metadata there are no posts.
+        credentials: Of a place in a bucket; see `storage`.
         metadata: For Kedro plugins.
 
     Raises:
@@ -65,9 +67,10 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         format: Format | None = None,
         columns: Mapping[str, str] | None = None,
         before_posting: bool = False,
+        credentials: Mapping[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._folder = Path(filepath)
+        self._folder = place_at(filepath, credentials)
         self._source = source
         self._format = format
         self._before_posting = before_posting
@@ -87,7 +90,7 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             )
 
     @property
-    def _filepath(self) -> Path:
+    def _filepath(self) -> Place:
         return self._folder / FILES[0]
 
     def load(self) -> pd.DataFrame:
@@ -122,9 +125,7 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         ]
         self._folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(records, ensure_ascii=False, indent=1, default=str)
-        temporary = self._filepath.with_suffix(".json.tmp")
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(self._filepath)
+        write_bytes_atomically(self._filepath, f"{text}\n".encode())
 
     def forget(self, names: Forgotten, *, dry_run: bool = False) -> int:
         """Remove posts from every source in the folder, those that are not read among them."""
@@ -182,19 +183,19 @@ class PostMetadata(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         )
 
 
-def read_info_files(folder: Path) -> list[Post]:
+def read_info_files(folder: Place) -> list[Post]:
     """Read one post per file; the video is the one beside it with the same name.
 
     Raises:
         DataError: A file is no JSON object.
     """
     posts = []
-    for path in sorted(folder.rglob(f"*{INFO_SUFFIX}")):
+    for path in listed_below(folder, f"*{INFO_SUFFIX}"):
         post = post_formats.read_json(path)
         if not isinstance(post, dict):
             raise DataError(f"{path} must hold one object, as yt-dlp writes it. Delete the file.")
         if post.get("_type", "video") == "video":
-            name = path.relative_to(folder).as_posix().removesuffix(INFO_SUFFIX)
+            name = below(path, folder).as_posix().removesuffix(INFO_SUFFIX)
             posts.append({**post, "file": name})
     return posts
 
@@ -202,7 +203,7 @@ def read_info_files(folder: Path) -> list[Post]:
 def _to_table(
     posts: list[Post],
     names: Names,
-    source: Path,
+    source: Place,
     mapped: Mapping[str, str],
     counted: Sequence[str],
 ) -> pd.DataFrame:

@@ -11,13 +11,14 @@ import shlex
 import socket
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from tiktok_virality.schema import BusyError
+from tiktok_virality.storage import Place
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class RunLock:
             fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.close()
-            raise BusyError(_who_has_it(data, folder, name)) from error
+            raise BusyError(who_has_it(data, list(holders(folder, name)))) from error
         except OSError as error:
             logger.warning(
                 "Nothing keeps other runs off %s: no lock can be taken there (%s). See to it that "
@@ -146,9 +147,10 @@ def _is_held(note: Path) -> bool:
     return False
 
 
-def _who_has_it(data: Path, folder: Path, name: str) -> str:
-    known = [str(holder) for holder in holders(folder, name)]
-    who = "\n".join(f"  {each}" for each in known or ["a process that has only just begun"])
+def who_has_it(data: Place, holders: Sequence[Holder]) -> str:
+    """Return what the second of two runs is told."""
+    known = [str(holder) for holder in holders] or ["a process that has only just begun"]
+    who = "\n".join(f"  {each}" for each in known)
     return (
         f"Another run is changing {data}:\n{who}\nTwo at once would undo each other's work, so "
         "this one has not begun. Wait until it has ended, or end it; what it has finished is kept."

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tiktok_virality.datasets.forgetting import Forgotten
 from tiktok_virality.datasets.part_checks import PART_SUFFIX, damage, generation_of
@@ -24,6 +24,7 @@ from tiktok_virality.datasets.part_files import (
 from tiktok_virality.datasets.stage_table import LedgerEntry
 from tiktok_virality.execution import WHOLE, Shard, StagePlan
 from tiktok_virality.schema import DamageError, StageError
+from tiktok_virality.storage import ObjectPath, Place, bring_near
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,7 +98,7 @@ class PlanIndex:
         return cls(cuts=cuts, items=items, absent=dict(plan.absent))
 
     @classmethod
-    def read(cls, path: Path) -> PlanIndex | None:
+    def read(cls, path: Place) -> PlanIndex | None:
         """Return the index in a file, or ``None`` where there is none.
 
         Raises:
@@ -106,10 +107,10 @@ class PlanIndex:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if not path.exists():
+        if not path.is_file():
             return None
         try:
-            table = pq.read_table(path, page_checksum_verification=True)
+            table = pq.read_table(_readable(path), page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
             raise damage(path, str(error)) from error
         # a dict per row would take four times the memory
@@ -137,7 +138,7 @@ class PlanIndex:
             absent={key: why for key, why in self.absent.items() if key in shard},
         )
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Place) -> None:
         """Note the plan in a file."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -157,14 +158,14 @@ class PlanIndex:
         write_bytes_atomically(path, buffer.getvalue())
 
 
-def index_path(folder: Path, shard: Shard | None = None) -> Path:
+def index_path(folder: Place, shard: Shard | None = None) -> Place:
     """Return where the index of the whole plan is, or of a shard of it."""
     if shard is None:
         return folder / INDEX_NAME
     return folder / f"index-{shard.number}-of-{shard.of}.parquet"
 
 
-def versions_noted_in(path: Path) -> dict[str, CutVersion]:
+def versions_noted_in(path: Place) -> dict[str, CutVersion]:
     """Return what was asked for last, by cut, as an index has noted it; nothing without an index.
 
     Raises:
@@ -173,10 +174,10 @@ def versions_noted_in(path: Path) -> dict[str, CutVersion]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not path.exists():
+    if not path.is_file():
         return {}
     try:
-        return _cuts_in(pq.read_schema(path))
+        return _cuts_in(pq.read_schema(_readable(path)))
     except (pa.ArrowException, OSError) as error:
         raise damage(path, str(error)) from error
 
@@ -203,7 +204,7 @@ def _earlier(before: CutVersion | None, fingerprint: str) -> str | None:
 
 
 def read_ledger(
-    folder: Path, file_columns: Mapping[str, FileColumn], planned: Mapping[str, str]
+    folder: Place, file_columns: Mapping[str, FileColumn], planned: Mapping[str, str]
 ) -> dict[str, LedgerEntry]:
     """Read how planned items ended; a later part outdoes an earlier one.
 
@@ -220,7 +221,9 @@ def read_ledger(
     """
     present = {name: _file_sizes(column.folder) for name, column in file_columns.items()}
     ledger: dict[str, LedgerEntry | None] = dict.fromkeys(planned)
-    for part in parts_in(folder):
+    parts = parts_in(folder)
+    bring_near(parts)
+    for part in parts:
         try:
             table = open_part(part)
         except DamageError as error:
@@ -237,7 +240,14 @@ def read_ledger(
     return {video_id: entry for video_id, entry in ledger.items() if entry is not None}
 
 
-def parts_in(folder: Path) -> list[Path]:
+def _readable(path: Place) -> Any:
+    """Return what a reader of Parquet takes for a file that may change: never a copy of it."""
+    import pyarrow as pa
+
+    return path if isinstance(path, Path) else pa.BufferReader(path.read_bytes())
+
+
+def parts_in(folder: Place) -> list[Place]:
     """Return the parts of a folder in the order in which they were written.
 
     Those of one save hold different items, unless they are of a version that told saves apart by
@@ -247,7 +257,7 @@ def parts_in(folder: Path) -> list[Path]:
     return sorted(parts, key=lambda path: (generation_of(path), path.stat().st_mtime_ns))
 
 
-def newest_generation(folder: Path) -> int:
+def newest_generation(folder: Place) -> int:
     """Return in which save the latest part was written; 0 where there is none."""
     return max((generation_of(path) for path in folder.glob(f"*{PART_SUFFIX}")), default=0)
 
@@ -266,7 +276,9 @@ def _rows_without_files(table: pa.Table, present: Mapping[str, Mapping[str, int]
     return lost
 
 
-def _file_sizes(folder: Path) -> dict[str, int]:
+def _file_sizes(folder: Place) -> dict[str, int]:
+    if isinstance(folder, ObjectPath):
+        return {each.name: each.stat().st_size for each in folder.iterdir() if not each.lists}
     if not folder.is_dir():
         return {}
     with os.scandir(folder) as entries:

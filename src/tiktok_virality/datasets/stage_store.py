@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
@@ -52,6 +50,7 @@ from tiktok_virality.execution.local import Engine
 from tiktok_virality.execution.progress import with_progress
 from tiktok_virality.execution.resident import ResidentEngine
 from tiktok_virality.schema import DamageError, StageError
+from tiktok_virality.storage import Place, listed, place_at, remove_folder
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +107,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         file_columns: Columns kept as files of their own: name to ``{"suffix", "path"}``, where
             ``path`` is the folder, by default the one of the part files.
         max_failure_share: A save raises once more than this share of all items has failed.
+        credentials: Of a folder in a bucket; see `storage`.
         metadata: For Kedro plugins.
     """
 
@@ -118,9 +118,11 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         engine: Mapping[str, Any] | None = None,
         file_columns: Mapping[str, Mapping[str, str]] | None = None,
         max_failure_share: float = 0.5,
+        credentials: Mapping[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._folder = Path(filepath)
+        self._folder = place_at(filepath, credentials)
+        self._credentials = credentials
         self._engine = make_engine(engine or {"type": "local"})
         self._file_columns = {name: dict(how) for name, how in (file_columns or {}).items()}
         self._max_failure_share = max_failure_share
@@ -242,7 +244,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
     def _name(self) -> str:
         return self._folder.name.lstrip(".")
 
-    def _version_folder(self, fingerprint: str) -> Path:
+    def _version_folder(self, fingerprint: str) -> Place:
         return self._folder / fingerprint[:16]
 
     def _index(self) -> PlanIndex | None:
@@ -253,13 +255,13 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         whole = PlanIndex.read(index_path(self._folder))
         return None if whole is None else whole.of_shard(self._shard)
 
-    def _indexes(self) -> Iterator[tuple[Path, PlanIndex]]:
+    def _indexes(self) -> Iterator[tuple[Place, PlanIndex]]:
         """Yield the plans that there are, the whole one and those of shards."""
-        for path in sorted(self._folder.glob(INDEXES)):
+        for path in listed(self._folder, INDEXES):
             if (index := PlanIndex.read(path)) is not None:
                 yield path, index
 
-    def _prepare(self, folder: Path) -> None:
+    def _prepare(self, folder: Place) -> None:
         """Make the folders, and sweep what a killed run left half-written."""
         for place in {folder, *(column.folder for column in self._columns_in(folder).values())}:
             place.mkdir(parents=True, exist_ok=True)
@@ -339,7 +341,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
 
     def retry(self) -> int:
         """Have the next save try again what failed; return how many items that are."""
-        failed: dict[Path, set[str]] = {}
+        failed: dict[Place, set[str]] = {}
         for _, index in self._indexes():
             for cut in self._stored(index).values():
                 found = {key for key, entry in cut.entries.items() if entry.has_failed}
@@ -397,7 +399,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         kept = {self._version_folder(each) for each in known if each is not None}
         for old in {path for path in self._folder.iterdir() if path.is_dir()} - kept:
             logger.info("Removing %s, made with earlier settings", old)
-            shutil.rmtree(old)
+            remove_folder(old)
 
     def _versions_before(self) -> Mapping[str, CutVersion]:
         try:
@@ -406,19 +408,22 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             logger.warning("%s", error)
             return {}
 
-    def _folders(self, index: PlanIndex) -> list[Path]:
+    def _folders(self, index: PlanIndex) -> list[Place]:
         return [self._version_folder(cut.fingerprint) for cut in index.cuts.values()]
 
-    def _columns_in(self, folder: Path) -> dict[str, FileColumn]:
+    def _columns_in(self, folder: Place) -> dict[str, FileColumn]:
         return {
-            name: FileColumn(suffix=how["suffix"], folder=Path(how.get("path", folder)))
+            name: FileColumn(suffix=how["suffix"], folder=self._place_of_files(how, folder))
             for name, how in self._file_columns.items()
         }
 
+    def _place_of_files(self, how: Mapping[str, str], folder: Place) -> Place:
+        return place_at(how["path"], self._credentials) if "path" in how else folder
 
-def _generation_noted_in(path: Path) -> int:
+
+def _generation_noted_in(path: Place) -> int:
     """Return up to which save failures are to be tried again; -1 where nobody has asked."""
-    return int(path.read_bytes() or b"0") if path.exists() else -1
+    return int(path.read_bytes() or b"0") if path.is_file() else -1
 
 
 def make_engine(engine: Mapping[str, Any]) -> Engine:

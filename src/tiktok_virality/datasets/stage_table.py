@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiktok_virality.datasets.part_files import (
@@ -19,6 +18,7 @@ from tiktok_virality.datasets.part_files import (
 )
 from tiktok_virality.execution import StageItem
 from tiktok_virality.schema import digest
+from tiktok_virality.storage import Place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class StoredRow:
     """A reference to one row of a part file: small enough to send to any worker."""
 
-    part: Path
+    part: Place
     row: int
     columns: tuple[str, ...]
     file_columns: Mapping[str, FileColumn] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class LedgerEntry:
     status: str
     reason: str | None
     detail: str | None
-    part: Path
+    part: Place
     row: int
 
     @property

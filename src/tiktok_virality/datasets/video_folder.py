@@ -7,7 +7,7 @@ import os
 import unicodedata
 from collections.abc import Container, Iterator, Mapping
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +18,7 @@ from tiktok_virality.datasets.forgetting import Forgotten
 from tiktok_virality.datasets.stage_store import StageReport, StageStore
 from tiktok_virality.execution import Shard, StagePlan
 from tiktok_virality.media.clip import EncodedVideo, VideoFiles
+from tiktok_virality.storage import ObjectPath, Place, below, listed_below, place_at
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
         filepath: The folder.
         engine: How a saved plan reaches workers; see `StageStore`.
         follow_links: Whether links may lead out of the folder.
+        credentials: Of a place in a bucket; see `storage`.
         metadata: For Kedro plugins.
     """
 
@@ -51,13 +53,15 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
         filepath: str,
         engine: Mapping[str, Any] | None = None,
         follow_links: bool = True,
+        credentials: Mapping[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._folder = Path(filepath)
+        self._folder = place_at(filepath, credentials)
         self._follow_links = follow_links
         self._store = StageStore(
             filepath=str(self._folder / LEDGER_FOLDER),
             engine=engine,
+            credentials=credentials,
             file_columns={"video": {"suffix": ".mp4", "path": str(self._folder)}},
         )
         self.metadata = metadata
@@ -82,9 +86,9 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
     def forget(self, names: Forgotten, *, dry_run: bool = False) -> int:
         """Remove files of videos, with all that lies beside them under the same name."""
         known = self.load().keys()
-        found: dict[str, list[Path]] = {}
-        for path in sorted(self._folder.rglob("*")):
-            relative = path.relative_to(self._folder)
+        found: dict[str, list[Place]] = {}
+        for path in listed_below(self._folder, "*"):
+            relative = below(path, self._folder)
             if not path.is_dir() and relative.parts[0] != LEDGER_FOLDER:
                 owner = _owner(relative, known, names)
                 if owner in names:
@@ -111,7 +115,7 @@ class VideoFolder(AbstractDataset[StagePlan, VideoFiles]):
         return {"filepath": str(self._folder)}
 
 
-def video_id_of(relative_path: Path) -> str:
+def video_id_of(relative_path: PurePath) -> str:
     """Return the id of a video from its path below the folder.
 
     Bytes in a file name that are not UTF-8 become replacement characters.
@@ -120,7 +124,7 @@ def video_id_of(relative_path: Path) -> str:
     return unicodedata.normalize("NFC", unquote(name))
 
 
-def _owner(relative: Path, known: Container[str], names: Container[object]) -> str | None:
+def _owner(relative: PurePath, known: Container[str], names: Container[object]) -> str | None:
     """Return the video that a file belongs to, or ``None``.
 
     ``7106.info.json`` belongs to ``7106``, unless there is a video ``7106.info``.
@@ -134,19 +138,19 @@ def _owner(relative: Path, known: Container[str], names: Container[object]) -> s
     return None
 
 
-def _with_ids(folder: Path, *, follow_links: bool) -> Iterator[EncodedVideo]:
+def _with_ids(folder: Place, *, follow_links: bool) -> Iterator[EncodedVideo]:
     """Give each file an id of its own: a second file of the same id keeps its whole name."""
     taken: set[str] = set()
     root = folder.resolve()
     for path in _video_paths(folder):
-        relative = path.relative_to(folder)
+        relative = below(path, folder)
         video_id = video_id_of(relative)
         if video_id in taken:
             logger.warning("%s: another file has the id %r; using the file name", path, video_id)
             video_id = os.fsencode(relative.as_posix()).decode("utf-8", "replace")
         taken.add(video_id)
         obstacle = _obstacle(path, None if follow_links else root)
-        status = path.stat() if obstacle is None else path.lstat()
+        status = path.stat() if isinstance(path, ObjectPath) or obstacle is None else path.lstat()
         yield EncodedVideo(
             video_id=video_id,
             path=path,
@@ -156,13 +160,15 @@ def _with_ids(folder: Path, *, follow_links: bool) -> Iterator[EncodedVideo]:
         )
 
 
-def _obstacle(path: Path, root: Path | None) -> str | None:
+def _obstacle(path: Place, root: Place | None) -> str | None:
     """Return why a file is not to be read.
 
     Args:
         path: Its place.
         root: Of the folder out of which no link may lead; ``None`` lets them.
     """
+    if isinstance(path, ObjectPath) or isinstance(root, ObjectPath):
+        return None  # objects are neither links nor devices
     if not path.exists():
         return "a link leads nowhere"
     if not path.is_file():
@@ -172,9 +178,9 @@ def _obstacle(path: Path, root: Path | None) -> str | None:
     return None
 
 
-def _video_paths(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith((".", "~")) for part in path.relative_to(folder).parts)
+def _video_paths(folder: Place) -> Iterator[Place]:
+    for path in listed_below(folder, "*"):
+        hidden = any(part.startswith((".", "~")) for part in below(path, folder).parts)
         unfinished = Path(path.stem).suffix.lower() in UNFINISHED_SUFFIXES
         is_video = path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
         if is_video and not hidden and not unfinished:

@@ -43,5 +43,6 @@ def is_away(error: Exception) -> bool:
     if not isinstance(error, OSError):
         return False
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return bool(error.filename) and not Path(str(error.filename)).parent.is_dir()
+        place = str(error.filename or "")
+        return bool(place) and "://" not in place and not Path(place).parent.is_dir()
     return error.errno in GONE

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiktok_virality.schema import digest
+from tiktok_virality.storage import Place, near
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +23,19 @@ class EncodedVideo:
     """
 
     video_id: str
-    path: Path
+    path: Place
     size_bytes: int
     modified_ns: int
     obstacle: str | None = None
+
+    @property
+    def file(self) -> Path:
+        """A file of this machine to decode: the video, or a copy, which is fetched first.
+
+        Raises:
+            OSError: It is gone, or the place where it is does not answer.
+        """
+        return near(self.path)
 
     @property
     def digest(self) -> str:
@@ -41,7 +51,7 @@ class VideoFiles(Mapping[str, EncodedVideo]):
         videos: The videos, each with an id of its own.
     """
 
-    def __init__(self, folder: Path, videos: Iterable[EncodedVideo]) -> None:
+    def __init__(self, folder: Place, videos: Iterable[EncodedVideo]) -> None:
         self.folder = folder
         self._videos = {video.video_id: video for video in videos}
 

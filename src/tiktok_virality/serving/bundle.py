@@ -17,6 +17,7 @@ from typing import Any, Final
 import pandas as pd
 from kedro.io import DataCatalog
 
+from tiktok_virality.configuration import STORAGE, of_a_disk
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.scoring import create_pipeline
@@ -29,6 +30,7 @@ from tiktok_virality.serving.scorer import (
     describe_corpus,
     learned_inputs,
 )
+from tiktok_virality.storage import Place, near, near_folder, place_at
 
 CATALOG: Final = "catalog.json"
 PARAMETERS: Final = "parameters.json"
@@ -61,14 +63,15 @@ def write_bundle(trained: TrainedProject, folder: Path) -> None:
         catalog = trained.catalog()
         check_trained(catalog, pipeline, trained.env)
         entries = {
-            name: entry
+            name: of_a_disk(entry)
             for name, entry in trained.entries.items()
             if name.startswith("scoring.") or name in UNPOSTED
         }
         for name in learned_inputs(pipeline):
             entry = catalog.config_resolver.resolve_pattern(name)
-            source = Path(entry["filepath"])
-            entries[name] = {**entry, "filepath": str(Path(LEARNED) / f"{name}{source.suffix}")}
+            source = place_at(entry["filepath"], trained.credentials.get(STORAGE))
+            place = str(Path(LEARNED) / f"{name}{source.suffix}")
+            entries[name] = {**of_a_disk(entry), "filepath": place}
             if name != MANIFEST:
                 _copy(source, folder / entries[name]["filepath"])
         _impersonal_manifest(catalog).to_parquet(folder / entries[MANIFEST]["filepath"])
@@ -125,12 +128,12 @@ def _check_entries(entries: Mapping[str, Any], folder: Path) -> None:
             )
 
 
-def _copy(source: Path, place: Path) -> None:
+def _copy(source: Place, place: Path) -> None:
     """Copy what a dataset holds."""
     if source.is_dir():
-        shutil.copytree(source, place)
+        shutil.copytree(near_folder(source), place)
     else:
-        shutil.copyfile(source, place)
+        shutil.copyfile(near(source), place)
 
 
 def _impersonal_manifest(catalog: DataCatalog) -> pd.DataFrame:

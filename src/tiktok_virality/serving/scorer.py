@@ -24,6 +24,7 @@ from kedro.io.core import VALIDATOR_KEY
 from kedro.pipeline import Pipeline
 from kedro.runner import ThreadRunner
 
+from tiktok_virality.configuration import of_a_disk
 from tiktok_virality.datasets.video_folder import VIDEO_SUFFIXES
 from tiktok_virality.evaluation.targets import Target
 from tiktok_virality.parameters import check_parameters
@@ -337,11 +338,11 @@ def _redirected(catalog: Mapping[str, Any], folder: Path, *, few: bool) -> dict[
     redirected = dict(catalog)
     for name, entry in catalog.items():
         if name in UNPOSTED:
-            redirected[name] = {**entry, "filepath": str(folder / "unposted")}
+            redirected[name] = {**of_a_disk(entry), "filepath": str(folder / "unposted")}
         elif name.startswith("scoring.") and "filepath" in entry:
             place = str(folder / "stages" / Path(entry["filepath"]).name)
             redirected[name] = {
-                **entry,
+                **of_a_disk(entry),
                 "filepath": place,
                 **({"engine": {"type": "resident"}} if few and "engine" in entry else {}),
             }

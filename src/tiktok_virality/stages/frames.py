@@ -60,7 +60,7 @@ class FrameExtractor:
 
     def _extract(self, item: StageItem) -> dict[str, Any]:
         video: EncodedVideo = item.payload
-        frames = sample_frames(video.path, self.sampling)
+        frames = sample_frames(video.file, self.sampling)
         return {"pixels": frames.pixels, "timestamps_seconds": frames.timestamps_seconds}
 
 
@@ -127,7 +127,7 @@ class ClipDecoder:
     def _decode(self, item: StageItem) -> dict[str, Any]:
         video: EncodedVideo = item.payload
         samplings = [cast("Sampling", self._samplings[name]) for name in self.taken]
-        decoded = sample_together(video.path, samplings)
+        decoded = sample_together(video.file, samplings)
         return {
             name: value
             for cut, frames in zip(self.taken, decoded, strict=True)

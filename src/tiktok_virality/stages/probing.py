@@ -55,4 +55,4 @@ class ProbeVideos:
 
 def _probe(item: StageItem) -> dict[str, Any]:
     video: EncodedVideo = item.payload
-    return asdict(probe_video(video.path))
+    return asdict(probe_video(video.file))

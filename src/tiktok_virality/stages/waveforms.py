@@ -44,7 +44,7 @@ class WaveformExtractor:
     def _extract(self, item: StageItem) -> dict[str, Any] | Absent:
         video: EncodedVideo = item.payload
         try:
-            samples = decode_audio(video.path)
+            samples = decode_audio(video.file)
         except MediaError as error:
             if error.reason in NO_SOUND:
                 return Absent(video_id=item.video_id, reason=error.reason)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import pandas as pd
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.execution import Done, Outcome, StageItem
 from tiktok_virality.schema import digest
+from tiktok_virality.storage import Place
 from tiktok_virality.training.corpus import ModelInput, StoredTokens, assemble_all
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class DivisionTrainer:
     target: TargetParameters
     recipe: Recipe
     device: str
-    checkpoints: Path
+    checkpoints: Place
     label: str = ""
     one_core: bool = False
     memory_gb: float = math.inf

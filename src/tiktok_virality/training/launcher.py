@@ -27,8 +27,14 @@ from tiktok_virality.models.configs import Precision
 from tiktok_virality.models.device_memory import release
 from tiktok_virality.models.precision import bfloat16_is_native
 from tiktok_virality.schema import TrainingError, digest
+from tiktok_virality.storage import ObjectPath, Place, working_folder
 from tiktok_virality.tracking import log_epoch
 from tiktok_virality.training.data import Batches
+from tiktok_virality.training.kept_checkpoints import (
+    PuttingCheckpoints,
+    fetch_files,
+    put_files,
+)
 from tiktok_virality.training.module import Trainee
 from tiktok_virality.training.parameters import TrainingParameters
 from tiktok_virality.training.processes import (
@@ -71,7 +77,7 @@ class TrainingRun:
     """
 
     name: str
-    checkpoints: Path
+    checkpoints: Place
     fingerprint: str
     seed: int
     device: str
@@ -83,7 +89,7 @@ class TrainingRun:
         name: str,
         decides: Sequence[Any],
         *,
-        checkpoints: Path,
+        checkpoints: Place,
         seed: int,
         device: str,
         quiet: bool = False,
@@ -99,9 +105,14 @@ class TrainingRun:
         )
 
     @property
-    def folder(self) -> Path:
+    def place(self) -> Place:
         """Where this training keeps its checkpoints."""
         return self.checkpoints / f"{self.name}-{self.fingerprint[:16]}"
+
+    @property
+    def folder(self) -> Path:
+        """Where it writes them: the same, or of this machine where they are kept in a bucket."""
+        return working_folder(self.place)
 
 
 def fit(
@@ -135,12 +146,24 @@ def fit(
         TrainingError: Processes died more often than `TrainingParameters.restarts` allows.
     """
     history = _finished_history(run.folder)
+    if history is None and isinstance(run.place, ObjectPath):
+        _fetch(run)
+        history = _finished_history(run.folder)
     if history is None:
         history = _train_as_it_fits(begin, train, validation, parameters, run, accumulation)
         write_bytes_atomically(run.folder / FINISHED_NAME, json.dumps(history).encode())
+        put_files(run.place, (BEST_NAME, FINISHED_NAME))
     best = torch.load(run.folder / BEST_NAME, map_location="cpu", weights_only=True)
     state = {name.removeprefix("model."): value for name, value in best["state_dict"].items()}
     return state, history
+
+
+def _fetch(run: TrainingRun) -> None:
+    """Fetch what a training has put where it is kept, unless this machine has a part of its own."""
+    if (run.place / FINISHED_NAME).is_file():
+        fetch_files(run.place, (BEST_NAME, FINISHED_NAME))
+    elif not (run.folder / BEST_NAME).exists():
+        fetch_files(run.place, (BEST_NAME, LAST_NAME))
 
 
 def _train_as_it_fits(
@@ -324,6 +347,8 @@ def _train_as(training: _Training, start: Path | None, rank: Rank) -> list[dict[
             enable_version_counter=False,
         ),
     ]
+    if isinstance(run.place, ObjectPath) and rank.index == 0:
+        callbacks.append(PuttingCheckpoints(run.place, (BEST_NAME, LAST_NAME)))
     if not quiet:
         callbacks.append(TrainingProgress(run.name, trainee.steps))
     if parameters.patience is not None:

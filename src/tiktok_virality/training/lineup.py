@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from tiktok_virality.models.decision_fusion import DecisionFusion, Decisions, fi
 from tiktok_virality.models.roles import regime_of
 from tiktok_virality.models.trained import ModelKind, ModelSpec, TrainedModel
 from tiktok_virality.schema import Split
+from tiktok_virality.storage import Place
 from tiktok_virality.tracking import untracked
 from tiktok_virality.training.baselines import fit_and_rehearse
 from tiktok_virality.training.corpus import ClipTokens, ModelInput, pooled
@@ -55,7 +55,7 @@ class Setting:
 
     seed: int
     device: str
-    checkpoints: Path
+    checkpoints: Place
     quiet: bool = False
 
 

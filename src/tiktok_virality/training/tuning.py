@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import numpy as np
 
 from tiktok_virality.schema import Config, DataError, digest
+from tiktok_virality.storage import Place, working_folder
 from tiktok_virality.tracking import ChildRun, child_run
 from tiktok_virality.training.candidates import Candidate
 from tiktok_virality.training.corpus import LabelledClips
 from tiktok_virality.training.folds import Fold, content_digest, creator_folds
+from tiktok_virality.training.kept_checkpoints import fetch_files, put_files
 from tiktok_virality.training.parameters import TuningParameters
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def search(
     parameters: TuningParameters,
     *,
     seed: int,
-    folder: Path,
+    folder: Place,
 ) -> dict[str, Any]:
     """Search better settings of a model within the training split.
 
@@ -71,7 +73,11 @@ def search(
         train, count=parameters.folds, stopping_share=parameters.stopping_share, seed=seed
     )
     fingerprint = _fingerprint(candidate, train, parameters, seed)
-    study = _open(folder / f"{candidate.name}-{fingerprint[:16]}.journal", candidate.name)
+    journal = f"{candidate.name}-{fingerprint[:16]}.journal"
+    made = working_folder(folder)
+    if not (made / journal).exists():
+        fetch_files(folder, (journal,))
+    study = _open(made / journal, candidate.name)
     run = child_run(f"tuning_{candidate.name}")
     done = _counted(study)
     for trial in done:
@@ -94,6 +100,7 @@ def search(
             n_trials=1,
             catch=(Exception,),
         )
+        put_files(folder, (journal,))
         done = _counted(study)
         _print(candidate.name, done[-1])
         _track(run, done[-1])

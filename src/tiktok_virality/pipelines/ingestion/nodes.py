@@ -38,6 +38,7 @@ from tiktok_virality.pipelines.ingestion.horizons import horizon_views
 from tiktok_virality.pipelines.ingestion.post_ids import is_rounded, whole_ids
 from tiktok_virality.pipelines.ingestion.posts import FileFinder, parse_posts
 from tiktok_virality.schema import DataError, digest
+from tiktok_virality.storage import below
 
 logger = logging.getLogger(__name__)
 
@@ -576,7 +577,7 @@ def _nothing_left(rejects: pd.DataFrame) -> str:
 def _nothing_matches(raw: pd.DataFrame, videos: VideoFiles) -> str:
     given = raw["id"].dropna()
     ids = [repr(text) for text in given.head(EXAMPLES)]
-    names = [repr(str(video.path.relative_to(videos.folder))) for video in videos.values()]
+    names = [repr(str(below(video.path, videos.folder))) for video in videos.values()]
     return (
         f"None of the {len(raw)} posts means any of the {len(videos)} videos in "
         f"{videos.folder.absolute()}. Posts have ids such as {', '.join(ids) or '(none)'}; files "

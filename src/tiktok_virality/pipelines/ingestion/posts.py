@@ -15,6 +15,7 @@ from tiktok_virality.addresses import creator_in_url, plain_creator
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.pipelines.ingestion.columns import MOMENT
 from tiktok_virality.pipelines.ingestion.counts import parse_counts
+from tiktok_virality.storage import below
 
 HASHTAG: Final = re.compile(r"#(\w+)")
 TIKTOK_ID_DIGITS: Final = 19
@@ -170,7 +171,7 @@ class FileFinder:
         self._by_path: dict[str, str] = {}
         self._by_name: dict[str, list[str]] = {}
         for video_id, video in videos.items():
-            relative = _normal(video.path.relative_to(videos.folder).as_posix())
+            relative = _normal(below(video.path, videos.folder).as_posix())
             self._by_path[relative] = video_id
             self._by_path.setdefault(str(PurePosixPath(relative).with_suffix("")), video_id)
             self._by_name.setdefault(video_id.rpartition("/")[2], []).append(video_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,6 +17,7 @@ from tiktok_virality.models.baselines import FittedBaseline
 from tiktok_virality.models.configs import TransformerConfig
 from tiktok_virality.models.decision_fusion import DecisionFusion
 from tiktok_virality.models.trained import ModelKind, TrainedModel
+from tiktok_virality.storage import Place
 from tiktok_virality.training.baselines import fit_and_rehearse
 from tiktok_virality.training.corpus import ModelInput, assemble_all, pooled, together
 from tiktok_virality.training.cross_fitting import Training
@@ -98,7 +98,7 @@ def training_alone(kind: ModelKind, modality: str | None = None) -> Callable[...
         training: TrainingParameters,
         seed: int,
         device: str,
-        checkpoints: Path,
+        checkpoints: Place,
     ) -> TrainedModel:
         """Train the model, or take what an earlier run has finished."""
         from tiktok_virality.training.lineup import Setting, train_model
@@ -116,7 +116,7 @@ def train_ensemble(
     fine_tuning: TrainingParameters,
     seed: int,
     device: str,
-    checkpoints: Path,
+    checkpoints: Place,
     **alone: TrainedModel,
 ) -> TrainedModel:
     """Train the late fusion end to end, from the modality models.
@@ -160,7 +160,7 @@ def train_again(
     repeats: int,
     seed: int,
     device: str,
-    checkpoints: Path,
+    checkpoints: Place,
     memory_gb: float = math.inf,
     **embeddings: StageTable,
 ) -> StagePlan:

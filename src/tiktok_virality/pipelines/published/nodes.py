@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
 from tiktok_virality.datasets.stage_table import StageTable
@@ -14,6 +12,7 @@ from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.models.whisper_configs import WhisperParameters
 from tiktok_virality.pipelines.modeling.nodes import trainings_of
 from tiktok_virality.pipelines.visual.nodes import train_autoencoder
+from tiktok_virality.storage import Place
 from tiktok_virality.training.corpus import ModelInput
 from tiktok_virality.training.parameters import (
     AutoencoderTraining,
@@ -34,7 +33,7 @@ def read_states(
     faults: PublishedFaults,
     seed: int,
     device: str,
-    checkpoints: Path,
+    checkpoints: Place,
 ) -> StagePlan:
     """Plan the reading of the autoencoder's states of every clip that has frames.
 
@@ -105,7 +104,7 @@ def train_published_again(
     repeats: int,
     seed: int,
     device: str,
-    checkpoints: Path,
+    checkpoints: Place,
     **embeddings: StageTable,
 ) -> StagePlan:
     """Plan to train the published models for each fold and under other seeds, one by one."""

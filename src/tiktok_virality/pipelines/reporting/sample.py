@@ -112,7 +112,7 @@ def likely(lower: float, upper: float, words: TargetWords) -> tuple[float, float
 def thumbnail(video: EncodedVideo) -> np.ndarray | None:
     """Return the frame from the middle of a clip, uint8 [3, H, W]."""
     try:
-        pixels = sample_frames(video.path, THUMBNAIL).pixels
+        pixels = sample_frames(video.file, THUMBNAIL).pixels
     except MediaError as error:
         logger.warning("No thumbnail of %s: %s", video.video_id, error)
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -13,6 +12,7 @@ from tiktok_virality.datasets.stage_table import StageTable
 from tiktok_virality.execution import StagePlan
 from tiktok_virality.media.clip import VideoFiles
 from tiktok_virality.schema import DataError
+from tiktok_virality.storage import Place
 from tiktok_virality.training.parameters import StudyParameters
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def compare_frame_settings(
     study: StudyParameters,
     seed: int,
     device: str,
-    checkpoints: Path,
+    checkpoints: Place,
 ) -> list[dict[str, Any]]:
     """Train an autoencoder per stride, shrink factor and seed, and measure all on the same frames.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from tiktok_virality.models.configs import BoostingConfig, TransformerConfig
 from tiktok_virality.schema import DataError
+from tiktok_virality.storage import Place
 from tiktok_virality.training.corpus import LabelledClips, ModelInput
 from tiktok_virality.training.parameters import (
     EnsembleSettings,
@@ -24,7 +24,7 @@ def search_ensemble(
     tuning: TuningParameters,
     seed: int,
     device: str,
-    searches: Path,
+    searches: Place,
 ) -> dict[str, Any]:
     """Search better settings of the late-fusion ensemble; only the training split is read.
 
@@ -48,7 +48,7 @@ def search_ensemble(
 
 
 def search_boosting(
-    model_input: ModelInput, tuning: TuningParameters, seed: int, searches: Path
+    model_input: ModelInput, tuning: TuningParameters, seed: int, searches: Place
 ) -> dict[str, Any]:
     """Search better settings of the gradient boosting; only the training split is read.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from tiktok_virality.execution import Resources, StagePlan
 from tiktok_virality.models.configs import ConvLSTMConfig
 from tiktok_virality.models.trained import TrainedModel
 from tiktok_virality.schema import DataError, Split
+from tiktok_virality.storage import Place
 from tiktok_virality.training.parameters import AutoencoderTraining, EmbeddingParameters
 
 
@@ -24,7 +24,7 @@ def train_autoencoder(
     training: AutoencoderTraining,
     seed: int,
     device: str,
-    checkpoints: Path,
+    checkpoints: Place,
 ) -> TrainedModel:
     """Train the autoencoder on the training split; the validation split tells when it was best.
 
