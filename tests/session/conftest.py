@@ -40,6 +40,11 @@ CREDENTIALS = {
         "cookies_file": "/nowhere/cookies.txt",
     },
     "s3": {"key": "somebody", "secret": f"{SECRET}-bucket"},
+    "storage": {
+        "key": f"{SECRET}-key-of-the-data",
+        "secret": f"{SECRET}-of-the-data",
+        "endpoint": "http://127.0.0.1:9",
+    },
 }
 LOG = "said.log"
 

@@ -38,6 +38,12 @@ def test_nor_does_one_that_fails(tmp_path):
     }
     for arguments in runs.values():
         assert project.kedro(*arguments, check=False).returncode != 0
+    places = project.path / "conf" / "local" / "globals.yml"
+    places.write_text("data: s3://clips/folder\n")
+    said = project.kedro("run", check=False)
+    assert said.returncode != 0
+    assert "http://127.0.0.1:9 does not answer" in said.stdout
+    places.unlink()
     catalog = project.path / "conf" / "local" / "catalog.yml"
     catalog.write_text(
         "count_snapshots:\n  type: pandas.ParquetDataset\n"
