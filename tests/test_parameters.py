@@ -46,6 +46,20 @@ def test_the_parameters_of_every_environment_are_valid(env):
     check_parameters(parameters_of(env))
 
 
+@pytest.mark.parametrize("block", ["visual.training", "modeling.training", "published.training"])
+def test_where_a_training_runs_reaches_its_node(block):
+    """It names no training, so a dump leaves it out; the nodes must have it all the same."""
+    loader = loader_of("ray")
+    name, _ = block.split(".")
+    asked = dict(loader["parameters"])
+    training = {**asked[name]["training"], "processes": 2, "restarts": 1}
+    loader["parameters"] = {**asked, name: {**asked[name], "training": training}}
+    ParameterHooks().after_context_created(SimpleNamespace(config_loader=loader))
+    given = loader["parameters"][name]["training"]
+    assert (given["processes"], given["restarts"]) == (2, 1)
+    assert given["engine"]["type"] == "ray"
+
+
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_what_an_environment_leaves_out_has_its_default_in_every_pipeline(env):
     loader = loader_of(env)

@@ -33,6 +33,7 @@ from tiktok_virality.storage import Place, near, near_folder, trim_copies
 from tiktok_virality.tracking.child_runs import child_run, flatten
 from tiktok_virality.tracking.comparison_view import share_comparison
 from tiktok_virality.tracking.outbox import OUTBOX, answers
+from tiktok_virality.training.parameters import WHOLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,8 @@ class ParameterHooks:
         from tiktok_virality.parameters import check_parameters
 
         checked = check_parameters(context.config_loader["parameters"])
-        context.config_loader["parameters"] = checked.model_dump(mode="json")
+        whole = checked.model_dump(mode="json", context={WHOLE: True})
+        context.config_loader["parameters"] = whole
 
 
 class PipelineHooks:

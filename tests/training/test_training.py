@@ -24,7 +24,7 @@ from tiktok_virality.training.module import ViewsTrainee
 from tiktok_virality.training.parameters import AutoencoderTraining, TrainingParameters
 from tiktok_virality.training.predicting import predict_log_views, rehearse_log_views
 from tiktok_virality.training.predictors import train_predictor
-from tiktok_virality.training.processes import Rank
+from tiktok_virality.training.ranks import Rank
 
 SIZES = {"visual": 5, "audio": 3}
 SHAPE = TransformerConfig(width=16, layers=1, heads=2, feedforward=32, dropout=0.1)

@@ -80,7 +80,7 @@ class RayEngine:
         if not (first := list(islice(waiting, 1))):
             return
         connect(self.address)
-        share, count = share_of_a_worker(_nodes(), resources, self.workers)
+        share, count = share_of_a_worker(living_nodes(), resources, self.workers)
         first += islice(waiting, count - 1)
         is_limited = resources.limited and not resources.in_process
         limits = ItemLimits(seconds=self.item_seconds, gigabytes=self.item_gigabytes)
@@ -100,7 +100,7 @@ def connect(address: str | None) -> None:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        ray = _ray()
+        ray = ray_library()
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
@@ -168,9 +168,9 @@ def _no_cluster(address: str | None, why: str) -> StageError:
     )
 
 
-def _nodes() -> list[Mapping[str, float]]:
+def living_nodes() -> list[Mapping[str, float]]:
     """Return what each living node of the cluster has: ``CPU``, ``GPU`` and so on."""
-    return [node["Resources"] for node in _ray().nodes() if node["Alive"]]
+    return [node["Resources"] for node in ray_library().nodes() if node["Alive"]]
 
 
 def share_of_a_worker(
@@ -235,7 +235,7 @@ class _Worker:
 
     def start(self, pickled_work: bytes, limits: ItemLimits) -> None:
         """Unpack the work, which a node without this project cannot."""
-        self._work: StageWork = _ray().cloudpickle.loads(pickled_work)
+        self._work: StageWork = ray_library().cloudpickle.loads(pickled_work)
         self._limits = limits
         self._busy: _Busy | None = None
         Thread(target=self._watch, args=(os.getppid(),), daemon=True).start()
@@ -285,7 +285,7 @@ class _Pool:
     def __init__(
         self, work: StageWork, limits: ItemLimits, share: Mapping[str, int], waiting: _Waiting
     ) -> None:
-        ray = _ray()
+        ray = ray_library()
         self._work = work
         self._limits = limits
         self._waiting = waiting
@@ -302,7 +302,7 @@ class _Pool:
             self._start_worker()
         while self._starting or self._running:
             answers = [*self._running, *self._starting]
-            finished, _ = _ray().wait(answers, timeout=WORKER_SECONDS)
+            finished, _ = ray_library().wait(answers, timeout=WORKER_SECONDS)
             if not finished and not self._running:
                 logger.warning(
                     "The Ray cluster has no room for a worker yet: it wants %s. Waiting.",
@@ -317,7 +317,7 @@ class _Pool:
     def close(self) -> None:
         """End every worker; what they have written is kept."""
         for actor in [*self._starting.values(), *(actor for actor, *_ in self._running.values())]:
-            _end(actor)
+            end_actor(actor)
         self._starting.clear()
         self._running.clear()
 
@@ -333,8 +333,8 @@ class _Pool:
         """
         actor = self._starting.pop(answer)
         try:
-            _result(answer)
-        except _deaths() as error:
+            result_of(answer)
+        except deaths() as error:
             self._failed_starts += 1
             if self._failed_starts >= MOST_FAILED_STARTS:
                 raise StageError(
@@ -358,12 +358,12 @@ class _Pool:
         An item under suspicion is given to one that has done nothing before, to be judged alone.
         """
         if self._waiting.suspects and not is_fresh:
-            _end(actor)
+            end_actor(actor)
             self._start_worker()
             return
         given = self._waiting.next()
         if given is None:
-            _end(actor)
+            end_actor(actor)
         else:
             batch, is_suspect = given
             self._running[actor.run.remote(batch, is_suspect)] = (actor, batch, is_suspect)
@@ -372,10 +372,10 @@ class _Pool:
         """Take the report of a batch, or find out what a worker that died has left."""
         actor, batch, is_suspect = self._running[answer]
         try:
-            report = _result(answer)
-        except _deaths():
+            report = result_of(answer)
+        except deaths():
             del self._running[answer]
-            _end(actor)  # one that is merely out of reach would go on
+            end_actor(actor)  # one that is merely out of reach would go on
             yield from self._after_death(batch, is_suspect)
             return
         del self._running[answer]
@@ -394,18 +394,18 @@ class _Pool:
         self._start_worker()
 
 
-def _result(answer: Any) -> Any:
+def result_of(answer: Any) -> Any:
     """Return what an actor has answered, or raise what it has raised there."""
-    ray = _ray()
+    ray = ray_library()
     try:
         return ray.get(answer)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
 
 
-def _deaths() -> tuple[type[Exception], ...]:
+def deaths() -> tuple[type[Exception], ...]:
     """Return the errors that say that a worker is gone, by itself or with its node."""
-    exceptions = _ray().exceptions
+    exceptions = ray_library().exceptions
     return (
         exceptions.RayActorError,
         exceptions.OutOfMemoryError,
@@ -414,11 +414,12 @@ def _deaths() -> tuple[type[Exception], ...]:
     )
 
 
-def _end(actor: Any) -> None:
-    _ray().kill(actor)
+def end_actor(actor: Any) -> None:
+    """End an actor at once, or as soon as it is in reach."""
+    ray_library().kill(actor)
 
 
-def _ray() -> Any:
+def ray_library() -> Any:
     """Return Ray, which is loaded by whoever uses this engine, and by nobody else."""
     import ray
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.memory import is_oom_error
@@ -29,6 +30,7 @@ from tiktok_virality.models.precision import bfloat16_is_native
 from tiktok_virality.schema import TrainingError, digest
 from tiktok_virality.storage import ObjectPath, Place, working_folder
 from tiktok_virality.tracking import log_epoch
+from tiktok_virality.training.actors import ActorGroup
 from tiktok_virality.training.data import Batches
 from tiktok_virality.training.kept_checkpoints import (
     PuttingCheckpoints,
@@ -37,14 +39,9 @@ from tiktok_virality.training.kept_checkpoints import (
 )
 from tiktok_virality.training.module import Trainee
 from tiktok_virality.training.parameters import TrainingParameters
-from tiktok_virality.training.processes import (
-    ProcessDiedError,
-    Rank,
-    count_processes,
-    on_gpus,
-    run_in_processes,
-)
+from tiktok_virality.training.processes import ProcessGroup, count_processes, on_gpus
 from tiktok_virality.training.progress import TrainingProgress
+from tiktok_virality.training.ranks import Group, Rank, RankDiedError, ThisProcess
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +94,7 @@ class TrainingRun:
         """Name the training whose result is decided by JSON-able values and a seed."""
         return cls(
             name=name,
-            checkpoints=checkpoints,
+            checkpoints=checkpoints.absolute(),  # ranks elsewhere have another working directory
             fingerprint=digest([VERSION, list(decides), seed]),
             seed=seed,
             device=device,
@@ -176,7 +173,7 @@ def _train_as_it_fits(
 ) -> list[dict[str, float]]:
     """Train in batches as large as the device has memory for."""
     size = parameters.batch_size
-    processes = count_processes(parameters.processes, run.device)
+    group = _group(parameters, run)
     while True:
         training = _Training(
             trainee=begin(),
@@ -187,9 +184,9 @@ def _train_as_it_fits(
             accumulation=accumulation,
         )
         try:
-            return _train(training, processes)
+            return _train(training, group)
         except RuntimeError as error:
-            if size <= processes or not is_oom_error(error):
+            if size <= group.count or not is_oom_error(error):
                 raise
         del training
         release()  # once nothing of the failed attempt is held by its traceback
@@ -274,27 +271,39 @@ class _Training:
         return self.run.folder / LAST_NAME
 
 
-def _train(training: _Training, processes: int) -> list[dict[str, float]]:
-    """Train here or in processes of this machine, and return the history of all epochs."""
+def _group(parameters: TrainingParameters, run: TrainingRun) -> Group:
+    """Return where a training runs: here, in processes of this machine, or on a cluster."""
+    engine = parameters.engine
+    if parameters.processes != 1 and engine.type == "ray":
+        return ActorGroup(
+            wanted=parameters.processes,
+            device=run.device,
+            address=engine.address,
+            cores=engine.workers,
+            folder=run.folder,
+        )
+    processes = count_processes(parameters.processes, run.device)
+    return ThisProcess() if processes == 1 else ProcessGroup(count=processes, device=run.device)
+
+
+def _train(training: _Training, group: Group) -> list[dict[str, float]]:
+    """Train, and go on with what is left of the group when some of it is lost.
+
+    Returns:
+        The history of all epochs.
+    """
     log = partial(log_epoch, training.run.name)
-    if processes == 1:
-        start = resume_point(training.run.folder)
-        return _train_as(training, start, Rank(0, 1, lambda epoch: log(*epoch)))
     deaths = 0
     while True:
+        start = resume_point(training.run.folder)
         try:
-            return run_in_processes(
-                partial(_train_as, training, resume_point(training.run.folder)),
-                processes,
-                training.run.device,
-                hear=lambda epoch: log(*epoch),
-            )
-        except ProcessDiedError as error:
+            return group.run(partial(_train_as, training, start), lambda epoch: log(*epoch))
+        except RankDiedError as error:
             deaths += 1
             _check_may_go_on(training, deaths, error)
 
 
-def _check_may_go_on(training: _Training, deaths: int, error: ProcessDiedError) -> None:
+def _check_may_go_on(training: _Training, deaths: int, error: RankDiedError) -> None:
     """Log that the training goes on after a death.
 
     Raises:
@@ -354,11 +363,14 @@ def _train_as(training: _Training, start: Path | None, rank: Rank) -> list[dict[
     if parameters.patience is not None:
         callbacks.append(EarlyStopping("validation_loss", patience=parameters.patience))
     with _quiet():
+        accelerator, is_shared = _accelerator(run.device, rank.count), rank.count > 1
         trainer = lightning.Trainer(
             max_epochs=parameters.epochs,
-            accelerator=_accelerator(run.device, rank.count),
-            devices=rank.count,
-            strategy=DDPStrategy() if rank.count > 1 else "auto",
+            accelerator=accelerator,
+            devices=[rank.gpu] if is_shared and accelerator == "gpu" else 1,
+            num_nodes=rank.count,  # each rank is a machine of its own, wherever it is
+            strategy=DDPStrategy() if is_shared else "auto",
+            plugins=[LightningEnvironment()] if is_shared else None,  # and not Slurm's, in a job
             use_distributed_sampler=False,
             precision=lightning_precision(parameters.precision, run.device),
             gradient_clip_val=parameters.clip_norm,

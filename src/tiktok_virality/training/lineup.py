@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -72,6 +72,15 @@ class Recipe:
     transformer: TransformerConfig
     training: TrainingParameters
     fine_tuning: TrainingParameters
+
+    @property
+    def in_one_process(self) -> Recipe:
+        """The same, for many trainings at once."""
+        return replace(
+            self,
+            training=self.training.in_one_process,
+            fine_tuning=self.fine_tuning.in_one_process,
+        )
 
 
 class Predicted(NamedTuple):

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from tiktok_virality.evaluation.targets import TargetParameters
 from tiktok_virality.media.frames import FrameSampling
@@ -12,6 +20,25 @@ from tiktok_virality.modalities import MODALITIES
 from tiktok_virality.models.baselines import baseline_names
 from tiktok_virality.models.configs import ConvLSTMConfig, Precision, TransformerConfig
 from tiktok_virality.schema import Config
+
+WHOLE: Final = "whole"
+"""Asks a dump, by its context, for what is no part of the name of a training, too."""
+
+
+class EngineChoice(Config):
+    """Which engine runs the stages; trainings in several processes go where it does.
+
+    Attributes:
+        type: ``ray`` is a cluster; all others are this machine.
+        address: Of the cluster; see `RayEngine`.
+        workers: Cores to use in all; ``None``: all that there are.
+    """
+
+    model_config = ConfigDict(extra="ignore")  # what it says of items concerns no training
+
+    type: str = "local"
+    address: str | None = None
+    workers: Annotated[int, Field(ge=1)] | None = None
 
 
 class TrainingParameters(Config):
@@ -34,9 +61,11 @@ class TrainingParameters(Config):
             ``None``: whole epochs. Steps and not minutes, so that the result is the same on every
             machine, and the learning rate always comes to its end.
         processes: How many share every batch: one for each GPU with ``auto``, which is one without
-            GPUs. It decides what the result is no more than the machine does, and is no part of
-            what names a training: one may be begun in one process and go on in several.
+            GPUs; on a cluster, of all its GPUs, or one for each machine without. 1 is the driver.
         restarts: How often a training goes on from its last checkpoint when a process has died.
+        engine: Whose machines the processes run on. These three decide what the result is no more
+            than the machine does, and are no part of what names a training: one may be begun in
+            one process and go on in several.
     """
 
     epochs: int = Field(ge=1)
@@ -47,8 +76,20 @@ class TrainingParameters(Config):
     clip_norm: float = Field(default=1.0, gt=0)
     precision: Precision = "auto"
     max_steps: int | None = Field(default=None, ge=1)
-    processes: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(default=1, exclude=True)
-    restarts: int = Field(default=3, ge=0, exclude=True)
+    processes: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    restarts: int = Field(default=3, ge=0)
+    engine: EngineChoice = EngineChoice()
+
+    @model_serializer(mode="wrap")
+    def _name_alone(
+        self, serialise: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Leave out what names no training, unless the context asks for the `WHOLE`."""
+        values: dict[str, Any] = serialise(self)
+        if not (info.context or {}).get(WHOLE):
+            for name in ("processes", "restarts", "engine"):
+                values.pop(name, None)
+        return values
 
     @model_validator(mode="after")
     def _check_budget(self) -> Self:
@@ -58,6 +99,11 @@ class TrainingParameters(Config):
                 "epochs, or raise max_steps"
             )
         return self
+
+    @property
+    def in_one_process(self) -> Self:
+        """The same in one process, for one of many trainings, which are spread themselves."""
+        return self.model_copy(update={"processes": 1})
 
     @property
     def clips_per_step(self) -> int:

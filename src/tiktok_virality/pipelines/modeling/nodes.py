@@ -174,6 +174,7 @@ def train_again(
 
     trainings = trainings_of(divisions, repeats, seed)
     alone = has_gpu(device) or len(trainings) == 1
+    recipe = Recipe(transformer=transformer, training=training, fine_tuning=fine_tuning)
     return StagePlan(
         items=[training_item(each, divisions) for each in trainings],
         transform=DivisionTrainer(
@@ -181,7 +182,7 @@ def train_again(
             splits=splits,
             tables=embeddings,
             target=target,
-            recipe=Recipe(transformer=transformer, training=training, fine_tuning=fine_tuning),
+            recipe=recipe if alone and training.engine.type == "local" else recipe.in_one_process,
             device=device,
             checkpoints=checkpoints,
             label=model_input.label,

@@ -113,6 +113,7 @@ def train_published_again(
     from tiktok_virality.training.published import PublishedTrainer
 
     trainings = trainings_of(published_divisions, repeats, seed)
+    recipe = Recipe(transformer=transformer, training=training, fine_tuning=training)
     return StagePlan(
         items=[training_item(each, published_divisions) for each in trainings],
         transform=PublishedTrainer(
@@ -120,7 +121,7 @@ def train_published_again(
             splits=splits,
             tables=embeddings,
             target=target,
-            recipe=Recipe(transformer=transformer, training=training, fine_tuning=training),
+            recipe=recipe if training.engine.type == "local" else recipe.in_one_process,
             device=device,
             checkpoints=checkpoints,
             faults=faults,

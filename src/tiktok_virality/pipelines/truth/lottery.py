@@ -61,6 +61,7 @@ def play_lottery(
     from tiktok_virality.training.lineup import Recipe
     from tiktok_virality.training.lottery import WorldTrainer
 
+    recipe = Recipe(transformer=transformer, training=training, fine_tuning=fine_tuning)
     worlds = [draw_world(lottery.seed, number) for number in range(lottery.worlds)]
     return StagePlan(
         items=[
@@ -74,7 +75,7 @@ def play_lottery(
             manifest=manifest,
             splits=assign_splits(manifest, division, seed),
             tables=embeddings,
-            recipe=Recipe(transformer=transformer, training=training, fine_tuning=fine_tuning),
+            recipe=recipe.in_one_process,
             seed=seed,
         ),
         batch_size=1,

@@ -37,7 +37,9 @@ def search_ensemble(
 
     candidate = EnsembleCandidate(
         default=EnsembleSettings(
-            transformer=transformer, training=training, fine_tuning=fine_tuning
+            transformer=transformer,
+            training=training.in_one_process,
+            fine_tuning=fine_tuning.in_one_process,
         ),
         space=tuning.ensemble,
         token_sizes=model_input.token_sizes,
