@@ -61,6 +61,9 @@ class Tokens:
     def row(self, video_id: str, columns: list[str] | None = None) -> dict[str, np.ndarray]:
         return {"tokens": self.by_id[video_id]}
 
+    def shape_of(self, video_id: str, column: str) -> tuple[int, ...]:
+        return self.by_id[video_id].shape
+
 
 def corpus() -> dict[str, Any]:
     """Clips whose log views are a visual plus an audio level; three of them are silent."""

@@ -73,7 +73,7 @@ def alone(tmp_path_factory):
 
 
 @pytest.fixture
-def start_drawing():
+def start_drawing(tmp_path, cluster):
     """Starts a training in two ranks of the cluster, by a driver of its own."""
     with contextlib.ExitStack() as started:
 

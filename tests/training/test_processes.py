@@ -62,6 +62,9 @@ class UnevenFrames:
     def __contains__(self, video_id: object) -> bool:
         return video_id in self.digests
 
+    def fingerprint_of(self, columns) -> str:
+        return self.fingerprint
+
     def row(self, video_id: str, columns=None) -> dict[str, np.ndarray]:
         length = LENGTHS[NAMES.index(video_id)]
         if columns == ["timestamps_seconds"]:

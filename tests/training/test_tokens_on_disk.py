@@ -13,10 +13,12 @@ import torch
 from tests.stages.items import AsTheyAre
 from tests.stages.stores import stage_store
 from tests.training.test_training import SHAPE, SIZES, TRAIN, VALIDATION, run, same_weights
+from tiktok_virality.datasets import part_files
 from tiktok_virality.execution import StageItem, StagePlan
 from tiktok_virality.models.trained import ModelSpec
 from tiktok_virality.models.transformer import Standardise
 from tiktok_virality.training.corpus import LabelledClips, read_tokens, together
+from tiktok_virality.training.data import token_batches
 from tiktok_virality.training.parameters import TrainingParameters
 from tiktok_virality.training.predictors import train_predictor
 
@@ -56,6 +58,35 @@ def test_tokens_are_kept_where_they_fit_and_stay_on_disk_where_not(tables, caplo
         for name, tokens in known.tokens.items():
             assert clip.tokens[name].dtype == np.float32
             np.testing.assert_array_equal(clip.tokens[name], np.float16(tokens))
+
+
+def test_an_epoch_reads_each_clip_once_and_is_planned_without_reading_any(tables, monkeypatch):
+    """A corpus that no memory holds is not read through to learn how long its clips are."""
+    read = []
+    kept = part_files.check_value
+
+    def note(path, value, *rest) -> None:
+        read.append(value.shape)
+        kept(path, value, *rest)
+
+    monkeypatch.setattr(part_files, "check_value", note)
+    on_disk = read_tokens(CLIPS.ids, tables, memory_gb=1e-12)
+    batches = token_batches(on_disk, CLIPS.log_views, SIZES, batch_size=8, seed=0)
+    assert not read
+    list(batches.loader(0, 1))
+    assert len(read) == sum(len(clip.tokens) for clip in CLIPS.tokens)
+    lengths = [max(map(len, clip.tokens.values())) for clip in CLIPS.tokens]
+    assert batches.buckets.lengths.tolist() == lengths
+
+
+def test_batches_from_disk_are_drawn_from_the_whole_corpus(tables):
+    """Not from one part file after the other: what lies side by side comes apart."""
+    on_disk = read_tokens(CLIPS.ids, tables, memory_gb=1e-12)
+    buckets = token_batches(on_disk, CLIPS.log_views, SIZES, batch_size=8, seed=0).buckets
+    one, two = ([number for batch in buckets for number in batch] for _ in range(2))
+    assert sorted(one) == sorted(two) == list(range(len(on_disk)))
+    assert one != two
+    assert abs(np.corrcoef(one, range(len(one)))[0, 1]) < 0.3
 
 
 def test_what_is_on_disk_travels_to_other_processes_as_a_reference(tables):

@@ -12,6 +12,7 @@ from tiktok_virality.datasets.part_files import (
     FAILED,
     FAULT,
     FileColumn,
+    cell_shape,
     open_part,
     read_cell,
     result_columns,
@@ -187,6 +188,16 @@ class StageTable:
             KeyError: The id has no row; the message says why.
         """
         return self._reference(video_id, columns).load()
+
+    def shape_of(self, video_id: str, column: str) -> tuple[int, ...]:
+        """Return the shape of an array, of which nothing else is read.
+
+        Raises:
+            KeyError: As `row`.
+        """
+        row = self._reference(video_id, [column])
+        assert isinstance(row, StoredRow)  # one column is in one cut
+        return cell_shape(row.part, row.row, column)
 
     def rows(
         self, ids: Iterable[str] | None = None, columns: Sequence[str] | None = None

@@ -81,6 +81,10 @@ class StoredTokens(Rows, Protocol):
         """Names of what each row holds."""
         ...
 
+    def shape_of(self, video_id: str, column: str) -> tuple[int, ...]:
+        """Return the shape of an array, of which nothing else is read."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClipTokens:
@@ -98,6 +102,13 @@ class ClipTokens:
     words: str = ""
     times: Mapping[str, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many tokens there are of each modality; of those on disk nothing else is read."""
+        if isinstance(self.tokens, TokensOnDisk):
+            return self.tokens.counts
+        return {name: len(tokens) for name, tokens in self.tokens.items()}
+
     @cached_property
     def pooled(self) -> dict[str, np.ndarray]:
         """The tokens of each modality as one row; see `pool`."""
@@ -113,6 +124,14 @@ class TokensOnDisk(Mapping[str, np.ndarray]):
 
     def __getitem__(self, modality: str) -> np.ndarray:
         return _in_memory(self._tables[modality].row(self._video_id, ["tokens"]))
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many tokens there are of each modality."""
+        return {
+            name: table.shape_of(self._video_id, "tokens")[0]
+            for name, table in self._tables.items()
+        }
 
     def __contains__(self, modality: object) -> bool:
         return modality in self._tables
@@ -140,19 +159,19 @@ def read_tokens(
         memory_gb: Most memory for them. Those of clips that need more stay on disk, and are read
             as batches are made.
     """
-    asked = ["tokens", WORDS, *([TIMES, TOKEN_SECONDS] if timed else [])]
+    fit = math.isinf(memory_gb) or _fit_into(memory_gb, ids, tables)
+    asked = [*(["tokens"] if fit else []), WORDS, *([TIMES, TOKEN_SECONDS] if timed else [])]
     wanted = {
         name: [column for column in asked if column in table.columns]
         for name, table in tables.items()
     }
-    fit = math.isinf(memory_gb) or _fit_into(memory_gb, ids, tables)
     return [_clip_tokens(video_id, tables, wanted, keep=fit) for video_id in ids]
 
 
 def _fit_into(memory_gb: float, ids: Sequence[str], tables: Mapping[str, StoredTokens]) -> bool:
-    """Tell whether tokens fit, by their shapes: they are mapped, and nothing of them is read."""
+    """Tell whether tokens fit, by their shapes: nothing of them is read."""
     numbers = sum(
-        table.row(video_id, ["tokens"])["tokens"].size
+        math.prod(table.shape_of(video_id, "tokens"))
         for table in tables.values()
         for video_id in ids
         if video_id in table
@@ -177,7 +196,7 @@ def _clip_tokens(
     keep: bool,
 ) -> ClipTokens:
     rows = {
-        name: table.row(video_id, wanted[name])
+        name: table.row(video_id, wanted[name]) if wanted[name] else {}
         for name, table in tables.items()
         if video_id in table
     }
@@ -187,7 +206,9 @@ def _clip_tokens(
         else TokensOnDisk(video_id, tables),
         words=" ".join(str(row[WORDS]) for row in rows.values() if WORDS in row),
         times={
-            name: _times(row) for name, row in rows.items() if TIMES in row or TOKEN_SECONDS in row
+            name: _times(row, tables[name].shape_of(video_id, "tokens")[0])
+            for name, row in rows.items()
+            if TIMES in row or TOKEN_SECONDS in row
         },
     )
 
@@ -196,10 +217,10 @@ def _in_memory(row: Mapping[str, Any]) -> np.ndarray:
     return np.asarray(row["tokens"], dtype=np.float32)
 
 
-def _times(row: Mapping[str, Any]) -> np.ndarray:
+def _times(row: Mapping[str, Any], count: int) -> np.ndarray:
     if TIMES in row:
         return np.asarray(row[TIMES], dtype=np.float64)
-    return np.arange(len(row["tokens"])) * float(row[TOKEN_SECONDS])
+    return np.arange(count) * float(row[TOKEN_SECONDS])
 
 
 @dataclass(frozen=True, kw_only=True)

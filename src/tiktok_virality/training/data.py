@@ -231,7 +231,8 @@ def token_batches(
     drawn: int | None = None,
 ) -> Batches:
     """Return batches of (TokenBatch, standardised log views [B]); see `LengthBuckets`."""
-    lengths = [max([0, *(len(c.tokens[n]) for n in sizes if n in c.tokens)]) for c in clips]
+    counts = [clip.counts for clip in clips]
+    lengths = [max([0, *(count[name] for name in sizes if name in count)]) for count in counts]
     return Batches(
         clips=Listed(clips, targets),
         buckets=LengthBuckets(lengths, batch_size, seed, drawn),
