@@ -122,6 +122,9 @@ class ActorGroup:
         hosts: dict[Any, str] = {}
         try:
             self._wait_for(arriving, hosts, share)
+        except BaseException:
+            hosts.clear()
+            raise
         finally:
             for actor in actors:
                 if actor not in hosts:
