@@ -27,7 +27,11 @@ from tests.training.test_processes import (
     losses,
 )
 from tiktok_virality.schema import ParameterError
+from tiktok_virality.storage import place_at
+from tiktok_virality.training import launcher
 from tiktok_virality.training.actors import share_of_a_rank
+from tiktok_virality.training.launcher import TrainingRun
+from tiktok_virality.training.parameters import EngineChoice
 
 DRAW_AGAIN = """
 import json, logging, os, sys
@@ -202,3 +206,12 @@ def test_a_rank_takes_a_gpu_or_an_equal_part_of_the_cores(
 def test_gpus_that_no_machine_has_are_asked_for_in_vain():
     with pytest.raises(ParameterError, match="no machine of the Ray cluster has one"):
         share_of_a_rank([{"CPU": 8.0}], "auto", "cuda", None)
+
+
+def test_data_in_a_bucket_are_trained_on_by_the_driver_alone():
+    """Checkpoints are made on a disk, and no other machine would find them there."""
+    training = THREES.model_copy(update={"processes": 2, "engine": EngineChoice(type="ray")})
+    checkpoints = place_at("s3://bucket/06_models/checkpoints")
+    run = TrainingRun.of("autoencoder", [], checkpoints=checkpoints, seed=0, device="cpu")
+    with pytest.raises(ParameterError, match="Say `processes: 1`"):
+        launcher._group(training, run)

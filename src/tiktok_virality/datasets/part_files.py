@@ -418,7 +418,7 @@ def read_cell(path: Place, row: int, name: str, file_columns: Mapping[str, FileC
     return value
 
 
-def cell_shape(path: Path, row: int, name: str) -> tuple[int, ...]:
+def cell_shape(path: Place, row: int, name: str) -> tuple[int, ...]:
     """Return the shape of an array of a part, without reading its values."""
     return tuple(open_part(path).column(name + SHAPE_SUFFIX)[row].as_py())
 

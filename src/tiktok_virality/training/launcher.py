@@ -27,7 +27,7 @@ from tiktok_virality.datasets.part_files import write_bytes_atomically
 from tiktok_virality.models.configs import Precision
 from tiktok_virality.models.device_memory import release
 from tiktok_virality.models.precision import bfloat16_is_native
-from tiktok_virality.schema import TrainingError, digest
+from tiktok_virality.schema import ParameterError, TrainingError, digest
 from tiktok_virality.storage import ObjectPath, Place, working_folder
 from tiktok_virality.tracking import log_epoch
 from tiktok_virality.training.actors import ActorGroup
@@ -94,7 +94,8 @@ class TrainingRun:
         """Name the training whose result is decided by JSON-able values and a seed."""
         return cls(
             name=name,
-            checkpoints=checkpoints.absolute(),  # ranks elsewhere have another working directory
+            # ranks elsewhere have another working directory
+            checkpoints=checkpoints.absolute() if isinstance(checkpoints, Path) else checkpoints,
             fingerprint=digest([VERSION, list(decides), seed]),
             seed=seed,
             device=device,
@@ -272,9 +273,19 @@ class _Training:
 
 
 def _group(parameters: TrainingParameters, run: TrainingRun) -> Group:
-    """Return where a training runs: here, in processes of this machine, or on a cluster."""
+    """Return where a training runs: here, in processes of this machine, or on a cluster.
+
+    Raises:
+        ParameterError: On a cluster, whose machines do not share what they write.
+    """
     engine = parameters.engine
     if parameters.processes != 1 and engine.type == "ray":
+        if isinstance(run.place, ObjectPath):
+            raise ParameterError(
+                f"{run.name}: processes: {parameters.processes} trains on the Ray cluster, whose "
+                f"machines must share a file system for that, and the data are in {run.place}. Say "
+                "`processes: 1`."
+            )
         return ActorGroup(
             wanted=parameters.processes,
             device=run.device,
