@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import shutil
 import socket
 import threading
@@ -43,6 +42,7 @@ from tiktok_virality.training.ranks import (
     RankDiedError,
     Start,
     Work,
+    WrittenWork,
     follow,
     log_level,
     take_part,
@@ -97,12 +97,11 @@ class ActorGroup:
             shutil.rmtree(left, ignore_errors=True)
         actors: list[Any] = []
         with TemporaryDirectory(prefix=PLACE, dir=self.folder) as place:
-            file = Path(place).resolve() / "work.pickle"
-            file.write_bytes(pickle.dumps(work))
+            written = WrittenWork.written(work, Path(place).resolve() / "work.pickle")
             try:
                 actors += self._started(*share)
                 self.count = len(actors)
-                return follow(_Actors(self._begun(actors, file, share[0])), hear)
+                return follow(_Actors(self._begun(actors, written, share[0])), hear)
             finally:
                 for actor in actors:
                     end_actor(actor)
@@ -179,7 +178,9 @@ class ActorGroup:
         )
         return there >= room or seconds > PATIENCE_SECONDS
 
-    def _begun(self, actors: Sequence[Any], file: Path, share: Mapping[str, int]) -> Sequence[Any]:
+    def _begun(
+        self, actors: Sequence[Any], work: WrittenWork, share: Mapping[str, int]
+    ) -> Sequence[Any]:
         """Let actors that are there begin as ranks of one group.
 
         Raises:
@@ -190,7 +191,7 @@ class ActorGroup:
             answers = [
                 actor.begin.remote(
                     Start(
-                        work=file,
+                        work=work,
                         index=index,
                         count=len(actors),
                         backend="nccl" if "num_gpus" in share else "gloo",

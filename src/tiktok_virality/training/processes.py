@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 import signal
 import threading
 import time
@@ -26,6 +25,7 @@ from tiktok_virality.training.ranks import (
     RankDiedError,
     Start,
     Work,
+    WrittenWork,
     follow,
     log_level,
     take_part,
@@ -72,13 +72,12 @@ class ProcessGroup:
     def run(self, work: Work, hear: Callable[[Any], None]) -> Any:
         """Do work in all of them at once; see `ranks.Group`."""
         with TemporaryDirectory(prefix="processes-") as folder:
-            file = Path(folder) / "work.pickle"
-            file.write_bytes(pickle.dumps(work))
+            written = WrittenWork.written(work, Path(folder) / "work.pickle")
             members: list[_Member] = []
             try:
                 for index in range(self.count):
                     start = Start(
-                        work=file,
+                        work=written,
                         index=index,
                         count=self.count,
                         backend="nccl" if on_gpus(self.device) else "gloo",
@@ -160,7 +159,7 @@ def _main(start: Start, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the driver's to handle
     threading.Thread(target=end_with_driver, daemon=True).start()
     # Over a file and not a port: no other program can take it first.
-    meeting = str(start.work.with_name("meeting"))
+    meeting = str(start.work.file.with_name("meeting"))
     open_store = torch.distributed.FileStore  # type: ignore[attr-defined]
     take_part(start, lambda: open_store(meeting, start.count), connection.send)
     threading.Event().wait()  # for the driver; by ending, the others would seem to have failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import pickle
@@ -106,12 +107,53 @@ class Failed:
 Message = logging.LogRecord | Told | Done | Failed
 
 
+@dataclass(frozen=True)
+class WrittenWork:
+    """Work in a file, which is looked into only while it is what the driver has written.
+
+    Attributes:
+        file: Holds it, pickled.
+        checksum: SHA-256 of that, which ranks are told otherwise than by a file.
+    """
+
+    file: Path
+    checksum: str
+
+    @classmethod
+    def written(cls, work: Work, file: Path) -> WrittenWork:
+        """Write work into a file."""
+        content = pickle.dumps(work)
+        file.write_bytes(content)
+        return cls(file, hashlib.sha256(content).hexdigest())
+
+    def read(self) -> Work:
+        """Return the work.
+
+        Raises:
+            TrainingError: The file is not there, or not what was written.
+        """
+        try:
+            content = self.file.read_bytes()
+        except FileNotFoundError:
+            raise TrainingError(
+                f"{self.file.parent} is not there: every machine that trains needs the data folder "
+                "under the same path (see docs/scaling.md)."
+            ) from None
+        if hashlib.sha256(content).hexdigest() != self.checksum:
+            raise TrainingError(
+                f"{self.file} is not what was written there, so nothing of it is done. Find out "
+                "who else writes in this folder, and run the same command again."
+            )
+        work: Work = pickle.loads(content)
+        return work
+
+
 @dataclass(frozen=True, kw_only=True)
 class Start:
     """All that a rank must know, which is little: the work is in a file, written once.
 
     Attributes:
-        work: File of the pickled work.
+        work: What is to be done.
         index: Of the rank.
         count: Ranks of the group.
         backend: Of torch's group.
@@ -120,7 +162,7 @@ class Start:
         log_level: From which on the first rank's lines reach the driver.
     """
 
-    work: Path
+    work: WrittenWork
     index: int
     count: int
     backend: Literal["nccl", "gloo"]
@@ -155,7 +197,7 @@ def take_part(start: Start, meet: Callable[[], Store], send: Callable[[Message],
 
 
 def _work(start: Start, meet: Callable[[], Store], send: Callable[[Message], None]) -> Any:
-    work = _read_work(start.work)
+    work = start.work.read()
     _send_log(start, send)  # what the work imports may configure logging anew: Kedro does
     torch.set_num_threads(start.threads)
     # Lightning is told that every rank is there already, on a machine of its own with one device.
@@ -169,18 +211,6 @@ def _work(start: Start, meet: Callable[[], Store], send: Callable[[Message], Non
     torch.distributed.barrier()  # who is ready first does not leave the others alone
     torch.distributed.destroy_process_group()
     return result if start.index == 0 else None
-
-
-def _read_work(file: Path) -> Work:
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise TrainingError(
-            f"{file.parent} is not there: every machine that trains needs the data folder under "
-            "the same path (see docs/scaling.md)."
-        ) from None
-    work: Work = pickle.loads(content)
-    return work
 
 
 def _send_log(start: Start, send: Callable[[Message], None]) -> None:
