@@ -86,6 +86,13 @@ def test_the_paper_environment_holds_the_published_settings():
     assert parameters.evaluation.scheme == "holdout"
 
 
+def test_a_parameter_that_has_moved_is_told_where_it_is():
+    raw = parameters_of("base")
+    raw["audio"]["waveforms"] = {"silence_dbfs": -50}
+    with pytest.raises(ParameterError, match=r"audio.waveforms: .*it is ingestion.waveforms now"):
+        check_parameters(raw)
+
+
 def test_every_100th_frame_is_all_that_paper_100_changes():
     every_200th, every_100th = parameters_of("paper"), parameters_of("paper_100")
     assert every_100th["visual"]["sampling"]["every_nth"] == 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError, create_model, field_validator
 
@@ -26,6 +26,9 @@ from tiktok_virality.training.parameters import (
     TuningParameters,
 )
 from tiktok_virality.training.published import PublishedParameters
+
+MOVED: Final = {"audio.waveforms": "ingestion.waveforms"}
+"""Parameters of earlier versions, and where they are."""
 
 
 class Parameters(Config):
@@ -105,5 +108,6 @@ def check_parameters(raw: Mapping[str, Any]) -> Parameters:
 def _describe(fault: Mapping[str, Any]) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"  {key}: there is no such parameter (given: {fault['input']!r})"
+        now = f"; it is {MOVED[key]} now" if key in MOVED else ""
+        return f"  {key}: there is no such parameter{now} (given: {fault['input']!r})"
     return f"  {key}: {fault['msg']} (given: {fault['input']!r})"

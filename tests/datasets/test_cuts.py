@@ -153,3 +153,20 @@ def test_a_failure_is_one_whatever_was_to_be_taken(store):
     again = Reader()
     store.save(plan_of(["a", "bad", "b"], again))
     assert again.read == [("bad", ("small", "large"))]
+
+
+def test_what_was_kept_before_there_were_cuts_goes_when_they_are_complete(store, tmp_path):
+    class Whole(Reader):
+        """The same, as one piece."""
+
+        cuts = only = None
+
+        def identity(self) -> Mapping[str, Any]:
+            return {"small": self.small, "large": self.large}
+
+    store.save(plan_of(["a"], Whole()))
+    [old] = [path for path in (tmp_path / "frames").iterdir() if path.is_dir()]
+    assert store.load().columns == ["pixels", "seconds", "stills"]
+    store.save(plan_of(["a"], Reader()))
+    assert not old.exists()
+    assert store.load().row("a")["stills"].tolist() == [1, 1]

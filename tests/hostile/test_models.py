@@ -266,6 +266,13 @@ def test_a_bundle_names_no_dataset_that_unpickles(planted, kind):
         open_bundle(folder)
 
 
+def test_a_bundle_of_another_version_says_that_it_is_one(tmp_path):
+    for name, content in ((CATALOG, {}), (CORPUS, {}), (PARAMETERS, {"audio": {"waveforms": {}}})):
+        (tmp_path / name).write_text(json.dumps(content))
+    with pytest.raises(ProjectError, match=r"(?s)packed by another version.*ingestion.waveforms"):
+        open_bundle(tmp_path)
+
+
 def test_a_bundle_reads_no_files_outside_of_itself(planted):
     folder = planted.folder / "bundle"
     folder.mkdir()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pandas as pd
 
@@ -32,3 +33,12 @@ def test_a_table_that_may_be_absent_is_none_and_has_an_empty_preview(tmp_path):
     assert dataset.preview()["data"] == []
     dataset.save(pd.DataFrame({"video_id": ["a"]}))
     assert dataset.preview()["data"] == [["a"]]
+
+
+def test_a_table_elsewhere_is_written_there_and_not_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = ParquetTable(filepath="memory://elsewhere/table.parquet")
+    table.save(pd.DataFrame({"x": [1, 2]}))
+    assert table.load()["x"].tolist() == [1, 2]
+    assert list(tmp_path.rglob("*")) == []
+    assert not Path("/elsewhere").exists()

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import pytest
 
-from tests.media.encoding import ffmpeg, h264, picture
+from tests.media.encoding import ffmpeg, h264, picture, tone
 from tests.session.conftest import STAGE_LINE, Project
 
 VIDEOS = 10
-STAGES = ("video_probes", "frames", "fingerprints")
+STAGES = ("video_probes", "frames", "waveforms", "fingerprints")
 
 
 @pytest.fixture
@@ -21,7 +21,8 @@ def corpus(project: Project) -> Project:
     (raw / "videos").mkdir(parents=True)
     for number in range(VIDEOS):
         clip = raw / "videos" / f"clip{number}.mp4"
-        ffmpeg(*picture(seconds=1.2 + number / 10), *h264(), clip)
+        seconds = 1.2 + number / 10
+        ffmpeg(*picture(seconds=seconds), *tone(seconds), *h264(), "-c:a", "aac", clip)
     posts = pd.DataFrame({"id": [f"clip{number}" for number in range(VIDEOS)]})
     posts = posts.assign(views="1K", creator=[f"c{number // 2}" for number in range(VIDEOS)])
     posts.to_csv(raw / "metadata.csv", index=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import sys
 import traceback
 
 import pytest
@@ -20,6 +21,7 @@ from tiktok_virality.storage import (
     place_at,
     trim_copies,
 )
+from tiktok_virality.storage.access import open_bucket
 
 
 def test_a_path_on_a_disk_stays_a_path(tmp_path):
@@ -66,12 +68,37 @@ def test_copies_that_were_not_used_for_longest_go_first(bucket):
     tight = place_at(bucket.address, bucket.credentials | {"gigabytes": 25e-9})
     copies = []
     for number in range(3):
-        (tight / f"{number}").write_bytes(b"ten bytes.")
-        copies.append(near(tight / f"{number}"))
+        (bucket.place / f"{number}").write_bytes(b"ten bytes.")
+        copies.append(near(bucket.place / f"{number}"))
     for age, copy in enumerate(copies):
         os.utime(copy, times=(1_000_000_000 - 1000 * age,) * 2)
     assert trim_copies(tight) == 10
     assert [copy.exists() for copy in copies] == [True, True, False]
+
+
+def test_room_is_made_while_copies_come_too_for_on_machines_of_workers_no_run_begins(bucket):
+    tight = place_at(bucket.address, bucket.credentials | {"gigabytes": 25e-9})
+    for number in range(5):
+        (tight / f"{number}").write_bytes(b"ten bytes.")
+        assert near(tight / f"{number}").read_bytes() == b"ten bytes."
+    left = [each for each in bucket.cache.rglob("*") if each.is_file()]
+    assert sum(each.stat().st_size for each in left) <= 25
+
+
+def test_a_folder_that_was_trimmed_is_fetched_again(bucket):
+    for name in ("model.json", "weights.bin"):
+        (bucket.place / "model" / name).write_bytes(name.encode())
+    (near_folder(bucket.place / "model") / "model.json").unlink()
+    again = near_folder(bucket.place / "model")
+    assert sorted(each.name for each in again.iterdir()) == ["model.json", "weights.bin"]
+
+
+def test_without_the_package_the_error_says_what_to_install(bucket, monkeypatch):
+    for name in ("obstore", "obstore.store", "obstore.exceptions"):
+        monkeypatch.setitem(sys.modules, name, None)
+    open_bucket.cache_clear()
+    with pytest.raises(ConfigurationError, match="extra `s3`"):
+        (bucket.place / "clip.mp4").is_file()
 
 
 def test_a_folder_comes_as_a_whole_and_anew_when_it_has_changed(bucket):

@@ -142,7 +142,8 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         """
         if self._shard is not None:
             plan = plan.of_shard(self._shard)
-        index = PlanIndex.of(plan, self._versions_before())
+        before = self._versions_before()
+        index = PlanIndex.of(plan, before)
         for folder in self._folders(index):
             self._prepare(folder)
         index.write(index_path(self._folder, self._shard))
@@ -157,6 +158,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             seconds=time.monotonic() - started,
         )
         if missing:
+            cuts.clear()  # of millions of items, never two ledgers of a cut at once
             cuts = self._stored(index)
         failed = {
             key: entry
@@ -167,7 +169,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         self._log(Counter(str(e.reason) for k, e in failed.items() if k not in tried))
         self._check_failures(plan, failed)
         if self._shard is None:
-            self._remove_old_versions(index)
+            self._remove_old_versions(index, before)
 
     def load(self) -> StageTable:
         """Return the rows of the latest plan.
@@ -384,16 +386,17 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             "try it again."
         )
 
-    def _remove_old_versions(self, index: PlanIndex) -> None:
+    def _remove_old_versions(self, index: PlanIndex, before: Mapping[str, CutVersion]) -> None:
         """Keep the results of the latest two fingerprints of each cut, and no plan of a shard.
 
         Which these are is noted, and no matter of clocks. Where none is noted before the latest,
-        as after damage to the note, everything stays.
+        as after damage to the note, everything stays. Cuts that are no longer taken go.
         """
         for path, _ in self._indexes():
             if path != index_path(self._folder):
                 path.unlink()
-        if all(cut.earlier is None for cut in index.cuts.values()):
+        is_first = all(cut.earlier is None for cut in index.cuts.values())
+        if is_first and before.keys() <= index.cuts.keys():
             return
         known = {each for cut in index.cuts.values() for each in (cut.fingerprint, cut.earlier)}
         kept = {self._version_folder(each) for each in known if each is not None}

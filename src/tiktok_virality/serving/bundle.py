@@ -21,7 +21,7 @@ from tiktok_virality.configuration import STORAGE, of_a_disk
 from tiktok_virality.parameters import check_parameters
 from tiktok_virality.pipelines.reporting.comparisons import CHALLENGER
 from tiktok_virality.pipelines.scoring import create_pipeline
-from tiktok_virality.schema import ProjectError
+from tiktok_virality.schema import ParameterError, ProjectError
 from tiktok_virality.serving.scorer import (
     UNPOSTED,
     Scorer,
@@ -87,15 +87,23 @@ def open_bundle(folder: Path) -> Scorer:
 
     Raises:
         ProjectError: The bundle names a dataset that could run a program, or a file that is not
-            its own; or it holds no model.
+            its own; or it was packed by another version, or holds no model.
     """
     entries = _read(folder / CATALOG)
     _check_entries(entries, folder.resolve())
+    parameters = _read(folder / PARAMETERS)
+    try:
+        check_parameters(parameters)
+    except ParameterError as error:
+        raise ProjectError(
+            f"{folder} was packed by another version of this project. Have `kedro run` register "
+            f"it anew where it was trained, or use that version. {error}"
+        ) from None
     return Scorer(
         TrainedProject(
             folder=folder,
             entries=entries,
-            parameters=_read(folder / PARAMETERS),
+            parameters=parameters,
             corpus=_read(folder / CORPUS),
         )
     )

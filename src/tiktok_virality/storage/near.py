@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any, Final
 
 from tiktok_virality.schema import digest
@@ -31,6 +32,10 @@ AT_ONCE: Final = 16
 
 LONGEST_NAME: Final = 120
 LEFT_AFTER_TRIM: Final = 0.9
+
+_COUNTING: Final = Lock()
+_FILLED: Final = [0]
+"""Bytes of copies since this process last made room."""
 
 
 def near(place: Path | ObjectPath, *, fixed: bool = False) -> Path:
@@ -70,6 +75,7 @@ def put_and_keep(place: ObjectPath, content: Any) -> None:
     begun = copy.with_name(f".{uuid.uuid4().hex}")
     begun.write_bytes(content)
     begun.replace(copy)
+    _trim_at_times(place, copy)
 
 
 def bring_near(places: Iterable[Path | ObjectPath]) -> None:
@@ -96,7 +102,8 @@ def near_folder(folder: Path | ObjectPath) -> Path:
     files = sorted(each for each in folder.iterdir() if not each.lists)
     mark = digest([[file.name, file.stat().e_tag] for file in files])[:32]
     copy = _copies_of(folder) / mark / _name(folder)
-    if not copy.is_dir():
+    if not _is_whole(copy, files):
+        shutil.rmtree(copy, ignore_errors=True)  # copies of single files go when there is no room
         copy.parent.mkdir(parents=True, exist_ok=True)
         begun = copy.with_name(f".{uuid.uuid4().hex}")
         begun.mkdir()
@@ -107,6 +114,15 @@ def near_folder(folder: Path | ObjectPath) -> Path:
         except OSError:  # another was faster
             shutil.rmtree(begun)
     return copy
+
+
+def _is_whole(copy: Path, files: Iterable[ObjectPath]) -> bool:
+    """Tell whether a copy of a folder has all of its files, at their sizes."""
+    sizes = {file.name: file.stat().st_size for file in files}
+    try:
+        return {each.name: each.stat().st_size for each in copy.iterdir()} == sizes
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager
@@ -205,7 +221,21 @@ def _download(place: ObjectPath, tag: str | None = None) -> Path:
     except BaseException:
         begun.unlink(missing_ok=True)
         raise
+    _trim_at_times(place, copy)
     return copy
+
+
+def _trim_at_times(place: ObjectPath, copy: Path) -> None:
+    """Note a new copy; whenever some share of the room was filled by this process, make room.
+
+    So the limit holds on machines of workers, too, on which no run begins.
+    """
+    with _COUNTING:
+        _FILLED[0] += copy.stat().st_size
+        if _FILLED[0] < place.access.gigabytes * 1e9 * (1 - LEFT_AFTER_TRIM):
+            return
+        _FILLED[0] = 0
+    trim_copies(place)
 
 
 def _copy_of(place: ObjectPath, tag: str) -> Path:

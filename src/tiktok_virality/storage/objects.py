@@ -318,6 +318,7 @@ class ObjectPath:
             OSError: It does not answer.
             StorageError: The bucket is missing, or refuses.
         """
+        open_bucket(self.access, self.bucket)  # says so where the package is missing
         from obstore import exceptions
 
         fault: Exception | None = None

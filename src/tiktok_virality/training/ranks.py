@@ -194,6 +194,10 @@ def take_part(start: Start, meet: Callable[[], Store], send: Callable[[Message],
         say(Done(_work(start, meet, say)))
     except Exception as error:
         say(Failed(_portable(error, start)))
+    except BaseException as error:  # whoever listens to a thread does not hear that it ends
+        ended = TrainingError(f"the work ended by {type(error).__name__}: {error}")
+        say(Failed(_portable(ended, start)))
+        raise
 
 
 def _work(start: Start, meet: Callable[[], Store], send: Callable[[Message], None]) -> Any:
