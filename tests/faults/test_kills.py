@@ -134,10 +134,11 @@ def rows_by_stage(project: Project) -> dict[str, int]:
         table = StageStore(filepath=str(index.parent), file_columns=columns).load()
         assert len(dict(table.rows())) == len(table)
         assert table.failed.empty
-        stored: Counter[tuple[str, str]] = Counter()
+        stored: Counter[tuple[str, str, str]] = Counter()
         for part in index.parent.glob("*/*.arrow"):
             rows = open_part(part).select(["video_id", "digest"]).to_pylist()
-            stored.update((row["video_id"], row["digest"]) for row in rows)
+            folder = part.parent.name  # of a cut
+            stored.update((folder, row["video_id"], row["digest"]) for row in rows)
         assert set(stored.values()) <= {1}, f"{index.parent}: done more than once"
         found[index.parent.name] = sum(stored.values())
     return found
