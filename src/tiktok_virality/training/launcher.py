@@ -35,7 +35,9 @@ from tiktok_virality.training.data import Batches
 from tiktok_virality.training.kept_checkpoints import (
     PuttingCheckpoints,
     fetch_files,
+    fetch_unfinished,
     put_files,
+    wait_for_bucket,
 )
 from tiktok_virality.training.module import Trainee
 from tiktok_virality.training.parameters import TrainingParameters
@@ -142,26 +144,37 @@ def fit(
 
     Raises:
         TrainingError: Processes died more often than `TrainingParameters.restarts` allows.
+        StorageError: The bucket refuses, or has not answered for too long.
     """
     history = _finished_history(run.folder)
-    if history is None and isinstance(run.place, ObjectPath):
-        _fetch(run)
-        history = _finished_history(run.folder)
+    if isinstance(run.place, ObjectPath):
+        if history is None:
+            wait_for_bucket(partial(_fetch, run, run.place))
+            history = _finished_history(run.folder)
+        else:
+            wait_for_bucket(partial(_put_if_lacking, run.place))
     if history is None:
         history = _train_as_it_fits(begin, train, validation, parameters, run, accumulation)
         write_bytes_atomically(run.folder / FINISHED_NAME, json.dumps(history).encode())
-        put_files(run.place, (BEST_NAME, FINISHED_NAME))
+        wait_for_bucket(partial(put_files, run.place, (BEST_NAME, FINISHED_NAME)))
     best = torch.load(run.folder / BEST_NAME, map_location="cpu", weights_only=True)
     state = {name.removeprefix("model."): value for name, value in best["state_dict"].items()}
     return state, history
 
 
-def _fetch(run: TrainingRun) -> None:
-    """Fetch what a training has put where it is kept, unless this machine has a part of its own."""
-    if (run.place / FINISHED_NAME).is_file():
-        fetch_files(run.place, (BEST_NAME, FINISHED_NAME))
-    elif not (run.folder / BEST_NAME).exists():
-        fetch_files(run.place, (BEST_NAME, LAST_NAME))
+def _fetch(run: TrainingRun, place: ObjectPath) -> None:
+    """Fetch what a training has put where it is kept, unless this machine is as far with it."""
+    if (place / FINISHED_NAME).is_file():
+        fetch_files(place, (BEST_NAME, FINISHED_NAME))
+        return
+    (run.folder / FINISHED_NAME).unlink(missing_ok=True)  # of weights that are gone
+    fetch_unfinished(place, BEST_NAME, LAST_NAME)
+
+
+def _put_if_lacking(place: ObjectPath) -> None:
+    """Put a finished training where it is kept, if that has failed before."""
+    if not (place / FINISHED_NAME).is_file():
+        put_files(place, (BEST_NAME, FINISHED_NAME))
 
 
 def _train_as_it_fits(
@@ -368,7 +381,7 @@ def _train_as(training: _Training, start: Path | None, rank: Rank) -> list[dict[
         ),
     ]
     if isinstance(run.place, ObjectPath) and rank.index == 0:
-        callbacks.append(PuttingCheckpoints(run.place, (BEST_NAME, LAST_NAME)))
+        callbacks.append(PuttingCheckpoints(run.place, BEST_NAME, LAST_NAME))
     if not quiet:
         callbacks.append(TrainingProgress(run.name, trainee.steps))
     if parameters.patience is not None:

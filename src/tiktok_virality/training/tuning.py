@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -17,7 +18,11 @@ from tiktok_virality.tracking import ChildRun, child_run
 from tiktok_virality.training.candidates import Candidate
 from tiktok_virality.training.corpus import LabelledClips
 from tiktok_virality.training.folds import Fold, content_digest, creator_folds
-from tiktok_virality.training.kept_checkpoints import fetch_files, put_files
+from tiktok_virality.training.kept_checkpoints import (
+    fetch_journal,
+    put_journal,
+    wait_for_bucket,
+)
 from tiktok_virality.training.parameters import TuningParameters
 
 if TYPE_CHECKING:
@@ -68,16 +73,15 @@ def search(
 
     Raises:
         DataError: There are too few creators, or no trial came to its end.
+        StorageError: The bucket refuses, or has not answered for too long.
     """
     folds = creator_folds(
         train, count=parameters.folds, stopping_share=parameters.stopping_share, seed=seed
     )
     fingerprint = _fingerprint(candidate, train, parameters, seed)
     journal = f"{candidate.name}-{fingerprint[:16]}.journal"
-    made = working_folder(folder)
-    if not (made / journal).exists():
-        fetch_files(folder, (journal,))
-    study = _open(made / journal, candidate.name)
+    wait_for_bucket(partial(fetch_journal, folder, journal))
+    study = _open(working_folder(folder) / journal, candidate.name)
     run = child_run(f"tuning_{candidate.name}")
     done = _counted(study)
     for trial in done:
@@ -100,7 +104,7 @@ def search(
             n_trials=1,
             catch=(Exception,),
         )
-        put_files(folder, (journal,))
+        wait_for_bucket(partial(put_journal, folder, journal))
         done = _counted(study)
         _print(candidate.name, done[-1])
         _track(run, done[-1])
