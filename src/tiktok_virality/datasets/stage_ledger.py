@@ -87,10 +87,11 @@ class PlanIndex:
                     f"{item.video_id!r} is planned twice; every video id must be unique."
                 )
             items[item.video_id] = item.digest
+        columns = {name: cut.columns for name, cut in plan.cuts.items()}
         cuts = {
             name: CutVersion(
                 fingerprint=fingerprint,
-                columns=plan.cuts[name].columns,
+                columns=columns[name],
                 earlier=_earlier((before or {}).get(name), fingerprint),
             )
             for name, fingerprint in plan.fingerprints.items()

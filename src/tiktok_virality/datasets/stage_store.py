@@ -150,7 +150,7 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         cuts = self._stored(index)
         missing = self._missing(plan, cuts)
         started = time.monotonic()
-        report = self._run(plan, missing)
+        report = self._run(plan, missing, cuts)
         tried = {item.video_id for items in missing.values() for item in items}
         self.last_report = StageReport(
             **asdict(report),
@@ -305,14 +305,19 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
         return missing
 
     def _run(
-        self, plan: StagePlan, missing: Mapping[tuple[str, ...], Sequence[StageItem]]
+        self,
+        plan: StagePlan,
+        missing: Mapping[tuple[str, ...], Sequence[StageItem]],
+        cuts: Mapping[str, StoredCut],
     ) -> BatchReport:
         count = sum(map(len, missing.values()))
         if not count:
             return BatchReport()
         reports = chain.from_iterable(
             self._engine.run(
-                _batches(items, plan.batch_size), self._work(plan, names), plan.resources
+                _batches(items, plan.batch_size),
+                self._work(plan, {name: cuts[name] for name in names}),
+                plan.resources,
             )
             for names, items in missing.items()
         )
@@ -328,18 +333,19 @@ class StageStore(AbstractDataset[StagePlan, StageTable]):
             raise
         return total
 
-    def _work(self, plan: StagePlan, names: Sequence[str]) -> StageWork:
+    def _work(self, plan: StagePlan, cuts: Mapping[str, StoredCut]) -> StageWork:
         """Return what workers do where these cuts are missing."""
         writers = {}
-        for name in names:
-            folder = self._version_folder(plan.fingerprints[name])
+        for name, cut in cuts.items():
+            folder = self._version_folder(cut.fingerprint)
             writers[name] = PartWriter(
                 folder=folder,
                 generation=newest_generation(folder) + 1,
-                file_columns=self._columns_in(folder),
+                file_columns=cut.file_columns,
             )
-        writer = CutsWriter(writers=writers, columns={n: plan.cuts[n].columns for n in names})
-        return StageWork(transform=plan.taking(names), write=writer, recall=writer.recall)
+        columns = {name: cut.columns for name, cut in cuts.items()}
+        writer = CutsWriter(writers=writers, columns=columns)
+        return StageWork(transform=plan.taking(cuts.keys()), write=writer, recall=writer.recall)
 
     def retry(self) -> int:
         """Have the next save try again what failed; return how many items that are."""

@@ -91,22 +91,19 @@ def open_bundle(folder: Path) -> Scorer:
     """
     entries = _read(folder / CATALOG)
     _check_entries(entries, folder.resolve())
-    parameters = _read(folder / PARAMETERS)
+    packed = TrainedProject(
+        folder=folder,
+        entries=entries,
+        parameters=_read(folder / PARAMETERS),
+        corpus=_read(folder / CORPUS),
+    )
     try:
-        check_parameters(parameters)
+        return Scorer(packed)
     except ParameterError as error:
         raise ProjectError(
             f"{folder} was packed by another version of this project. Have `kedro run` register "
             f"it anew where it was trained, or use that version. {error}"
         ) from None
-    return Scorer(
-        TrainedProject(
-            folder=folder,
-            entries=entries,
-            parameters=parameters,
-            corpus=_read(folder / CORPUS),
-        )
-    )
 
 
 def read_test_predictions(folder: Path) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, SecretStr, ValidationError, field_validator
 
-from tiktok_virality.schema import Config, ConfigurationError
+from tiktok_virality.schema import Config, ConfigurationError, faults_in_words
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Store
@@ -73,12 +73,9 @@ class StorageAccess(Config):
         try:
             access = cls(**given)
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
-            )
             raise ConfigurationError(
-                f"Wrong credentials 'storage' in conf/local/credentials.yml: {faults}. There are "
-                "key, secret, token, endpoint and region."
+                "Wrong credentials 'storage' in conf/local/credentials.yml: "
+                f"{faults_in_words(error)}. There are key, secret, token, endpoint and region."
             ) from None
         if (access.key is None) != (access.secret is None):
             lacking = "secret" if access.secret is None else "key"
