@@ -215,12 +215,13 @@ class StageTable:
 
     def items(self, columns: Sequence[str]) -> list[StageItem]:
         """Return items for the next stage; each payload's ``load()`` reads these columns."""
-        fingerprint = self.fingerprint_of(columns)
+        held = self._cuts_of(columns)
+        fingerprint = _joined([cut.fingerprint for cut, _ in held])
         return [
             StageItem(
                 video_id=video_id,
                 digest=digest([fingerprint, self.digests[video_id]])[:16],
-                payload=self._reference(video_id, columns),
+                payload=_row_of(video_id, held),
             )
             for video_id in self.ids
         ]
@@ -229,10 +230,8 @@ class StageTable:
         if video_id not in self:
             raise KeyError(self._why_there_is_no_row(video_id))
         if columns is None:
-            rows = [cut.row(video_id, None) for cut in self.cuts]
-        else:
-            rows = [cut.row(video_id, names) for cut, names in self._cuts_of(columns)]
-        return rows[0] if len(rows) == 1 else JoinedRow(rows=tuple(rows))
+            return _row_of(video_id, [(cut, None) for cut in self.cuts])
+        return _row_of(video_id, self._cuts_of(columns))
 
     def _cuts_of(self, columns: Sequence[str]) -> list[tuple[StoredCut, list[str]]]:
         """Return the cuts that hold some columns, each with those of it.
@@ -257,6 +256,14 @@ class StageTable:
     def __repr__(self) -> str:
         failed = sum(entry.has_failed for entry in self.entries.values())
         return f"StageTable({len(self)} rows, {len(self.absent)} absent, {failed} failed)"
+
+
+def _row_of(
+    video_id: str, held: Sequence[tuple[StoredCut, Sequence[str] | None]]
+) -> StoredRow | JoinedRow:
+    """Return the reference to what cuts hold of a video: some columns of each, or all."""
+    rows = [cut.row(video_id, columns) for cut, columns in held]
+    return rows[0] if len(rows) == 1 else JoinedRow(rows=tuple(rows))
 
 
 def _joined(fingerprints: Sequence[str]) -> str:
